@@ -1,0 +1,280 @@
+"""The three things that can be added: a provider, a resource manager, an application.
+
+A module is one folder under ``infrastructure/``, ``resource_manager/`` or ``application/``, whose
+``__init__.py`` names its class as ``MODULE``. The core finds it by the folder's name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from continuum.errors import Problem
+from continuum.topology import NodeSpec, Topology
+
+if TYPE_CHECKING:
+    from continuum.config import Config
+    from continuum.connection.base import Connection
+    from continuum.host import Host
+    from continuum.options import Option
+    from continuum.run import Run
+    from continuum.trace import Event
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing ``continuum doctor`` looked at.
+
+    Attributes:
+        name: what was looked at, in a few words.
+        ok: whether it is there.
+        detail: what was found.
+        remedy: the exact command that mends the lack; empty when there is none.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node that exists.
+
+    Attributes:
+        spec: what it was asked to be.
+        address: IPv4 address that the other nodes reach it at, over the emulated links.
+        handle: what its provider needs to find it again; plain JSON, kept in ``state.json``.
+    """
+
+    spec: NodeSpec
+    address: str
+    handle: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.spec.name
+
+    @property
+    def tier(self) -> str:
+        """The name of the node's tier."""
+        return self.spec.tier
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a node has used since it was made.
+
+    Attributes:
+        cpu_seconds: CPU time; None where it cannot be read.
+        memory_peak_mb: highest memory use in MiB; None where it cannot be read.
+        out_of_memory_kills: processes killed because the node was at its memory limit.
+    """
+
+    cpu_seconds: float | None = None
+    memory_peak_mb: float | None = None
+    out_of_memory_kills: int = 0
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What to run: one program, on the nodes of one tier.
+
+    It is started in a folder of its own on the node, with these variables set besides its own:
+    ``CONTINUUM_NODE``, ``CONTINUUM_WORKLOAD``, ``CONTINUUM_REPLICA`` (from 0 on each node). It speaks
+    to the orchestrator as ``continuum.workload`` does, and leaves its events in that folder.
+
+    Attributes:
+        name: unique within the application, made of letters, digits and dashes.
+        tier: tier whose nodes run it.
+        argv: the command; ``{python}`` stands for the node's Python interpreter.
+        replicas_per_node: copies on each node.
+        nodes: names of the nodes of the tier that run it; empty for all of them.
+        environment: variables of its own.
+        files: files of this host it reads, by the name it finds them under in its folder.
+        requirements: Python packages it imports, as pip requirement strings.
+        cpu_cores: cores of the node it may use; None for all.
+        memory_mb: memory it may use in MiB; None for all of the node's.
+        ports: TCP ports it serves.
+        serves: True if it runs until it is told to stop, False if it ends by itself.
+    """
+
+    name: str
+    tier: str
+    argv: tuple[str, ...]
+    replicas_per_node: int = 1
+    nodes: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
+    requirements: tuple[str, ...] = ()
+    cpu_cores: float | None = None
+    memory_mb: int | None = None
+    ports: tuple[int, ...] = ()
+    serves: bool = False
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The nodes that exist and the way to each of them.
+
+    Attributes:
+        topology: what was asked for.
+        nodes: what exists, in the topology's order.
+        connections: one per node, by its name.
+        engine: network engine that shapes the links.
+    """
+
+    topology: Topology
+    nodes: tuple[Node, ...]
+    connections: Mapping[str, Connection]
+    engine: str = ""
+
+    def node(self, name: str) -> Node:
+        """The node of that name; KeyError if there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def nodes_of(self, tier: str) -> tuple[Node, ...]:
+        """The nodes of one tier."""
+        return tuple(node for node in self.nodes if node.tier == tier)
+
+
+class Job(ABC):
+    """All replicas of one workload, started."""
+
+    workload: Workload
+
+    @abstractmethod
+    def wait_ready(self, timeout: float) -> None:
+        """Return when every replica has said it is ready; DeployError names the one that is not."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let every replica begin its work."""
+
+    @abstractmethod
+    def progress(self) -> Mapping[str, float]:
+        """Sum over the replicas of the numbers they last reported, by name."""
+
+    @abstractmethod
+    def failures(self) -> tuple[str, ...]:
+        """What has gone wrong with replicas so far, one line each."""
+
+    @abstractmethod
+    def is_done(self) -> bool:
+        """Whether every replica has ended."""
+
+    @abstractmethod
+    def wait(self, timeout: float) -> None:
+        """Return when every replica has ended; BenchmarkError names those that have not in time."""
+
+    @abstractmethod
+    def stop(self, timeout: float) -> None:
+        """Ask every replica to write its events and end; end it by force after ``timeout`` seconds."""
+
+    @abstractmethod
+    def fetch(self, to: Path) -> None:
+        """Copy every replica's folder to ``to``/<node>/<workload>-<replica>/."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """End every replica at once."""
+
+
+class Module(ABC):
+    """What providers, resource managers and applications have in common.
+
+    Attributes:
+        summary: one line for ``continuum modules``.
+        options: the keys it reads, each with its section.
+    """
+
+    summary: ClassVar[str]
+    options: ClassVar[tuple[Option, ...]] = ()
+
+    def check(self, config: Config) -> Iterable[Problem]:
+        """What in the config cannot work; pure, without a look at the host."""
+        return ()
+
+    def probe(self, config: Config, host: Host) -> Iterable[Problem]:
+        """What the host lacks for this config; reads only."""
+        return ()
+
+    def doctor(self, host: Host) -> Iterable[Finding]:
+        """What this module could do on this host; reads only."""
+        return ()
+
+
+class Provider(Module):
+    """Creates and destroys nodes.
+
+    Attributes:
+        engines: network engines its nodes can use, the preferred one first.
+    """
+
+    engines: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def create(self, specs: Sequence[NodeSpec], run: Run) -> tuple[Node, ...]:
+        """Make the nodes, in parallel; owns every resource in the run's journal first."""
+
+    @abstractmethod
+    def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
+        """Remove every (kind, id) of the journal that is this provider's; harmless when repeated."""
+
+    @abstractmethod
+    def connect(self, node: Node, run: Run) -> Connection:
+        """A connection to a node that exists, from its handle alone."""
+
+    def enforce(self, nodes: Sequence[Node], run: Run) -> None:
+        """Put CPU quotas in force, where they are not from the start."""
+        return
+
+    def usage(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Usage]:
+        """What each node has used so far, by its name."""
+        return {}
+
+    def notes(self, run: Run) -> tuple[str, ...]:
+        """What could not be enforced on this host, in words; part of the result."""
+        return ()
+
+
+class ResourceManager(Module):
+    """Installs itself on nodes and runs workloads on them."""
+
+    def install(self, deployment: Deployment, run: Run) -> Deployment:
+        """Make the nodes ready to take workloads."""
+        return deployment
+
+    @abstractmethod
+    def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:
+        """Start a workload on its nodes; DeployError when it cannot."""
+
+    def uninstall(self, deployment: Deployment, run: Run) -> None:
+        """Undo ``install``."""
+        return
+
+
+class Application(Module):
+    """Declares workloads and reads the events they leave; never knows provider or manager.
+
+    Attributes:
+        stages: what a request goes through, in order; spans of these names add up to its latency.
+    """
+
+    stages: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def workloads(self, config: Config, topology: Topology) -> tuple[Workload, ...]:
+        """What to run where, in the order to start it; pure."""
+
+    @abstractmethod
+    def events(self, raw: Path) -> Iterator[Event]:
+        """Every event the workloads left below ``raw``."""
