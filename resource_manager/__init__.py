@@ -1,0 +1,1 @@
+"""Resource managers, one folder each."""
