@@ -181,7 +181,7 @@ class Job(ABC):
 
     @abstractmethod
     def fetch(self, to: Path) -> None:
-        """Copy every replica's folder to ``to``/<node>/<workload>-<replica>/."""
+        """Copy the events of every replica to ``to``/<node>/<workload>-<replica>/events.jsonl."""
 
     @abstractmethod
     def cancel(self) -> None:
@@ -274,6 +274,14 @@ class Application(Module):
     @abstractmethod
     def workloads(self, config: Config, topology: Topology) -> tuple[Workload, ...]:
         """What to run where, in the order to start it; pure."""
+
+    @abstractmethod
+    def duration_s(self, config: Config) -> float:
+        """Seconds from the release of the workloads to the last answer they still wait for."""
+
+    @abstractmethod
+    def servers(self, config: Config, topology: Topology) -> int:
+        """Requests that all workers together can process at the same time."""
 
     @abstractmethod
     def events(self, raw: Path) -> Iterator[Event]:

@@ -1,0 +1,58 @@
+"""What a running workload says to the orchestrator, read from its log.
+
+A workload prints lines ``continuum: {"ready": true}`` and ``continuum: {"progress": {...}}`` among
+whatever else it prints; ``continuum.workload`` is the other end.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+PREFIX = b"continuum: "
+
+
+class Messages:
+    """The messages in one growing log file.
+
+    Attributes:
+        ready: whether the workload has said it is ready.
+        progress: the numbers it last reported, by name.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self.ready = False
+        self.progress: dict[str, float] = {}
+        self._log = log
+        self._offset = 0
+
+    def refresh(self) -> None:
+        """Read what was written since the last call; a line not yet complete is left for the next."""
+        try:
+            with self._log.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return
+        complete = data[: data.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        for line in complete.splitlines():
+            if line.startswith(PREFIX):
+                self._take(line[len(PREFIX) :])
+
+    def _take(self, line: bytes) -> None:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            return  # a line of the workload's own that happens to begin like a message
+        if isinstance(message, dict):
+            self.ready = self.ready or bool(message.get("ready"))
+            self.progress.update(message.get("progress", {}))
+
+    def tail(self, lines: int = 5) -> str:
+        """The last lines of the log, indented, for an error message."""
+        try:
+            text = self._log.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "".join(f"\n  {line}" for line in text.splitlines()[-lines:])

@@ -1,0 +1,158 @@
+"""The replicas of one workload, as processes on their nodes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+from continuum.connection import Connection, Process
+from continuum.errors import BenchmarkError, CommandTimeout, ConnectionFailure, DeployError
+from continuum.messages import Messages
+from continuum.module import Job, Workload
+
+POLL_S = 0.05
+START_IN_NS = 300_000_000
+PARALLEL = 16
+
+
+class Replica:
+    """One process of a workload on one node."""
+
+    def __init__(
+        self,
+        node: str,
+        name: str,
+        folder: PurePosixPath,
+        connection: Connection,
+        process: Process,
+        log: Path,
+    ) -> None:
+        self.node, self.name, self.folder = node, name, folder
+        self.connection, self.process = connection, process
+        self.messages = Messages(log)
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.node}"
+
+    def fetch(self, to: Path) -> None:
+        """Copy the replica's events; a replica that never began has none."""
+        target = to / self.node / self.name
+        target.mkdir(parents=True, exist_ok=True)
+        try:
+            self.connection.get(self.folder / "events.jsonl", target / "events.jsonl")
+        except (FileNotFoundError, ConnectionFailure):
+            (target / "no-events").touch()
+
+
+class DirectJob(Job):
+    """Processes started through connections, followed through their logs."""
+
+    def __init__(self, workload: Workload, replicas: Sequence[Replica]) -> None:
+        self.workload = workload
+        self.replicas = tuple(replicas)
+        self._stopping = False
+
+    def wait_ready(self, timeout: float) -> None:
+        """Return when every replica is ready; DeployError with its last words for one that is not."""
+        deadline = time.monotonic() + timeout
+        waiting = list(self.replicas)
+        while waiting:
+            for replica in list(waiting):
+                replica.messages.refresh()
+                if replica.messages.ready:
+                    waiting.remove(replica)
+                elif (status := replica.process.poll()) is not None:
+                    replica.messages.refresh()
+                    msg = f"{replica} ended with status {status} before it was ready{replica.messages.tail()}"
+                    raise DeployError(msg)
+            if waiting and time.monotonic() > deadline:
+                names = ", ".join(str(replica) for replica in waiting)
+                msg = f"not ready within {timeout:g} s: {names}{waiting[0].messages.tail()}"
+                raise DeployError(msg)
+            if waiting:
+                time.sleep(POLL_S)
+
+    def release(self) -> None:
+        """Give every replica its starting time: one instant, a little ahead, on the host's clock."""
+        start_ns = time.monotonic_ns() + START_IN_NS
+        with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+            json.dump({"start_ns": start_ns}, file)
+            file.flush()
+            go = Path(file.name)
+            self._everywhere(lambda replica: replica.connection.put(go, replica.folder / "go"))
+
+    def progress(self) -> dict[str, float]:
+        """Sum over the replicas of what they last reported; medians as the mean of medians."""
+        total: Counter[str] = Counter()
+        reporting: Counter[str] = Counter()
+        for replica in self.replicas:
+            replica.messages.refresh()
+            for name, value in replica.messages.progress.items():
+                total[name] += value  # type: ignore[assignment]
+                reporting[name] += 1
+        return {
+            name: value / reporting[name] if name.endswith("_ms") else value for name, value in total.items()
+        }
+
+    def failures(self) -> tuple[str, ...]:
+        """Replicas that ended when they should not have, or with another status than 0."""
+        found = []
+        for replica in self.replicas:
+            status = replica.process.poll()
+            if status is None or self._stopping:
+                continue
+            if status != 0 or self.workload.serves:
+                found.append(f"{replica} ended with {_describe(status)}")
+        return tuple(found)
+
+    def is_done(self) -> bool:
+        """Whether every replica has ended."""
+        return all(replica.process.poll() is not None for replica in self.replicas)
+
+    def wait(self, timeout: float) -> None:
+        """Return when every replica has ended; BenchmarkError names those that have not."""
+        deadline = time.monotonic() + timeout
+        while not self.is_done():
+            if time.monotonic() > deadline:
+                names = ", ".join(str(r) for r in self.replicas if r.process.poll() is None)
+                msg = f"still running after {timeout:g} s: {names}"
+                raise BenchmarkError(msg)
+            time.sleep(POLL_S)
+
+    def stop(self, timeout: float) -> None:
+        """End every replica, gently first."""
+        self._stopping = True
+        deadline = time.monotonic() + timeout
+
+        def end(replica: Replica) -> None:
+            replica.process.terminate()
+            try:
+                replica.process.wait(max(0.0, deadline - time.monotonic()))
+            except CommandTimeout:
+                replica.process.kill()
+
+        self._everywhere(end)
+
+    def fetch(self, to: Path) -> None:
+        """Copy the events of every replica."""
+        self._everywhere(lambda replica: replica.fetch(to))
+
+    def cancel(self) -> None:
+        """End every replica at once."""
+        self._stopping = True
+        self._everywhere(lambda replica: replica.process.kill())
+
+    def _everywhere(self, action: Callable[[Replica], None]) -> None:
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            list(pool.map(action, self.replicas))
+
+
+def _describe(status: int) -> str:
+    """An exit status in words; nsenter and shells report a signal as 128 + its number."""
+    signal = -status if status < 0 else status - 128 if status > 128 else 0
+    return f"signal {signal}" if signal else f"status {status}"

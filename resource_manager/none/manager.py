@@ -1,0 +1,94 @@
+"""Starts workloads directly on nodes, all replicas in parallel."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+import continuum
+from continuum.connection import Limits
+from continuum.module import Deployment, Node, ResourceManager, Workload
+from continuum.run import Run
+from resource_manager.none.job import DirectJob, Replica
+
+FOLDER = PurePosixPath("/var/lib/continuum")
+PARALLEL_STARTS = 16
+CHECKOUT = Path(continuum.__file__).parent.parent
+
+
+class NoManager(ResourceManager):
+    """No resource manager: programs are started on nodes as they are."""
+
+    summary: ClassVar[str] = "no resource manager: workloads are started directly on the nodes"
+
+    def submit(self, workload: Workload, deployment: Deployment, run: Run) -> DirectJob:
+        """Copy the workload's files and start every replica."""
+        with ThreadPoolExecutor(PARALLEL_STARTS) as pool:
+            starts = [
+                pool.submit(_start, workload, node, number, deployment, run)
+                for node, number in _places(workload, deployment)
+            ]
+        replicas = [start.result() for start in starts if not start.exception()]
+        job = DirectJob(workload, replicas)
+        for start in starts:
+            if error := start.exception():
+                job.cancel()
+                raise error
+        return job
+
+
+def _places(workload: Workload, deployment: Deployment) -> Iterator[tuple[Node, int]]:
+    """Every (node, replica number) the workload runs at."""
+    for node in deployment.nodes_of(workload.tier):
+        if not workload.nodes or node.name in workload.nodes:
+            for number in range(workload.replicas_per_node):
+                yield node, number
+
+
+def _start(workload: Workload, node: Node, number: int, deployment: Deployment, run: Run) -> Replica:
+    connection = deployment.connections[node.name]
+    folder = FOLDER / f"{workload.name}-{number}"
+    connection.put(_settings(workload, node, number, run), folder / "workload.json")
+    for name, source in workload.files.items():
+        connection.put(source, folder / name)
+    log = run.directory / "logs" / f"{node.name}-{workload.name}-{number}.log"
+    process = connection.start(
+        _argv(workload, node, folder),
+        env={**workload.environment, **_identity(workload, node, number, run)},
+        log=log,
+        limits=Limits(workload.cpu_cores, workload.memory_mb),
+    )
+    return Replica(node.name, f"{workload.name}-{number}", folder, connection, process, log)
+
+
+def _argv(workload: Workload, node: Node, folder: PurePosixPath) -> list[str]:
+    """The command, begun in the replica's folder."""
+    python = str(node.handle.get("python", sys.executable))
+    argv = [python if word == "{python}" else word for word in workload.argv]
+    return ["/usr/bin/env", f"--chdir={folder}", *argv]
+
+
+def _identity(workload: Workload, node: Node, number: int, run: Run) -> dict[str, str]:
+    return {
+        "CONTINUUM_NODE": node.name,
+        "CONTINUUM_WORKLOAD": workload.name,
+        "CONTINUUM_REPLICA": str(number),
+        "CONTINUUM_RUN": run.id,
+        "PYTHONPATH": str(CHECKOUT),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _settings(workload: Workload, node: Node, number: int, run: Run) -> Path:
+    """A file that says what runs in the folder, for whoever looks into the node."""
+    path = run.directory / "logs" / f"{node.name}-{workload.name}-{number}.json"
+    text = json.dumps({"argv": workload.argv, "environment": dict(workload.environment)}, indent=1)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    return path
