@@ -1,0 +1,41 @@
+"""Ways back to a run that is up: its nodes and its links, from ``state.json`` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from continuum import registry
+from continuum import run as runs
+from continuum.connection import Connection
+from continuum.errors import UsageError
+from continuum.module import Node
+from continuum.run import Run
+
+
+def nodes(run: Run) -> tuple[Node, ...]:
+    """The nodes of a run that is up; UsageError when it is not."""
+    state = run.state()
+    if state.get("status") not in {"up", "running"} or not state.get("nodes"):
+        msg = f"run {run.id} is not up (status: {state.get('status', 'unknown')})"
+        raise UsageError(msg)
+    return tuple(runs.node_from_json(node) for node in state["nodes"])
+
+
+@contextmanager
+def connect(run_name: str, node_name: str) -> Iterator[Connection]:
+    """A connection to one node of a run that is up."""
+    run = runs.load(runs.find(run_name))
+    existing = nodes(run)
+    for node in existing:
+        if node.name == node_name:
+            connection = registry.provider(run.state()["provider"]).connect(node, run)
+            try:
+                yield connection
+            finally:
+                connection.close()
+            return
+    names = [node.name for node in existing]
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    msg = f"run {run.id} has no node {node_name!r}; there are: {shown}"
+    raise UsageError(msg)

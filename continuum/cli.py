@@ -1,0 +1,123 @@
+"""The command line: finds the verb, runs it, and turns errors into exit statuses.
+
+``continuum CONFIG...`` is ``continuum run CONFIG...``. Progress and warnings go to stderr, answers to
+stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from continuum import __version__
+from continuum.errors import ContinuumError
+
+VERBS = {
+    "run": "run one or more configs and report; several end with a comparison",
+    "check": "read a config and say what is wrong with it; creates nothing",
+    "plan": "show what would be created; creates nothing",
+    "up": "create the nodes and links of a config and leave them; prints the run's id",
+    "down": "remove what `up` created",
+    "list": "this user's runs",
+    "exec": "run a command on a node",
+    "shell": "open a shell on a node",
+    "link": "show or change a link of a run while it is up",
+    "report": "show the report of a run again, from its folder alone",
+    "compare": "several runs side by side",
+    "destroy": "remove everything a run, or every run, has left",
+    "doctor": "what this machine can do, and how to mend what it lacks",
+    "modules": "the providers, resource managers and applications there are",
+}
+REQUIRED_PACKAGES = ("jinja2", "matplotlib", "numpy", "rich")
+_REEXECUTED = "CONTINUUM_REEXECUTED"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if missing := [name for name in REQUIRED_PACKAGES if importlib.util.find_spec(name) is None]:
+        return _without_packages(missing, arguments)
+    try:
+        return _dispatch(arguments)
+    except ContinuumError as error:
+        print(error if str(error) else type(error).__name__, file=sys.stderr)
+        return error.exit_status
+    except ModuleNotFoundError as error:
+        return _without_packages([error.name or str(error)], [])
+    except BrokenPipeError:
+        # The reader of our answers went away; nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(arguments: list[str]) -> int:
+    verb, rest = _split(arguments)
+    parser = argparse.ArgumentParser(prog=f"continuum {verb}", description=VERBS[verb])
+    parser.add_argument("-v", "--verbose", action="store_true", help="show commands and what is done")
+    command = importlib.import_module(f"continuum.commands.{verb}")
+    command.add_arguments(parser)
+    options = parser.parse_args(rest)
+    _start_logging(verbose=options.verbose)
+    status: int = command.execute(options)
+    return status
+
+
+def _split(arguments: list[str]) -> tuple[str, list[str]]:
+    """The verb and its arguments; without a verb it is ``run``."""
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        print(_usage())
+        raise SystemExit(0 if arguments else 2)
+    if arguments[0] == "--version":
+        print(f"continuum {__version__}")
+        raise SystemExit(0)
+    if arguments[0] in VERBS:
+        return arguments[0], arguments[1:]
+    return "run", arguments
+
+
+def _usage() -> str:
+    lines = [f"  {verb:<9} {summary}" for verb, summary in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: continuum CONFIG...",
+            "       continuum COMMAND [options]",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`continuum COMMAND --help` says more about one of them.",
+            "exit status: 0 done and valid, 2 usage or config, 3 the host cannot do it, 4 provisioning,",
+            "5 install or deploy, 6 benchmark, 7 finished but invalid, 130 interrupted",
+        ]
+    )
+
+
+def _start_logging(*, verbose: bool) -> None:
+    """Let everything of ours be logged; to stderr only when asked for."""
+    for package in ("continuum", "infrastructure", "resource_manager", "application"):
+        logger = logging.getLogger(package)
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        handler = logging.StreamHandler() if verbose else logging.NullHandler()
+        handler.setFormatter(logging.Formatter("+ %(message)s"))
+        logger.addHandler(handler)
+
+
+def _without_packages(missing: Sequence[str], arguments: list[str]) -> int:
+    """Go on with the checkout's own environment where there is one, else say what to run."""
+    checkout = Path(__file__).resolve().parent.parent
+    python = checkout / ".venv" / "bin" / "python"
+    is_checkout = (checkout / "continuum.py").is_file()
+    if arguments and is_checkout and python.is_file() and _REEXECUTED not in os.environ:
+        os.environ[_REEXECUTED] = "1"
+        os.execv(python, [str(python), str(checkout / "continuum.py"), *arguments])
+    remedy = f"make -C {checkout} setup" if is_checkout else "pip install continuum-bench"
+    what = "package" if len(missing) == 1 else "packages"
+    print(f"continuum: Python {what} missing: {', '.join(missing)}; run: {remedy}", file=sys.stderr)
+    return 3

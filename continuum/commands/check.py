@@ -1,0 +1,29 @@
+"""``continuum check CONFIG...``: what is wrong with a config; nothing is created."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from continuum import host, pipeline
+from continuum.commands.run import load_all
+from continuum.errors import HostError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("config", nargs="+", type=Path, help="config file")
+    parser.add_argument("--no-host", action="store_true", help="do not look at this machine")
+    parser.add_argument("--json", action="store_true", help="print every value as it was understood")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Check the files, then whether this host can carry them."""
+    for config in load_all(options.config):
+        if not options.no_host:
+            problems = pipeline.probe(pipeline.load_modules(config), config, host.read())
+            if problems:
+                raise HostError(problems)
+        print(json.dumps(config.to_json(), indent=1) if options.json else f"{config.path}: ok")
+    return 0

@@ -1,0 +1,34 @@
+"""``continuum compare RUN RUN...``: several runs side by side."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from continuum import run as runs
+from continuum.result import Result
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("run", nargs="+", help="run ids, parts of them, or folders; at least two")
+    parser.add_argument("--output", type=Path, help="folder for the plot and the page (default: beside the last run)")
+    parser.add_argument("--json", action="store_true", help="print the results as a JSON list")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Print the comparison and write its plot and page."""
+    if len(options.run) < 2:
+        from continuum.errors import UsageError
+
+        msg = "continuum compare: name at least two runs"
+        raise UsageError(msg)
+    results = [Result.load(runs.find(name)) for name in options.run]
+    if options.json:
+        print(json.dumps([result.to_json() for result in results], allow_nan=False))
+        return 0
+    from continuum.report import compare
+
+    compare.show(results, options.output or results[-1].directory.parent)
+    return 0

@@ -1,0 +1,38 @@
+"""``continuum doctor``: what this machine can do, and the exact command that mends each lack."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from dataclasses import asdict
+
+from continuum import host, registry
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Every module's findings; the status is 0, for a lack matters only to configs that need it."""
+    here = host.read()
+    findings = {
+        f"{kind}/{name}": list(module.doctor(here)) for kind, name, module in registry.all_modules()
+    }
+    if options.json:
+        print(json.dumps({name: [asdict(one) for one in found] for name, found in findings.items()}, indent=1))
+        return 0
+    print(
+        f"{platform.node()}: Linux {here.kernel} {here.machine}, {len(here.cpus)} CPUs, "
+        f"{here.memory_mb} MiB, {'root' if here.is_root else f'user {here.user_id}'}"
+    )
+    for name, found in findings.items():
+        if found:
+            print(name)
+        for one in found:
+            print(f"  {'ok  ' if one.ok else 'LACK'} {one.name}: {one.detail}")
+            if one.remedy:
+                print(f"       mend: {one.remedy}")
+    return 0

@@ -1,0 +1,21 @@
+"""``continuum down RUN``: remove what ``up`` created."""
+
+from __future__ import annotations
+
+import argparse
+
+from continuum import run as runs
+from continuum import teardown
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("run", help="run id, a part of it, or its folder")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Remove every resource of the run; its folder stays."""
+    run = runs.load(runs.find(options.run))
+    run.lock()
+    teardown.destroy(run)
+    return 0

@@ -1,0 +1,30 @@
+"""``continuum list``: this user's runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from continuum import run as runs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """One line a run: id, status, number of nodes that are up, folder."""
+    rows = []
+    for run_id, directory in runs.all_runs():
+        state = runs.load(directory).state()
+        status = str(state.get("status", "unknown"))
+        up = len(state.get("nodes", [])) if status == "up" else 0
+        rows.append({"run_id": run_id, "status": status, "nodes": up, "directory": str(directory)})
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    width = max((len(str(row["run_id"])) for row in rows), default=0)
+    for row in rows:
+        print(f"{row['run_id']:<{width}}  {row['status']:<10} {row['nodes']:>5} nodes  {row['directory']}")
+    return 0

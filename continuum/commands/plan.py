@@ -1,0 +1,71 @@
+"""``continuum plan CONFIG``: what would be created; nothing is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from continuum import pipeline, topology
+from continuum.commands.run import load_all
+from continuum.config import Config
+from continuum.topology import Link, Topology
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("config", type=Path, help="config file")
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Print nodes, links and workloads."""
+    (config,) = load_all([options.config])
+    plan = _plan(config, topology.from_config(config))
+    print(json.dumps(plan, indent=1) if options.json else _as_text(plan))
+    return 0
+
+
+def _plan(config: Config, planned: Topology) -> dict[str, Any]:
+    modules = pipeline.load_modules(config)
+    workloads = modules.application.workloads(config, planned) if modules.application else ()
+    return {
+        "provider": config.infrastructure.text("provider"),
+        "resource_manager": config.benchmark.text("resource_manager"),
+        "nodes": [{**vars(node), "cpus": list(node.cpus)} for node in planned.nodes],
+        "links": [vars(planned.link(src, dst)) for src, dst in planned.tier_pairs()],
+        "workloads": [
+            {
+                "name": workload.name,
+                "nodes": list(workload.nodes or (node.name for node in planned.nodes_of(workload.tier))),
+                "replicas_per_node": workload.replicas_per_node,
+                "argv": list(workload.argv),
+                "cpu_cores": workload.cpu_cores,
+                "memory_mb": workload.memory_mb,
+            }
+            for workload in workloads
+        ],
+    }
+
+
+def _as_text(plan: dict[str, Any]) -> str:
+    lines = [f"provider {plan['provider']}, resource manager {plan['resource_manager']}", "nodes:"]
+    lines += [
+        f"  {node['name']:<12} {node['cores']:g} cores at {node['quota']:.0%}, {node['memory_mb']} MiB"
+        for node in plan["nodes"]
+    ]
+    lines.append("links (one-way):")
+    lines += [f"  {_link(Link(**link))}" for link in plan["links"]]
+    lines.append("workloads:" if plan["workloads"] else "no workloads")
+    lines += [
+        f"  {work['name']} on {', '.join(work['nodes'])}, {work['replicas_per_node']} each"
+        for work in plan["workloads"]
+    ]
+    return "\n".join(lines)
+
+
+def _link(link: Link) -> str:
+    rate = f"{link.bandwidth_mbit:g} Mbit/s" if link.bandwidth_mbit else "unlimited"
+    loss = f", {link.loss_percent:g} % loss" if link.loss_percent else ""
+    return f"{link.src} -> {link.dst}: {link.latency_ms:g} +- {link.jitter_ms:g} ms, {rate}{loss}"

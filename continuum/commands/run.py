@@ -1,0 +1,79 @@
+"""``continuum run CONFIG...``: from config to report, once for each config."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from continuum import config as configs
+from continuum import pipeline, progress
+from continuum.errors import ConfigError, ContinuumError
+from continuum.result import Result
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("config", nargs="+", type=Path, help="config file")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
+    parser.add_argument("--keep", choices=("never", "on-failure", "always"), help="leave the nodes up")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run all configs one after the other; the status is that of the first that was not well."""
+    loaded = load_all(options.config)
+    results: list[Result] = []
+    status = 0
+    for config in loaded:
+        outcome = pipeline.run(config, progress.choose(options.quiet), keep=options.keep)
+        if outcome.result is not None:
+            results.append(outcome.result)
+            _show(outcome.result, options)
+        if outcome.error is not None:
+            print(f"{config.path.name}: {outcome.error}", file=sys.stderr)
+            status = status or outcome.error.exit_status
+            if outcome.error.exit_status == 130:
+                break
+    if len(results) > 1:
+        _compare(results, options)
+    return status
+
+
+def load_all(paths: list[Path]) -> list[configs.Config]:
+    """Every config, or the problems of all of them at once; warnings go to stderr."""
+    loaded, problems = [], []
+    for path in paths:
+        try:
+            loaded.append(configs.load(path))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    for config in loaded:
+        for warning in config.warnings:
+            print(warning, file=sys.stderr)
+    return loaded
+
+
+def _show(result: Result, options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps(result.to_json(), allow_nan=False))
+        return
+    from continuum.report import terminal
+
+    terminal.show(result)
+
+
+def _compare(results: list[Result], options: argparse.Namespace) -> None:
+    if options.json:
+        return
+    from continuum.report import compare
+
+    compare.show(results, results[-1].directory.parent)
+
+
+def show_error(error: ContinuumError) -> None:
+    """One error for the user."""
+    print(error, file=sys.stderr)

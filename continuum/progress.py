@@ -1,0 +1,122 @@
+"""What the user sees while a run goes on: live on a terminal, plain lines elsewhere; on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+PLAIN_INTERVAL_S = 2.0
+
+
+class Progress:
+    """Says nothing; the base of those that do."""
+
+    def start(self, title: str) -> None:
+        """A run begins."""
+
+    def phase_started(self, name: str) -> None:
+        """A phase begins."""
+
+    def phase_ended(self, name: str, ok: bool, seconds: float) -> None:
+        """A phase ended."""
+
+    def counters(self, numbers: Mapping[str, float], total: float | None = None) -> None:
+        """Numbers of the phase that is running, such as requests done."""
+
+    def message(self, text: str) -> None:
+        """A line for the user, shown above whatever is live."""
+
+    def stop(self) -> None:
+        """The run is over."""
+
+
+class PlainProgress(Progress):
+    """One line a phase, and one every two seconds while requests are under way."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._last = 0.0
+
+    def start(self, title: str) -> None:
+        self._print(title)
+
+    def phase_ended(self, name: str, ok: bool, seconds: float) -> None:
+        self._print(f"  {name:<10} {'ok' if ok else 'FAILED':<6} {seconds:7.2f} s")
+
+    def counters(self, numbers: Mapping[str, float], total: float | None = None) -> None:
+        if time.monotonic() - self._last >= PLAIN_INTERVAL_S:
+            self._last = time.monotonic()
+            self._print(f"  {describe(numbers)}")
+
+    def message(self, text: str) -> None:
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+
+class LiveProgress(Progress):
+    """A line a phase with a spinner on the one that runs; numbers beside it as they change."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        self._bar: Bar = Bar(
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[detail]}"),
+            console=Console(stderr=True),
+        )
+        self._task: TaskID | None = None
+
+    def start(self, title: str) -> None:
+        self._bar.console.print(title, style="bold", highlight=False, markup=False)
+        self._bar.start()
+
+    def phase_started(self, name: str) -> None:
+        self._task = self._bar.add_task(name, total=None, detail="")
+
+    def phase_ended(self, name: str, ok: bool, seconds: float) -> None:
+        if self._task is None:
+            return
+        if ok:
+            self._bar.update(self._task, total=1, completed=1)
+        else:
+            self._bar.update(self._task, description=f"[red]{name} failed[/]")
+            self._bar.stop_task(self._task)
+
+    def counters(self, numbers: Mapping[str, float], total: float | None = None) -> None:
+        if self._task is not None:
+            done = numbers.get("completed", 0.0) if total else None
+            self._bar.update(self._task, total=total, completed=done, detail=describe(numbers))
+
+    def message(self, text: str) -> None:
+        self._bar.console.print(text, highlight=False, markup=False)
+
+    def stop(self) -> None:
+        self._bar.stop()
+
+
+def choose(quiet: bool = False) -> Progress:
+    """The progress that suits where stderr goes."""
+    if quiet:
+        return Progress()
+    return LiveProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+def describe(numbers: Mapping[str, float]) -> str:
+    """Numbers as ``sent 10, completed 9, p50 12.3 ms``."""
+    return ", ".join(
+        f"{name.removesuffix('_ms')} {value:.1f} ms" if name.endswith("_ms") else f"{name} {value:g}"
+        for name, value in numbers.items()
+    )

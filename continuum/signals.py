@@ -1,0 +1,59 @@
+"""SIGINT and SIGTERM: the first one ends the run in order, a second one hurries."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from continuum.errors import InterruptedRunError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interruption:
+    """What has been asked of this process by signals so far.
+
+    Attributes:
+        count: signals received.
+        shielded: True while a signal is only counted, not raised.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.shielded = False
+
+    @property
+    def hurry(self) -> bool:
+        """Whether the user asked again: skip whatever is only politeness."""
+        return self.count > 1
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        if self.shielded or self.count > 1:
+            return
+        name = signal.Signals(number).name
+        msg = f"interrupted by {name}"
+        raise InterruptedRunError(msg)
+
+    @contextmanager
+    def shield(self) -> Iterator[None]:
+        """A stretch that no signal may break: teardown, and writing what is left."""
+        before, self.shielded = self.shielded, True
+        try:
+            yield
+        finally:
+            self.shielded = before
+
+
+@contextmanager
+def interruptible() -> Iterator[Interruption]:
+    """Within this, the first SIGINT, SIGTERM or SIGHUP raises InterruptedRunError."""
+    interruption = Interruption()
+    before = {number: signal.signal(number, interruption._receive) for number in _SIGNALS}  # noqa: SLF001
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
