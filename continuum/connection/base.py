@@ -100,6 +100,12 @@ class Connection(Protocol):
         is outside the node's CPU, memory and disk limits too, as measuring tools must be.
         """
 
+    def attach(self, argv: Sequence[str]) -> int:
+        """Run a command inside the node and its limits with this process's own standard streams.
+
+        Returns its exit status, 128 + the signal's number when one killed it, as shells do.
+        """
+
     def put(self, src: Path, dst: PurePosixPath) -> None:
         """Copy a file of this host to the node, making folders on the way; atomic at ``dst``."""
 

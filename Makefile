@@ -1,0 +1,34 @@
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+# Everything the environment is made of; a change in any of these makes it anew.
+SOURCES := pyproject.toml requirements.lock scripts/setup
+
+help:  ## show what one can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.done  ## make the Python environment in .venv
+
+.venv/.done: $(SOURCES)
+	@scripts/setup
+
+demo: setup  ## run configs/quickstart.cfg and show the report
+	$(PYTHON) continuum.py configs/quickstart.cfg
+
+test: setup lint  ## lint, type-check and run all tests
+	$(PYTHON) -m pytest
+
+lint: setup  ## ruff and mypy --strict
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+
+bench: setup  ## measure what the README claims; prints tables, writes benchmarks/results/*.json
+	$(PYTHON) -m benchmarks
+
+docs: setup  ## write the configuration reference anew
+	$(PYTHON) -m continuum.reference > docs/configuration.md
+
+clean:  ## remove the environment, caches and results (not the runs)
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache benchmarks/results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup demo test lint bench docs clean
