@@ -1,0 +1,1 @@
+"""Run directory -> terminal table, plots, HTML. Reads nothing but that folder."""

@@ -1,0 +1,139 @@
+"""What a set of samples says: mean with its error, and the percentiles it can support. Pure.
+
+**Confidence interval of the mean.** Latencies of one run follow each other: a request that waits makes
+the next one wait. Treating them as independent makes the interval too narrow. So the samples, in the
+order of their intended times, are also put into batches whose means are nearly independent (method of
+batch means; A. M. Law, "Simulation Modeling and Analysis", ch. 9; between 10 and 30 batches as in
+B. Schmeiser, Operations Research 30, 1982), and the wider of Student's interval over the samples and over
+the batch means is given. Below 50 samples there is nothing to batch, and the plain interval stands.
+
+**Percentiles** interpolate linearly between order statistics (definition 7 of R. J. Hyndman and Y. Fan,
+"Sample Quantiles in Statistical Packages", The American Statistician 50, 1996; what numpy, pandas, R and
+spreadsheets do). One is given only if at least one sample is expected to lie beyond it, n (1 - q) >= 1:
+p90 needs 10 samples, p99 needs 100, p99.9 needs 1,000. Otherwise it would be the maximum under another
+name, and it is None. Percentiles are never averaged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import NormalDist, fmean
+
+PERMILLE = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
+"""The percentiles that are given, in thousandths, so that no rounding decides what is supported."""
+
+_STUDENT_975 = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
+"""97.5 % quantile of Student's t for 1 to 9 degrees of freedom (any statistical table)."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a set of samples says, in the samples' own unit.
+
+    Attributes:
+        count: number of samples.
+        mean: their mean; None without samples.
+        ci95: half the width of the 95 % confidence interval of the mean; None below two samples.
+        p50: median; like every percentile None where the samples cannot support it.
+        p90: 90th percentile.
+        p95: 95th percentile.
+        p99: 99th percentile.
+        p999: 99.9th percentile.
+        max: largest sample.
+        clock_error: largest error that uncertain clock offsets put on one sample; 0 with one clock.
+    """
+
+    count: int = 0
+    mean: float | None = None
+    ci95: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    p999: float | None = None
+    max: float | None = None
+    clock_error: float = 0.0
+
+
+def summarise(samples: Sequence[float], clock_error: float = 0.0) -> Summary:
+    """Summarise samples that are given in the order in which they were meant to begin."""
+    if not len(samples):
+        return Summary(clock_error=clock_error)
+    ordered = sorted(samples)
+    return Summary(
+        count=len(ordered),
+        mean=fmean(ordered),
+        ci95=half_width_95(samples),
+        max=float(ordered[-1]),
+        clock_error=clock_error,
+        **{name: percentile(ordered, permille) for name, permille in PERMILLE.items()},
+    )
+
+
+def is_supported(count: int, permille: int) -> bool:
+    """Whether ``count`` samples support a percentile; the median always is."""
+    return count > 0 and (permille <= 500 or count * (1000 - permille) >= 1000)
+
+
+def percentile(ordered: Sequence[float], permille: int) -> float | None:
+    """A percentile, in thousandths, of samples in ascending order; None if they cannot support it."""
+    if not is_supported(len(ordered), permille):
+        return None
+    whole, rest = divmod((len(ordered) - 1) * permille, 1000)
+    low, high = ordered[whole], ordered[min(whole + 1, len(ordered) - 1)]
+    return float(low + (high - low) * rest / 1000)
+
+
+def half_width_95(samples: Sequence[float]) -> float | None:
+    """Half the width of the 95 % confidence interval of the mean; None below two samples."""
+    if len(samples) < 2:
+        return None
+    return max(_half_width(samples), _half_width(batch_means(samples)))
+
+
+def batch_means(samples: Sequence[float]) -> Sequence[float]:
+    """Means of 10 or 20 successive batches of equal size, give or take one; below 50 the samples."""
+    count = len(samples)
+    batches = 20 if count >= 200 else 10 if count >= 50 else count
+    if batches == count:
+        return samples
+    edges = [index * count // batches for index in range(batches + 1)]
+    return [fmean(samples[low:high]) for low, high in pairwise(edges)]
+
+
+def difference(first: Summary, second: Summary) -> tuple[float, float] | None:
+    """Second mean minus first, and half the width of its 95 % interval; None where one has none.
+
+    The errors of two separate runs are independent, so they add as squares.
+    """
+    if first.mean is None or second.mean is None or first.ci95 is None or second.ci95 is None:
+        return None
+    return second.mean - first.mean, math.hypot(first.ci95, second.ci95)
+
+
+def student_975(freedom: int) -> float:
+    """97.5 % quantile of Student's t.
+
+    From 10 degrees of freedom on by Cornish-Fisher expansion around the normal quantile (M. Abramowitz
+    and I. A. Stegun, "Handbook of Mathematical Functions", 26.7.5), good to 0.0001.
+    """
+    if freedom <= len(_STUDENT_975):
+        return _STUDENT_975[freedom - 1]
+    x = NormalDist().inv_cdf(0.975)
+    terms = (
+        x,
+        (x**3 + x) / 4,
+        (5 * x**5 + 16 * x**3 + 3 * x) / 96,
+        (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
+    )
+    return math.fsum(term / freedom**power for power, term in enumerate(terms))
+
+
+def _half_width(samples: Sequence[float]) -> float:
+    # The standard library's stdev works in fractions, which takes seconds for the samples of a long run.
+    mean, freedom = fmean(samples), len(samples) - 1
+    variance = math.fsum((sample - mean) ** 2 for sample in samples) / freedom
+    return student_975(freedom) * math.sqrt(variance / len(samples))
