@@ -1,0 +1,1 @@
+"""Networks between nodes: planned, emulated by one of two engines, and measured."""

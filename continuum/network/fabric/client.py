@@ -1,0 +1,177 @@
+"""Starts a run's fabric and speaks to it through its control socket.
+
+The socket carries packets (SOCK_SEQPACKET), each a JSON object; a reply that is longer than one packet
+comes in pieces (see ``wire``). TUN descriptors travel beside the names of their nodes (SCM_RIGHTS).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from continuum.errors import ProvisionError
+from continuum.network.fabric import wire
+from continuum.topology import Link
+
+SOCKET_NAME = "fabric.sock"
+"""The control socket's name in the run directory."""
+
+
+def launch(run_directory: Path, run_id: str, seed: int) -> int:
+    """Start the fabric of a run and return its process id, without waiting for it.
+
+    The control socket exists and accepts connections when this returns; a request made earlier than the
+    process is ready waits for it. The process is in a session of its own, carries the run's id on its
+    command line and in its environment (CONTINUUM_RUN), outlives the caller, and writes what it has to
+    say to ``logs/fabric.log``.
+
+    Raises:
+        ProvisionError: the socket or the log cannot be made, or there is a fabric already.
+    """
+    log = run_directory / "logs" / "fabric.log"
+    try:
+        log.parent.mkdir(mode=0o700, exist_ok=True)
+        with _listen(run_directory) as listener:
+            return _spawn(listener, log, run_id, seed)
+    except OSError as error:
+        raise ProvisionError(f"fabric: cannot start in {run_directory}: {error}") from error
+
+
+def _listen(run_directory: Path) -> socket.socket:
+    """A listening control socket; only its owner may connect, from the first moment on."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    try:
+        os.fchmod(listener.fileno(), 0o600)  # before bind: the file is made with the socket's own mode
+        with wire.short_path(run_directory, SOCKET_NAME) as path:
+            listener.bind(path)
+        listener.listen(16)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _spawn(listener: socket.socket, log: Path, run_id: str, seed: int) -> int:
+    program = str(Path(__file__).parent)
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-I", "-S", program, run_id, str(seed)],
+        {"CONTINUUM_RUN": run_id, "PATH": os.environ.get("PATH", os.defpath)},
+        file_actions=[
+            (os.POSIX_SPAWN_DUP2, listener.fileno(), 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+
+
+class Client:
+    """A connection to the fabric of one run.
+
+    Args:
+        run_directory: the run's folder.
+        timeout_s: longest wait for any one answer.
+
+    Raises:
+        ProvisionError: no fabric answers there. Every method raises it too, for a request that is refused
+            and for an answer that does not come.
+    """
+
+    def __init__(self, run_directory: Path, timeout_s: float = 30.0) -> None:
+        self._where = run_directory / SOCKET_NAME
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        self._socket.settimeout(timeout_s)
+        try:
+            with wire.short_path(run_directory, SOCKET_NAME) as path:
+                self._socket.connect(path)
+        except OSError as error:
+            self._socket.close()
+            raise ProvisionError(f"no fabric answers at {self._where}: {error}") from error
+
+    def __enter__(self) -> Client:  # noqa: PYI034 (Self is newer than Python 3.10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def attach(self, nodes: Sequence[tuple[str, str, str]], fds: Sequence[int]) -> None:
+        """Hand nodes over to the fabric; the caller still has its own descriptors to close.
+
+        Args:
+            nodes: name, tier and IPv4 address of each.
+            fds: descriptors of their TUN devices, as ``tun.open_tun`` makes them, in the same order.
+        """
+        if len(nodes) != len(fds):
+            raise ProvisionError(f"fabric: {len(nodes)} nodes but {len(fds)} descriptors")
+        for start in range(0, len(nodes), wire.MAX_DESCRIPTORS):
+            batch = slice(start, start + wire.MAX_DESCRIPTORS)
+            self._ask({"op": "attach", "nodes": [list(node) for node in nodes[batch]]}, fds[batch])
+
+    def shape(self, links: Sequence[Link]) -> None:
+        """Put links in force, now, for packets that are sent from now on.
+
+        ``src`` and ``dst`` of a link name a tier or a node; a node's link goes before its tier's.
+        """
+        for batch in _batches(links, 200):
+            self._ask({"op": "shape", "links": [_as_json(link) for link in batch]})
+
+    def stats(self) -> dict[str, Any]:
+        """Counters since the start: ``links`` per ordered tier pair, and the fabric's own state.
+
+        The keys are those of ``switch.Counters`` for each entry of ``links``, and of ``switch.Switch.stats``
+        for the rest.
+        """
+        return self._ask({"op": "stats"})
+
+    def detach(self, nodes: Sequence[str]) -> None:
+        """Close the TUN devices of some nodes, which removes their interfaces."""
+        self._ask({"op": "detach", "nodes": list(nodes)})
+
+    def close(self) -> None:
+        """Close every TUN device and end the fabric; returns when its process is gone.
+
+        The process is reaped if it is a child of this one.
+        """
+        pid = int(self._ask({"op": "close"})["pid"])
+        with suppress(OSError):
+            self._socket.recv(1)  # the process holds the other end until it exits
+        self._socket.close()
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+        with suppress(OSError):
+            self._where.unlink()
+
+    def _ask(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> dict[str, Any]:
+        try:
+            socket.send_fds(self._socket, [wire.encode(request)], list(fds))
+            reply = wire.receive_reply(self._socket)
+        except (OSError, EOFError, ValueError) as error:
+            raise ProvisionError(f"fabric at {self._where}: {request['op']}: no answer: {error}") from error
+        if "error" in reply:
+            raise ProvisionError(f"fabric: {request['op']}: {reply['error']}")
+        return reply
+
+
+def _as_json(link: Link) -> dict[str, Any]:
+    return {
+        "src": link.src,
+        "dst": link.dst,
+        "latency_ms": link.latency_ms,
+        "jitter_ms": link.jitter_ms,
+        "bandwidth_mbit": link.bandwidth_mbit,
+        "loss_percent": link.loss_percent,
+    }
+
+
+def _batches(links: Sequence[Link], size: int) -> Iterator[Sequence[Link]]:
+    for start in range(0, len(links), size):
+        yield links[start : start + size]

@@ -1,0 +1,109 @@
+"""What a link does to packets, in the units of the datapath: seconds and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import cos, isfinite, log, pi, sqrt
+from typing import Any
+
+MTU_BYTES = 1500
+
+CHUNK_SECONDS = 0.00025
+"""A TCP super-packet is cut into pieces that take a link no longer than this, or one segment."""
+
+_LEAST_QUEUE_PACKETS = 32
+_LEAST_QUEUE_SECONDS = 0.025
+_QUEUE_BDP = 1.5
+_MOST_IN_FLIGHT_BYTES = 256 << 20
+
+
+@dataclass
+class Shape:
+    """One link's behaviour. It changes in place, so that every pair that follows it sees the change.
+
+    Attributes:
+        delay_s: mean one-way delay.
+        jitter_s: standard deviation of the delay.
+        seconds_per_byte: time one byte of an IP packet takes; 0 for an unlimited link.
+        queue_bytes: bytes that may wait or be in transmission before a packet is dropped at the tail.
+        loss: probability that a packet is lost.
+        segments: segments of a super-packet that may stay together; 0 for all of them.
+        plain: whether packets pass at once and untouched.
+    """
+
+    delay_s: float = 0.0
+    jitter_s: float = 0.0
+    seconds_per_byte: float = 0.0
+    queue_bytes: float = _MOST_IN_FLIGHT_BYTES
+    loss: float = 0.0
+    segments: int = 0
+    plain: bool = True
+
+    def become(self, other: Shape) -> None:
+        """Take over another shape's values."""
+        self.__dict__.update(other.__dict__)
+
+
+def from_link(link: Mapping[str, Any]) -> Shape:
+    """The shape of a link in the control socket's form: latency_ms, jitter_ms, bandwidth_mbit, loss_percent.
+
+    Raises:
+        ValueError: a value is not a number or out of range.
+    """
+    delay_s = _number(link, "latency_ms", 3_600_000) / 1000
+    jitter_s = _number(link, "jitter_ms", 3_600_000) / 1000
+    loss = _number(link, "loss_percent", 100) / 100
+    mbit = None if link.get("bandwidth_mbit") is None else _number(link, "bandwidth_mbit", 1e6)
+    if mbit is not None and mbit <= 0:
+        raise ValueError(f"bandwidth_mbit is {mbit}, not above 0")
+    bytes_per_second = mbit * 1e6 / 8 if mbit else 0.0
+    return Shape(
+        delay_s=delay_s,
+        jitter_s=jitter_s,
+        seconds_per_byte=1 / bytes_per_second if mbit else 0.0,
+        queue_bytes=queue_bytes(bytes_per_second, delay_s) if mbit else _MOST_IN_FLIGHT_BYTES,
+        loss=loss,
+        segments=_segments(bytes_per_second, loss),
+        plain=not (delay_s or jitter_s or mbit or loss),
+    )
+
+
+def queue_bytes(bytes_per_second: float, delay_s: float) -> float:
+    """Bytes a link's queue holds: enough that one TCP flow fills the link, and no more than that asks for.
+
+    A loss-based TCP needs about one bandwidth-delay product; the return path is taken to be as long as
+    this one. At least 32 packets and at least 25 ms, so that short links hold a sender's bursts.
+    """
+    return max(
+        _LEAST_QUEUE_PACKETS * MTU_BYTES,
+        bytes_per_second * _LEAST_QUEUE_SECONDS,
+        _QUEUE_BDP * bytes_per_second * 2 * delay_s,
+    )
+
+
+def _segments(bytes_per_second: float, loss: float) -> int:
+    if loss:
+        return 1  # so that loss strikes packets of the network, not the kernel's bundles of them
+    return max(1, int(bytes_per_second * CHUNK_SECONDS / MTU_BYTES)) if bytes_per_second else 0
+
+
+def _number(link: Mapping[str, Any], key: str, most: float) -> float:
+    value = link.get(key, 0) or 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"{key} is {value!r}, not a number")
+    if not 0 <= value <= most:
+        raise ValueError(f"{key} is {value!r}, not between 0 and {most:g}")
+    return float(value)
+
+
+def draw_delay(delay_s: float, jitter_s: float, uniform: Callable[[], float]) -> float:
+    """One delay from the normal distribution truncated at 0, by drawing again below it.
+
+    The normal variate is that of Box and Muller (1958).
+    """
+    while True:
+        radius = sqrt(-2.0 * log(1.0 - uniform()))
+        value = delay_s + jitter_s * radius * cos(2.0 * pi * uniform())
+        if value >= 0.0:
+            return value
