@@ -54,7 +54,7 @@ def benchmark(
         accuracy=_accuracy(completed),
         system_load_percent=_load_percent(offered_per_s, stages_ms.get(work_stage), capacity),
         stages=trace.stages,
-        end_to_end_ms=_summary_ms([r.end_to_end_ns for r in completed], max(trace.clock_error_ns.values())),
+        end_to_end_ms=_summary_ms([request.end_to_end_ns for request in completed]),
         stages_ms=stages_ms,
         lateness_ms=_summary_ms([request.lateness_ns for request in measured]),
         queue_depth=summarise([r.queue_depth for r in measured if r.queue_depth is not None]),
