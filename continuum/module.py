@@ -279,6 +279,13 @@ class Application(Module):
     def duration_s(self, config: Config) -> float:
         """Seconds from the release of the workloads to the last answer they still wait for."""
 
+    def load(self, config: Config) -> Mapping[str, Any]:
+        """What is asked of the system, such as frequency and duration, in plain JSON values.
+
+        Results can only be compared where these are equal.
+        """
+        return {}
+
     @abstractmethod
     def servers(self, config: Config, topology: Topology) -> int:
         """Requests that all workers together can process at the same time."""

@@ -54,7 +54,7 @@ class Recorder:
 
     def __init__(self, progress: Progress) -> None:
         self._phases = {name: Phase(name) for name in PHASES}
-        self._progress = progress
+        self.progress = progress
         self.run: Run | None = None
 
     @property
@@ -72,7 +72,7 @@ class Recorder:
         """Run the body as phase ``name``; what it raises is recorded and goes on."""
         started_at, start = time.time(), time.monotonic()
         phase = Phase(name, "failed", 0.0, started_at)
-        self._progress.phase_started(name)
+        self.progress.phase_started(name)
         try:
             with self._logged(name):
                 yield
@@ -83,7 +83,7 @@ class Recorder:
         finally:
             phase = replace(phase, seconds=time.monotonic() - start)
             self._phases[name] = phase
-            self._progress.phase_ended(name, phase.status == "ok", phase.seconds)
+            self.progress.phase_ended(name, phase.status == "ok", phase.seconds)
 
     @contextmanager
     def _logged(self, name: str) -> Iterator[None]:

@@ -125,7 +125,9 @@ def create(config: Config) -> Run:
         run.lock()
         run.update_state(schema=1, run_id=run.id, status="created", created_at=time.time())
     except OSError as error:
-        msg = f"{parent}: cannot keep the run there ({error.strerror}); set base_path to a folder you may write"
+        msg = (
+            f"{parent}: cannot keep the run there ({error.strerror}); set base_path to a folder you may write"
+        )
         raise HostError(msg) from error
     return run
 
@@ -170,7 +172,11 @@ def all_runs() -> Iterator[tuple[str, Path]]:
 def node_to_json(node: Node) -> dict[str, Any]:
     """A node as it is kept in ``state.json``."""
     spec = node.spec
-    return {"spec": {**vars(spec), "cpus": list(spec.cpus)}, "address": node.address, "handle": dict(node.handle)}
+    return {
+        "spec": {**vars(spec), "cpus": list(spec.cpus)},
+        "address": node.address,
+        "handle": dict(node.handle),
+    }
 
 
 def node_from_json(data: Mapping[str, Any]) -> Node:

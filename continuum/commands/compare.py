@@ -13,7 +13,9 @@ from continuum.result import Result
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
     parser.add_argument("run", nargs="+", help="run ids, parts of them, or folders; at least two")
-    parser.add_argument("--output", type=Path, help="folder for the plot and the page (default: beside the last run)")
+    parser.add_argument(
+        "--output", type=Path, help="folder for the plot and the page (default: beside the last run)"
+    )
     parser.add_argument("--json", action="store_true", help="print the results as a JSON list")
 
 

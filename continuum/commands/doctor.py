@@ -18,11 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Every module's findings; the status is 0, for a lack matters only to configs that need it."""
     here = host.read()
-    findings = {
-        f"{kind}/{name}": list(module.doctor(here)) for kind, name, module in registry.all_modules()
-    }
+    findings = {f"{kind}/{name}": list(module.doctor(here)) for kind, name, module in registry.all_modules()}
     if options.json:
-        print(json.dumps({name: [asdict(one) for one in found] for name, found in findings.items()}, indent=1))
+        print(
+            json.dumps({name: [asdict(one) for one in found] for name, found in findings.items()}, indent=1)
+        )
         return 0
     print(
         f"{platform.node()}: Linux {here.kernel} {here.machine}, {len(here.cpus)} CPUs, "

@@ -1,0 +1,288 @@
+"""What each phase does, one function a phase, each leaving what the next ones need in the Session."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from continuum import analysis, assemble, registry, topology, trace
+from continuum.assemble import Stock
+from continuum.config import Config
+from continuum.errors import BenchmarkError, ContinuumError, Problem
+from continuum.host import Host
+from continuum.module import Application, Deployment, Job, Node, Provider, ResourceManager
+from continuum.network.plan import Engine, choose_engine
+from continuum.phases import Phase
+from continuum.progress import Progress
+from continuum.result import Benchmark, LinkFidelity, Result
+from continuum.run import Run, node_to_json, write_json
+from continuum.topology import Topology
+
+READY_TIMEOUT_S = 120.0
+GRACE_S = 30.0
+STOP_TIMEOUT_S = 5.0
+POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Modules:
+    """The modules a config names.
+
+    Attributes:
+        provider: makes the nodes.
+        resource_manager: runs workloads on them.
+        application: None when nothing is to be measured.
+    """
+
+    provider: Provider
+    resource_manager: ResourceManager
+    application: Application | None
+
+
+@dataclass
+class Session:
+    """What exists of one run so far; every phase adds its part.
+
+    Attributes:
+        run: folder, journal and state.
+        modules: the modules in use.
+        host: the machine.
+        topology: what shall exist.
+        engine: what shapes the links, from ``provision`` on.
+        deployment: what exists, from ``provision`` on.
+        jobs: the workloads, from ``deploy`` on, in the order they were started.
+        fidelity: the links as measured, from ``verify`` on.
+        stock: what each node had used, and its clock, before and after the benchmark.
+        incidents: what went wrong without ending the run.
+        result: from ``analyse`` on.
+    """
+
+    run: Run
+    modules: Modules
+    host: Host
+    topology: Topology = field(init=False)
+    engine: Engine | None = None
+    deployment: Deployment | None = None
+    jobs: list[Job] = field(default_factory=list)
+    fidelity: tuple[LinkFidelity, ...] = ()
+    stock: list[Stock] = field(default_factory=list)
+    incidents: list[str] = field(default_factory=list)
+    result: Result | None = None
+
+    def __post_init__(self) -> None:
+        self.topology = topology.from_config(self.config)
+
+    @property
+    def config(self) -> Config:
+        """The run's config."""
+        return self.run.config
+
+    @property
+    def wants_benchmark(self) -> bool:
+        """Whether an application is to be run."""
+        return self.modules.application is not None
+
+    @property
+    def existing(self) -> Deployment:
+        """The deployment, which must exist by now."""
+        assert self.deployment is not None, "used before provision"
+        return self.deployment
+
+    def close(self) -> None:
+        """Give up connections to nodes."""
+        if self.deployment is not None:
+            for connection in self.deployment.connections.values():
+                with contextlib.suppress(ContinuumError, OSError):
+                    connection.close()
+
+
+def load_modules(config: Config) -> Modules:
+    """The modules that a config names; the config has been checked, so they exist."""
+    alone = config.infrastructure.flag("infra_only") or config.benchmark.flag("resource_manager_only")
+    name = None if alone else config.benchmark.maybe_text("application")
+    manager = (
+        "none" if config.infrastructure.flag("infra_only") else config.benchmark.text("resource_manager")
+    )
+    return Modules(
+        registry.provider(config.infrastructure.text("provider")),
+        registry.resource_manager(manager),
+        registry.application(name) if name else None,
+    )
+
+
+def probe(modules: Modules, config: Config, host: Host) -> tuple[Problem, ...]:
+    """Everything this host lacks for this config, and what it is warned of."""
+    found: list[Problem] = []
+    for module in (modules.provider, modules.resource_manager, modules.application):
+        if module is not None:
+            found += module.probe(config, host)
+    return tuple(found)
+
+
+def provision(session: Session) -> None:
+    """Create the nodes, with the network engine they need in place."""
+    run, provider = session.run, session.modules.provider
+    name = session.config.infrastructure.text("provider")
+    write_json(run.directory / "resolved.json", session.config.to_json())
+    run.own("provider", name)
+    session.engine = choose_engine(session.config, provider)
+    run.update_state(status="running", provider=name, engine=session.engine.name)
+    session.engine.prepare(run)
+    nodes = provider.create(session.topology.nodes, run)
+    run.update_state(nodes=[node_to_json(node) for node in nodes])
+    connections = {node.name: provider.connect(node, run) for node in nodes}
+    session.deployment = Deployment(session.topology, nodes, connections, session.engine.name)
+    (run.directory / "inventory.yml").write_text(_inventory(nodes), encoding="utf-8")
+
+
+def install(session: Session) -> None:
+    """Let the resource manager make the nodes ready."""
+    session.deployment = session.modules.resource_manager.install(session.existing, session.run)
+
+
+def deploy(session: Session) -> None:
+    """Start every workload and wait until all of its replicas are ready."""
+    application = session.modules.application
+    assert application is not None
+    for workload in application.workloads(session.config, session.topology):
+        job = session.modules.resource_manager.submit(workload, session.existing, session.run)
+        session.jobs.append(job)
+        if workload.serves:
+            job.wait_ready(READY_TIMEOUT_S)
+    for job in session.jobs:
+        job.wait_ready(READY_TIMEOUT_S)
+
+
+def shape(session: Session) -> None:
+    """Put links and CPU quotas in force."""
+    assert session.engine is not None
+    session.engine.shape(session.existing, session.run)
+    session.modules.provider.enforce(session.existing.nodes, session.run)
+    for note in session.modules.provider.notes(session.run):
+        session.run.note(note)
+
+
+def verify(session: Session) -> None:
+    """Measure what the links really do."""
+    from continuum.network import verify as measuring
+
+    session.fidelity = measuring.verify(
+        session.existing, session.run.directory / "logs", measuring.Tolerance.of(session.config)
+    )
+
+
+def benchmark(session: Session, progress: Progress) -> None:
+    """Let the workloads begin and wait until those that end by themselves have ended."""
+    _take_stock(session)
+    for job in session.jobs:
+        job.release()
+    clients = [job for job in session.jobs if not job.workload.serves]
+    deadline = time.monotonic() + _benchmark_timeout_s(session)
+    while not all(job.is_done() for job in clients):
+        numbers: dict[str, float] = {}
+        for job in clients:
+            numbers.update(job.progress())
+        progress.counters(numbers)
+        if time.monotonic() > deadline:
+            session.incidents.append("the benchmark did not end in time")
+            break
+        time.sleep(POLL_S)
+    for job in session.jobs:
+        session.incidents += job.failures()
+    _take_stock(session)
+
+
+def _benchmark_timeout_s(session: Session) -> float:
+    application = session.modules.application
+    assert application is not None
+    limit = session.config.run.maybe_real("timeout")
+    return limit if limit is not None else application.duration_s(session.config) + GRACE_S
+
+
+def _take_stock(session: Session) -> None:
+    """Read what nodes have used and how their clocks stand."""
+    session.stock.append(assemble.take_stock(session.existing, session.modules.provider, session.run))
+
+
+def collect(session: Session, *, hurry: bool) -> None:
+    """End the workloads and fetch the events they left."""
+    raw = session.run.directory / "raw"
+    raw.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(len(session.jobs)) as pool:
+        stops = [pool.submit(job.stop, 0.1 if hurry else STOP_TIMEOUT_S) for job in reversed(session.jobs)]
+        for stop in stops:
+            stop.result()
+    for job in session.jobs:
+        job.fetch(raw)
+
+
+def analyse(session: Session, phases: Sequence[Phase], errors: Iterable[ContinuumError]) -> None:
+    """Turn events into the result; an incident makes it invalid, not absent."""
+    measured = _measured(session)
+    session.result = assemble.result(
+        session.run,
+        host=session.host,
+        deployment=session.deployment,
+        engine=session.engine.name if session.engine else "",
+        fidelity=session.fidelity,
+        stock=session.stock,
+        measured=measured,
+        incidents=[*map(str, errors), *session.incidents],
+        phases=phases,
+    )
+    session.result.save(session.run.directory)
+    if session.wants_benchmark and measured is None and session.result.valid:
+        msg = "the application left no events"
+        raise BenchmarkError(msg)
+
+
+def _measured(session: Session) -> Benchmark | None:
+    """What the application did; None when it left nothing."""
+    application, raw, config = session.modules.application, session.run.directory / "raw", session.config
+    if application is None or not raw.is_dir():
+        return None
+    clocks = assemble.clocks(session.stock)
+    traced = trace.build(application.events(raw), application.stages, clocks)
+    if not traced.requests:
+        return None
+    from continuum.report import samples
+
+    samples.write(session.run.directory / "samples.csv", traced)
+    return analysis.benchmark(
+        traced,
+        application=registry.canonical("application", config.benchmark.text("application")),
+        resource_manager=config.benchmark.text("resource_manager"),
+        model=config.execution_model.maybe_text("model") or "",
+        load=application.load(config),
+        capacity=application.servers(config, session.topology),
+    )
+
+
+def report(session: Session) -> None:
+    """Draw the plots and write the page."""
+    from continuum import report as reports
+
+    assert session.result is not None
+    reports.write(session.run.directory, session.result)
+
+
+def save(session: Session, phases: Sequence[Phase]) -> None:
+    """Write the result once more, now that all phases have ended."""
+    if session.result is not None:
+        session.result = replace(session.result, phases=tuple(phases))
+        session.result.save(session.run.directory)
+
+
+def _inventory(nodes: Sequence[Node]) -> str:
+    """An Ansible inventory of the nodes by tier; JSON strings are YAML strings."""
+    lines = ["all:", "  children:"]
+    for tier in dict.fromkeys(node.tier for node in nodes):
+        lines += [f"    {tier}:", "      hosts:"]
+        for node in nodes:
+            if node.tier == tier:
+                lines += [f"        {node.name}:", f"          continuum_address: {json.dumps(node.address)}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,32 @@
+"""The first signal ends a run, the second hurries; teardown is never broken."""
+
+import os
+import signal
+
+import pytest
+
+from continuum.errors import InterruptedRunError
+from continuum.signals import interruptible
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_raises(number: signal.Signals) -> None:
+    with interruptible() as interruption, pytest.raises(InterruptedRunError, match=number.name):
+        os.kill(os.getpid(), number)
+        signal.pause()
+    assert not interruption.hurry
+
+
+def test_behind_a_shield_signals_are_only_counted() -> None:
+    with interruptible() as interruption, interruption.shield():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not interruption.hurry
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interruption.hurry
+
+
+def test_the_former_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with interruptible():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
