@@ -121,7 +121,7 @@ def make_result(scenario: Scenario, spans: trace.Trace) -> Result:
         spans,
         application="video",
         load={"frequency": scenario.frequency, "duration": scenario.duration_s, "model": "digits.onnx"},
-        capacity=scenario.servers * (scenario.endpoints if scenario.where == "endpoint" else scenario.workers),
+        capacity=scenario.servers * len({request.worker for request in spans.requests} - {""}),
     )
     nodes, links = _nodes(scenario), _links(scenario)
     phases = _phases(scenario)

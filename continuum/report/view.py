@@ -9,7 +9,7 @@ from statistics import fmean
 from continuum.result import Benchmark, LinkFidelity, NodeUse, Result
 from continuum.statistics import Summary
 
-NONE = "–"
+NONE = "-"
 END_TO_END = "end to end"
 
 
@@ -97,7 +97,9 @@ def count(many: int, word: str) -> str:
 def headline(result: Result) -> str:
     """What ran where, in one line."""
     bench = result.benchmark
-    parts = [f"{bench.application} on {bench.resource_manager}"] if bench else ["infrastructure only"]
+    parts = ["stopped before the benchmark" if result.failed_phase else "infrastructure only"]
+    if bench:
+        parts = [bench.application, f"resource manager {bench.resource_manager}"]
     if bench and bench.model:
         parts.append(f"model {bench.model}")
     if result.provider:
@@ -120,14 +122,14 @@ def figures(bench: Benchmark) -> tuple[tuple[str, str, str], ...]:
     """What else is worth knowing at a glance: name, value, explanation."""
     requests = bench.requests
     share = f"{100 * requests.completed / requests.sent:.1f} %" if requests.sent else NONE
-    threads = f"{bench.workers or NONE} workers, {bench.capacity or NONE} at once"
+    at_once = f", {bench.capacity} at once" if bench.capacity else ""
     return (
-        ("completed", f"{requests.completed:,} of {requests.sent:,}", f"{share} of requests sent"),
+        ("completed", f"{requests.completed:,} of {requests.sent:,}", f"{share} of requests sent; {requests.warmup:,} more were warm-up"),
         ("lost", f"{requests.lost:,}", "not answered in time"),
-        ("failed", f"{requests.failed:,}", f"{requests.warmup:,} more were warm-up"),
+        ("failed", f"{requests.failed:,}", "refused, or gone wrong"),
         ("throughput", f"{compact(bench.throughput_per_s)} /s", f"{compact(bench.offered_per_s)} /s offered"),
         ("accuracy", percent(None if bench.accuracy is None else 100 * bench.accuracy), "of answers right"),
-        ("system load", percent(bench.system_load_percent), threads),
+        ("system load", percent(bench.system_load_percent), count(bench.workers, "worker") + at_once),
         ("sent late by", span(bench.lateness_ms.mean), f"p99 {span(bench.lateness_ms.p99)}, in stage other"),
     )
 
@@ -188,7 +190,7 @@ def by_tier(nodes: Iterable[NodeUse]) -> dict[str, list[NodeUse]]:
 def links(result: Result) -> Table:
     """Configured beside measured, a row per directed link."""
     rows = [_link(link, configured_rtt_ms(link, result.network)) for link in result.network]
-    columns = ("link", "delay (ms)", "RTT (ms)", "measured", "rate (Mbit/s)", "measured ", "loss", "")
+    columns = ("link", "delay (ms)", "RTT (ms)", "measured", "Mbit/s", "goodput", "loss", "")
     return Table("Links: configured and measured", columns, tuple(rows), frozenset({"loss"}), frozenset({""}))
 
 
@@ -206,7 +208,7 @@ def configured_rtt_ms(link: LinkFidelity, network: Sequence[LinkFidelity]) -> fl
 def delay(link: LinkFidelity) -> str:
     """One-way delay and jitter as ``7.5 ± 2.5``."""
     jitter_ms = link.configured.get("jitter_ms")
-    return compact(link.configured.get("latency_ms")) + (f" ± {compact(jitter_ms)}" if jitter_ms else "")
+    return compact(link.configured.get("latency_ms")) + (f" ± {jitter_ms:.3g}" if jitter_ms else "")
 
 
 def rate(link: LinkFidelity) -> str:
