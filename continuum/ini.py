@@ -1,0 +1,161 @@
+"""The text of a config file -> its entries with their lines, and everything wrong with its form.
+
+The dialect is ``configparser``'s: ``[section]``, ``key = value`` or ``key: value``, ``#`` and ``;``
+comments, also after a blank, no interpolation, longer values on indented lines. ``configparser``
+itself stops at the first mistake and forgets the lines, so it cannot name all problems at once;
+a test keeps this reader's answers equal to its own.
+
+More is forgiven than there: a value may be quoted (a ``#`` inside belongs to it), and a ``#`` or
+``;`` directly behind a number starts a comment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from continuum.errors import Problem
+
+_HEADER = re.compile(r"\[([^\]]*)\]\s*(?:[#;].*)?")
+_PAIR = re.compile(r"([^=:]*?)\s*[=:]\s*(.*)", re.DOTALL)
+_QUOTED = re.compile(r"""(["'])(.*?)\1\s*(?:[#;].*)?""", re.DOTALL)
+_INLINE_COMMENT = re.compile(r"(?:^|\s)[#;].*")
+_NUMBER_THEN_COMMENT = re.compile(r"([+-]?[0-9][0-9.]*)[#;].*")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One key and its value.
+
+    Attributes:
+        section: section it stands in, lower case.
+        key: the key as written.
+        value: the value without quotes and comments; empty when none is given.
+        line: its line, from 1.
+    """
+
+    section: str
+    key: str
+    value: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Document:
+    """A config file, taken apart.
+
+    Attributes:
+        sections: line of each section's header, by its name in lower case, blanks tidied.
+        entries: every entry, in the order of lines; of a duplicate only the first.
+        problems: what is wrong with the file's form.
+    """
+
+    sections: dict[str, int]
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+
+
+class _Reader:
+    """Collects entries line by line."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.sections: dict[str, int] = {}
+        self.entries: list[Entry] = []
+        self.problems: list[Problem] = []
+        self._section: str | None = None
+        self._lines: dict[tuple[str, str], int] = {}
+        self._complained = False
+
+    def header(self, name: str, line: int) -> None:
+        self._section = " ".join(name.lower().split())
+        first = self.sections.setdefault(self._section, line)
+        if not self._section:
+            self._problem(line, "a section without a name; write e.g. [infrastructure]")
+        elif first != line:
+            self._problem(line, f"section given twice, first on line {first}; join the two")
+
+    def pair(self, text: str, line: int) -> None:
+        if self._section is None:
+            if not self._complained:
+                self._problem(line, "no section yet; write [infrastructure] on a line above")
+            self._complained = True
+            return
+        found = _PAIR.fullmatch(text)
+        if not found or not found[1]:
+            shown = text.splitlines()[0]
+            self._problem(line, f'not "key = value": {shown[:60]}')
+            return
+        key = found[1]
+        first = self._lines.setdefault((self._section, key.lower()), line)
+        if first != line:
+            self._problem(line, f"key given twice, first on line {first}; keep one", key)
+            return
+        try:
+            value = _clean(found[2])
+        except ValueError as error:
+            self._problem(line, str(error), key)
+            return
+        self.entries.append(Entry(self._section, key, value, line))
+
+    def _problem(self, line: int, message: str, key: str = "") -> None:
+        section = self._section or ""
+        self.problems.append(Problem(message, file=self.file, line=line, section=section, key=key))
+
+
+def scan(text: str, file: str) -> Document:
+    """Take a config file apart; never fails, what is wrong is in the document's problems."""
+    reader = _Reader(file)
+    for number, line in _logical_lines(text.removeprefix("\ufeff")):
+        header = _HEADER.fullmatch(line)
+        if header:
+            reader.header(header[1], number)
+        elif line.startswith("["):
+            reader.problems.append(
+                Problem(f"not a section header: {line[:60]}; write e.g. [infrastructure]", file, number)
+            )
+        else:
+            reader.pair(line, number)
+    return Document(reader.sections, tuple(reader.entries), tuple(reader.problems))
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines that say something, with their numbers; a value's further lines joined to its first.
+
+    A line belongs to the one before when it is indented deeper and is neither a header nor a pair.
+    """
+    pending: list[str] = []
+    first, indent = 0, 0
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = raw.strip()
+        if not line or line[0] in "#;":
+            continue
+        depth = len(raw.expandtabs()) - len(raw.expandtabs().lstrip())
+        is_pair = _PAIR.fullmatch(_strip_comment(line)) is not None
+        if pending and depth > indent and not is_pair and line[0] != "[" and pending[0][0] != "[":
+            pending.append(line)
+            continue
+        if pending:
+            yield first, "\n".join(pending)
+        pending, first, indent = [line], number, depth
+    if pending:
+        yield first, "\n".join(pending)
+
+
+def _clean(value: str) -> str:
+    """The value without quotes and comments."""
+    if value[:1] in ('"', "'"):
+        quoted = _QUOTED.fullmatch(value)
+        if quoted:
+            return quoted[2].strip()
+        if value.count(value[0]) % 2:
+            raise ValueError(f"a quote ({value[0]}) without its partner")
+    return "\n".join(filter(None, (_strip_comment(line) for line in value.split("\n"))))
+
+
+def _strip_comment(line: str) -> str:
+    number = _NUMBER_THEN_COMMENT.fullmatch(line)
+    if number:
+        return number[1]
+    return _INLINE_COMMENT.sub("", line, count=1).strip()
