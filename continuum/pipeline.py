@@ -65,7 +65,7 @@ def run(config: Config, progress: Progress, *, keep: str | None = None) -> Outco
             return Outcome(None, error)
         error = _advance(session, recorder, progress)
         with interruption.shield():
-            return _finish(session, recorder, progress, error, keep or config.run.text("keep"), interruption)
+            return _finish(session, recorder, progress, error, keep or config.keep, interruption)
 
 
 def up(config: Config, progress: Progress) -> Run:

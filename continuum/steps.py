@@ -127,7 +127,7 @@ def provision(session: Session) -> None:
     """Create the nodes, with the network engine they need in place."""
     run, provider = session.run, session.modules.provider
     name = session.config.infrastructure.text("provider")
-    write_json(run.directory / "resolved.json", session.config.to_json())
+    write_json(run.directory / "resolved.json", session.config.resolved())
     run.own("provider", name)
     session.engine = choose_engine(session.config, provider)
     run.update_state(status="running", provider=name, engine=session.engine.name)

@@ -25,5 +25,5 @@ def execute(options: argparse.Namespace) -> int:
             problems = pipeline.probe(pipeline.load_modules(config), config, host.read())
             if problems:
                 raise HostError(problems)
-        print(json.dumps(config.to_json(), indent=1) if options.json else f"{config.path}: ok")
+        print(json.dumps(config.resolved(), indent=1) if options.json else f"{config.path}: ok")
     return 0
