@@ -63,9 +63,9 @@ def run(config: Config, progress: Progress, *, keep: str | None = None) -> Outco
         except ContinuumError as error:
             progress.stop()
             return Outcome(None, error)
-        error = _advance(session, recorder, progress)
+        failure = _advance(session, recorder, progress)
         with interruption.shield():
-            return _finish(session, recorder, progress, error, keep or config.keep, interruption)
+            return _finish(session, recorder, progress, failure, keep or config.keep, interruption)
 
 
 def up(config: Config, progress: Progress) -> Run:

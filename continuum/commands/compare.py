@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from continuum import run as runs
+from continuum.commands.run import runs_folder
 from continuum.result import Result
 
 
@@ -32,5 +33,5 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     from continuum.report import compare
 
-    compare.show(results, options.output or results[-1].directory.parent)
+    compare.show(results, options.output or runs_folder(results[-1]))
     return 0

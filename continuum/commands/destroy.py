@@ -49,7 +49,7 @@ def _destroy_strays() -> list[ContinuumError]:
     """Remove what carries a run's label though no journal tells of it."""
     here, known = host.read(), dict(runs.all_runs())
     failures: list[ContinuumError] = []
-    for name in registry.names("infrastructure"):
+    for name in registry.names("provider"):
         provider = registry.provider(name)
         for run_id in provider.survivors(here):
             if run_id in known and teardown.in_use(known[run_id]):

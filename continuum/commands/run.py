@@ -9,7 +9,7 @@ from pathlib import Path
 
 from continuum import config as configs
 from continuum import pipeline, progress
-from continuum.errors import ConfigError, ContinuumError
+from continuum.errors import ConfigError, Problem
 from continuum.result import Result
 
 
@@ -43,7 +43,8 @@ def execute(options: argparse.Namespace) -> int:
 
 def load_all(paths: list[Path]) -> list[configs.Config]:
     """Every config, or the problems of all of them at once; warnings go to stderr."""
-    loaded, problems = [], []
+    loaded: list[configs.Config] = []
+    problems: list[Problem] = []
     for path in paths:
         try:
             loaded.append(configs.load(path))
@@ -71,9 +72,9 @@ def _compare(results: list[Result], options: argparse.Namespace) -> None:
         return
     from continuum.report import compare
 
-    compare.show(results, results[-1].directory.parent)
+    compare.show(results, runs_folder(results[-1]))
 
 
-def show_error(error: ContinuumError) -> None:
-    """One error for the user."""
-    print(error, file=sys.stderr)
+def runs_folder(result: Result) -> Path:
+    """The folder that a result's run directory lies in."""
+    return result.directory.parent if result.directory else Path()
