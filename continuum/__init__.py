@@ -24,3 +24,22 @@ def load(run: str | Path) -> Result:
     from continuum.run import find
 
     return Result.load(run if Path(run).is_dir() else find(str(run)))
+
+
+def run(path: str | Path) -> Result:
+    """Run a config file from beginning to end, without output, and return what it found out.
+
+    A run that ends with incidents is returned with ``valid`` False.
+
+    Raises:
+        ContinuumError: the config is refused, or the run ended before there was a result.
+    """
+    from pathlib import Path
+
+    from continuum import config, pipeline
+    from continuum.progress import Progress
+
+    outcome = pipeline.run(config.load(Path(path)), Progress())
+    if outcome.result is None:
+        raise outcome.error or RuntimeError("no result")
+    return outcome.result
