@@ -9,8 +9,9 @@ from typing import TypeVar
 from continuum import registry
 from continuum.core_options import CORE
 from continuum.errors import Problem, UsageError
-from continuum.ini import Document, Entry
+from continuum.ini import Document
 from continuum.module import Application, Module, Provider, ResourceManager
+from continuum.registry import Kind
 
 _M = TypeVar("_M", bound=Module)
 
@@ -23,18 +24,19 @@ class Chosen:
         provider: None when there is no such provider.
         resource_manager: None when there is none, or with ``infra_only``.
         application: None when there is none, or with ``infra_only`` or ``resource_manager_only``.
-        application_name: the application's own name, whichever alias was written; as written when
-            there is no such application.
-        infra_only: whether only nodes and links are made.
+        names: the chosen modules' own names by section and key, whichever alias was written; as
+            written where there is no such module.
+        infra_only: whether only nodes and links are made; None when the flag makes no sense.
+        resource_manager_only: whether no application runs; None when the flag makes no sense.
         problems: modules that are named but do not exist or cannot be loaded.
     """
 
     provider: Provider | None = None
     resource_manager: ResourceManager | None = None
     application: Application | None = None
-    application_name: str | None = None
-    infra_only: bool = False
-    resource_manager_only: bool = False
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
+    infra_only: bool | None = False
+    resource_manager_only: bool | None = False
     problems: list[Problem] = field(default_factory=list)
 
     def modules(self) -> tuple[Module, ...]:
@@ -45,50 +47,53 @@ class Chosen:
 
 def choose(document: Document, file: str) -> Chosen:
     """Load the modules that a config names, and nothing else."""
-    entries = {(entry.section, entry.key.lower()): entry for entry in document.entries}
-    chosen = Chosen(
-        infra_only=_is_true(entries.get(("infrastructure", "infra_only"))),
-        resource_manager_only=_is_true(entries.get(("benchmark", "resource_manager_only"))),
-    )
+    chooser = _Chooser(document, file)
+    return chooser.choose()
 
-    def named(section: str, key: str, load: Callable[[str], _M], in_use: bool) -> _M | None:
-        entry = entries.get((section, key))
-        name = entry.value if entry and entry.value else CORE[section, key].default
+
+class _Chooser:
+    """Reads the few entries that decide which modules are in use."""
+
+    def __init__(self, document: Document, file: str) -> None:
+        self._entries = {(entry.section, entry.key.lower()): entry for entry in document.entries}
+        self._has_benchmark = "benchmark" in document.sections
+        self._file = file
+        self._chosen = Chosen()
+
+    def choose(self) -> Chosen:
+        chosen = self._chosen
+        chosen.infra_only = self._flag("infrastructure", "infra_only")
+        chosen.resource_manager_only = self._flag("benchmark", "resource_manager_only")
+        managed = self._has_benchmark and not chosen.infra_only
+        applied = managed and not chosen.resource_manager_only
+        chosen.provider = self._module("infrastructure", "provider", registry.provider, True)
+        chosen.resource_manager = self._module(
+            "benchmark", "resource_manager", registry.resource_manager, managed
+        )
+        chosen.application = self._module("benchmark", "application", registry.application, applied)
+        return chosen
+
+    def _module(self, section: str, kind: Kind, load: Callable[[str], _M], in_use: bool) -> _M | None:
+        entry = self._entries.get((section, kind))
+        name = entry.value if entry and entry.value else CORE[section, kind].default
         if not isinstance(name, str):
             return None
+        self._chosen.names[section, kind] = name
         try:
+            self._chosen.names[section, kind] = registry.canonical(kind, name)
             return load(name) if in_use else None
         except UsageError as error:
-            line = entry.line if entry else 0
-            chosen.problems.append(Problem(str(error), file, line, section, key, name))
+            if in_use:
+                line = entry.line if entry else 0
+                self._chosen.problems.append(Problem(str(error), self._file, line, section, kind, name))
             return None
 
-    benchmark = not chosen.infra_only and "benchmark" in document.sections
-    chosen.provider = named("infrastructure", "provider", registry.provider, True)
-    chosen.resource_manager = named("benchmark", "resource_manager", registry.resource_manager, benchmark)
-    chosen.application = named(
-        "benchmark",
-        "application",
-        registry.application,
-        benchmark and not chosen.resource_manager_only,
-    )
-    entry = entries.get(("benchmark", "application"))
-    chosen.application_name = _own_name(entry.value) if entry and entry.value else None
-    return chosen
-
-
-def _own_name(application: str) -> str:
-    try:
-        return registry.canonical("application", application)
-    except UsageError:
-        return application
-
-
-def _is_true(entry: Entry | None) -> bool:
-    """Whether a flag is set; one that makes no sense is reported where all values are read."""
-    if entry is None or not entry.value:
-        return False
-    try:
-        return CORE[entry.section, entry.key.lower()].kind.parse(entry.value) is True
-    except ValueError:
-        return False
+    def _flag(self, section: str, key: str) -> bool | None:
+        """Whether a flag is set; None for one that makes no sense, which is reported elsewhere."""
+        entry = self._entries.get((section, key))
+        if entry is None or not entry.value:
+            return False
+        try:
+            return CORE[section, key].kind.parse(entry.value) is True
+        except ValueError:
+            return None

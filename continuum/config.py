@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,7 @@ class Config:
     @property
     def keep(self) -> str:
         """When to leave the nodes running at the end: ``never``, ``on-failure`` or ``always``."""
-        if self.run.given("keep") or not self.infrastructure.given("delete"):
-            return self.run.text("keep")
-        return "never" if self.infrastructure.flag("delete") else "always"
+        return self.run.text("keep")
 
     @property
     def tolerance(self) -> Tolerance:
@@ -108,7 +106,8 @@ def parse(text: str, name: str = "config.cfg") -> Config:
         raise ConfigError([Problem("not a text file", file=name)])
     document = ini.scan(text, name)
     chosen = choose(document, name)
-    places = place(document, name, options_in_use(chosen.modules()))
+    options = options_in_use(chosen.modules())
+    places = place(document, name, options, complete=not chosen.problems)
     config, problems = _build(text, name, chosen, places)
     problems = [*document.problems, *chosen.problems, *places.problems, *problems]
     problems.extend(config_checks.check(config, document, chosen))
@@ -116,7 +115,7 @@ def parse(text: str, name: str = "config.cfg") -> Config:
     problems.sort(key=lambda problem: problem.line or math.inf)
     if any(problem.severity == "error" for problem in problems):
         raise ConfigError(problems)
-    return Config(**{**vars(config), "warnings": tuple(problems)})
+    return replace(config, warnings=tuple(problems))
 
 
 def _read(path: str | Path) -> bytes:
@@ -177,24 +176,24 @@ def _build(text: str, name: str, chosen: Chosen, places: Places) -> tuple[Config
 
 def _settle(config: Config, chosen: Chosen, places: Places) -> Config:
     """Fill in what follows from something else."""
-    infrastructure = dict(config.infrastructure.values)
+    infrastructure, run = config.infrastructure, config.run
+    changes: dict[str, dict[str, Value]] = {"infrastructure": {}, "benchmark": {}, "run": {}}
+    for (section, key), name in chosen.names.items():
+        changes[section][key] = name
     if any(name.startswith("link ") for name in places.lines):
-        infrastructure["network_emulation"] = True
-    benchmark = dict(config.benchmark.values)
-    benchmark["application"] = chosen.application_name
-    run = dict(config.run.values)
-    run["name"] = run["name"] or re.sub(r"[^A-Za-z0-9._-]+", "-", config.path.stem)[:60].strip("-.") or "run"
-    tiers = {}
-    for name, tier in config.tiers.items():
-        filled = {k: _PLENTY.get(k) if v is None else v for k, v in tier.values.items()}
-        tiers[name] = Section(**{**vars(tier), "values": filled})
-    changed = {
-        "infrastructure": Section(**{**vars(config.infrastructure), "values": infrastructure}),
-        "benchmark": Section(**{**vars(config.benchmark), "values": benchmark}),
-        "run": Section(**{**vars(config.run), "values": run}),
-        "tiers": tiers,
-    }
-    return Config(**{**vars(config), **changed})
+        changes["infrastructure"]["network_emulation"] = True
+    if not run.given("name"):
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", config.path.stem)[:60].strip("-._")
+        changes["run"]["name"] = stem or "run"
+    if not run.given("keep") and infrastructure.values["delete"] is False:
+        changes["run"]["keep"] = "always"
+    sections = {name: getattr(config, name).with_values(values) for name, values in changes.items()}
+    return replace(config, **sections, tiers={n: _filled(tier) for n, tier in config.tiers.items()})
+
+
+def _filled(tier: Section) -> Section:
+    """A tier whose missing values, which are reported, count as plenty."""
+    return tier.with_values({k: _PLENTY.get(k) for k, value in tier.values.items() if value is None})
 
 
 def _module_problems(config: Config, chosen: Chosen, known: list[Problem]) -> Iterator[Problem]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from continuum import registry
 from continuum.choice import Chosen
-from continuum.core_options import TIER
+from continuum.core_options import CORE, TIER
 from continuum.errors import Problem
-from continuum.ini import Document
+from continuum.ini import Document, Entry
+from continuum.options import Flag
 from continuum.presets import BUILTIN_TIERS
 from continuum.section import Section
 
@@ -50,6 +51,7 @@ def check(config: Config, document: Document, chosen: Chosen) -> Iterator[Proble
     yield from _links_without_nodes(config)
     yield from _benchmark(config, document, chosen)
     yield from _execution_model(config, chosen)
+    yield from _unread(config, chosen)
     yield from _keep(config)
 
 
@@ -65,10 +67,10 @@ def _nodes(config: Config, document: Document) -> Iterator[Problem]:
 def _emulation(config: Config) -> Iterator[Problem]:
     section = config.infrastructure
     described = [link for link in config.links.values() if link.line]
-    off = section.given("network_emulation") and section.entries["network_emulation"]
-    if off and described and off.value.lower() in {"false", "no", "off", "0"}:
+    switch = section.entries.get("network_emulation")
+    if described and switch and _is_off(switch):
         for link in described:
-            message = f"describes a link, but network_emulation is {off.value} on line {off.line}"
+            message = f"describes a link, but network_emulation is {switch.value} on line {switch.line}"
             yield Problem(f"{message}; remove one of the two", link.file, link.line, link.name)
     elif not section.flag("network_emulation"):
         idle = [entry for link in config.links.values() for entry in link.entries.values()]
@@ -81,6 +83,13 @@ def _emulation(config: Config) -> Iterator[Problem]:
             yield Problem(message, section.file, first.line, first.section, first.key, first.value, "warning")
 
 
+def _is_off(switch: Entry) -> bool:
+    try:
+        return not Flag().parse(switch.value)
+    except ValueError:
+        return False  # neither on nor off: reported elsewhere
+
+
 def _links_without_nodes(config: Config) -> Iterator[Problem]:
     for link in config.links.values():
         ends = link.name.removeprefix("link ").replace("->", "-").split("-")
@@ -91,14 +100,14 @@ def _links_without_nodes(config: Config) -> Iterator[Problem]:
 
 
 def _benchmark(config: Config, document: Document, chosen: Chosen) -> Iterator[Problem]:
-    if chosen.infra_only:
+    if chosen.infra_only is not False:
         return
     there = registry.there_are(registry.names("application"))
     if "benchmark" not in document.sections:
         if document.sections:
             remedy = f"add [benchmark] with an application ({there}), or infra_only = True"
             yield Problem(f"no [benchmark] section; {remedy}", file=config.infrastructure.file)
-    elif not chosen.resource_manager_only and not config.benchmark.given("application"):
+    elif chosen.resource_manager_only is False and not config.benchmark.given("application"):
         yield config.benchmark.problem(
             "application", f"missing; {there} (or set resource_manager_only = True)"
         )
@@ -117,6 +126,18 @@ def _execution_model(config: Config, chosen: Chosen) -> Iterator[Problem]:
         yield section.problem("model", f"not in use with {owner}; ignored", "warning")
     else:
         yield section.problem("model", "no such execution model; there are none yet")
+
+
+def _unread(config: Config, chosen: Chosen) -> Iterator[Problem]:
+    """Keys of the core that only some modules read, none of which is in use."""
+    read = {option.name for module in chosen.modules() for option in module.options}
+    if len(chosen.problems):
+        return  # a missing module might have read them
+    for option in CORE.values():
+        section: Section = getattr(config, option.section)
+        given = option.needs_reader and section.given(option.key)
+        if given and option.name not in read and section.values[option.key] != option.default:
+            yield section.problem(option.key, "no effect: no module in use reads it", "warning")
 
 
 def _keep(config: Config) -> Iterator[Problem]:

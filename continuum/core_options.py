@@ -16,6 +16,7 @@ from continuum.options import (
     Integer,
     Latency,
     Memory,
+    Name,
     Option,
     Percent,
     Real,
@@ -88,6 +89,7 @@ INFRASTRUCTURE = (
         (),
         "SSH addresses of further machines to create nodes on, for providers that can.",
         default_text="none",
+        needs_reader=True,
     ),
 )
 
@@ -153,15 +155,30 @@ BENCHMARK = (
         1,
         "Copies of the application on each worker.",
     ),
-    Option("benchmark", "docker_pull", Flag(), False, "Fetch container images anew, where images are used."),
+    Option(
+        "benchmark",
+        "docker_pull",
+        Flag(),
+        False,
+        "Fetch container images anew, where images are used.",
+        needs_reader=True,
+    ),
     Option(
         "benchmark",
         "cache_worker",
         Flag(),
         False,
         "Run the application once beforehand, so that its images are on the workers.",
+        needs_reader=True,
     ),
-    Option("benchmark", "observability", Flag(), False, "Install monitoring with the resource manager."),
+    Option(
+        "benchmark",
+        "observability",
+        Flag(),
+        False,
+        "Install monitoring with the resource manager.",
+        needs_reader=True,
+    ),
 )
 
 EXECUTION_MODEL = (
@@ -176,7 +193,7 @@ EXECUTION_MODEL = (
 
 RUN = (
     Option(
-        "run", "name", Text(), None, "Name of the run, part of its folder's.", default_text="the file's name"
+        "run", "name", Name(), None, "Name of the run, part of its folder's.", default_text="the file's name"
     ),
     Option("run", "seed", Integer(0, 2**63 - 1), 0, "Start value of everything that is random."),
     Option(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -67,14 +68,38 @@ def _aliases(folder: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
 
 
-def all_modules() -> tuple[Found, ...]:
+def found() -> tuple[Found, ...]:
     """Every module there is, kind by kind, without loading any."""
-    return tuple(found for kind in KINDS for found in _found(kind))
+    return tuple(module for kind in KINDS for module in _found(kind))
 
 
-def names(kind: Kind) -> tuple[str, ...]:
-    """Names of the modules of one kind, in alphabetical order; aliases are not among them."""
-    return tuple(found.name for found in _found(kind))
+def all_modules() -> tuple[tuple[Kind, str, Module], ...]:
+    """Kind, name and object of every module that can be loaded; ``broken`` tells of the others."""
+    modules = []
+    for one in found():
+        with suppress(UsageError):
+            modules.append((one.kind, one.name, one.load()))
+    return tuple(modules)
+
+
+def broken() -> tuple[str, ...]:
+    """What is wrong with the modules that cannot be loaded, one line each."""
+    lines = []
+    for one in found():
+        try:
+            one.load()
+        except UsageError as error:
+            lines.append(str(error))
+    return tuple(lines)
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """Names of the modules of one kind, in alphabetical order; aliases are not among them.
+
+    Args:
+        kind: ``provider`` or its folder's name ``infrastructure``, ``resource_manager``, ``application``.
+    """
+    return tuple(one.name for one in found() if kind in (one.kind, KINDS[one.kind][0]))
 
 
 def canonical(kind: Kind, name: str) -> str:
@@ -83,9 +108,9 @@ def canonical(kind: Kind, name: str) -> str:
     Raises:
         UsageError: there is none; the message names those that exist, the nearest first.
     """
-    for found in _found(kind):
-        if name.lower() in (found.name, *found.aliases):
-            return found.name
+    for one in _found(kind):
+        if name.lower() in (one.name, *one.aliases):
+            return one.name
     raise UsageError(f"no such {kind.replace('_', ' ')}; {there_are(nearest_first(name, names(kind)))}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -90,6 +90,10 @@ class Section:
         if entry is None:
             return Problem(message, self.file, self.line, self.name, key, None, severity)
         return Problem(message, self.file, entry.line, entry.section, entry.key, entry.value, severity)
+
+    def with_values(self, values: Mapping[str, Value]) -> Section:
+        """The same section with some values changed."""
+        return replace(self, values={**self.values, **values})
 
     def _typed(self, key: str, kind: type[_T]) -> _T:
         value = self.values[key.lower()]

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 
 from continuum import registry
 from continuum.core_options import CORE, FLAT, FOREIGN_KEYS, LINK, TIER
-from continuum.errors import ContinuumError, Problem
+from continuum.errors import Problem
 from continuum.ini import Document, Entry
 from continuum.module import Module
 from continuum.options import Option, nearest
@@ -25,6 +25,7 @@ Options = Mapping[tuple[str, str], Option]
 PLAIN_SECTIONS = ("infrastructure", "benchmark", "execution_model", "run")
 _TIER_OPTIONS = {option.key: option for option in TIER}
 _LINK_OPTIONS = {option.key: option for option in LINK}
+_UNKNOWN = "unknown key; docs/configuration.md lists all"
 _TIER_NAME = re.compile(r"[a-z]([a-z0-9]*[a-z])?")
 
 
@@ -43,13 +44,15 @@ class Places:
     problems: list[Problem] = field(default_factory=list)
 
 
-def place(document: Document, file: str, options: Options) -> Places:
+def place(document: Document, file: str, options: Options, *, complete: bool = True) -> Places:
     """Find the place of every entry.
 
     Args:
         document: the config file.
         file: its name, for problems.
         options: options of the core and of the modules in use.
+        complete: False when a module that the config names is missing, so that keys which resemble
+            none may be its own.
     """
     places = Places()
     homes = {name: _home(name, line, document, file, places) for name, line in document.sections.items()}
@@ -59,7 +62,7 @@ def place(document: Document, file: str, options: Options) -> Places:
             continue
         found = _find(home, entry.key.lower(), options)
         if found is None:
-            places.problems.append(_unknown_key(home, entry, file, options))
+            places.problems.append(_unknown_key(home, entry, file, options, complete))
         elif entry.value:
             _put(places, entry, *found, file)
     return places
@@ -150,14 +153,18 @@ def _unknown_section(name: str) -> str:
     return f"unknown section; there are: {known}, [tier NAME], [link A-B]"
 
 
-def _unknown_key(home: str, entry: Entry, file: str, options: Options) -> Problem:
+def _unknown_key(home: str, entry: Entry, file: str, options: Options, complete: bool) -> Problem:
     """A warning for a key of a module that is not in use, an error for any other."""
-    key = entry.key.lower()
-    owner = None if " " in home else _owner_not_in_use(home, key)
+    key, section = entry.key.lower(), home in PLAIN_SECTIONS
+    owner = _owner_not_in_use(home, key) if section else None
     if owner:
         message = f"belongs to {owner}, not in use; ignored"
         return Problem(message, file, entry.line, entry.section, entry.key, severity="warning")
-    return Problem(_remedy(home, key, options), file, entry.line, entry.section, entry.key)
+    remedy = _remedy(home, key, options)
+    if remedy == _UNKNOWN and section and not complete:
+        message = "unknown key, unless a missing module's; ignored"
+        return Problem(message, file, entry.line, entry.section, entry.key, severity="warning")
+    return Problem(remedy, file, entry.line, entry.section, entry.key)
 
 
 def _remedy(home: str, key: str, options: Options) -> str:
@@ -177,7 +184,7 @@ def _remedy(home: str, key: str, options: Options) -> str:
     near = nearest(key, known)
     if near:
         return f"unknown key; did you mean {near}?"
-    return f"unknown key; there are: {', '.join(known)}" if len(known) < 10 else "unknown key"
+    return f"unknown key; there are: {', '.join(known)}" if len(known) < 10 else _UNKNOWN
 
 
 def _own_tier(key: str) -> str | None:
@@ -190,13 +197,9 @@ def _own_tier(key: str) -> str | None:
 
 def _owner_not_in_use(section: str, key: str) -> str | None:
     """Who reads a key that neither the core nor a module in use knows."""
-    for found in registry.all_modules():
-        try:
-            module = found.load()
-        except ContinuumError:
-            continue  # a module that is broken here shall not spoil configs that do not use it
+    for kind, name, module in registry.all_modules():
         if any(option.name == (section, key) for option in module.options):
-            return f"{found.kind.replace('_', ' ')} {found.name}"
+            return f"{kind.replace('_', ' ')} {name}"
     for where, pattern, owner in FOREIGN_KEYS:
         if where == section and fnmatchcase(key, pattern):
             return owner
