@@ -85,7 +85,7 @@ def _benchmark(out: Console, bench: Benchmark) -> None:
 def _table(out: Console, table: view.Table, colours: Mapping[str, str] | None = None) -> None:
     _title(out, table.title)
     shown = [i for i, name in enumerate(table.columns) if out.width >= NARROW or name not in table.extra]
-    grid = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, show_edge=False, header_style="dim")
+    grid = RichTable(box=box.SIMPLE_HEAD, collapse_padding=True, show_edge=False, header_style="dim")
     for index in shown:
         name = table.columns[index]
         right = index > 0 and name not in table.text

@@ -122,9 +122,10 @@ def figures(bench: Benchmark) -> tuple[tuple[str, str, str], ...]:
     """What else is worth knowing at a glance: name, value, explanation."""
     requests = bench.requests
     share = f"{100 * requests.completed / requests.sent:.1f} %" if requests.sent else NONE
+    sent = f"{share} of those sent, {requests.warmup:,} for warm-up apart"
     at_once = f", {bench.capacity} at once" if bench.capacity else ""
     return (
-        ("completed", f"{requests.completed:,} of {requests.sent:,}", f"{share} of requests sent; {requests.warmup:,} more were warm-up"),
+        ("completed", f"{requests.completed:,} of {requests.sent:,}", sent),
         ("lost", f"{requests.lost:,}", "not answered in time"),
         ("failed", f"{requests.failed:,}", "refused, or gone wrong"),
         ("throughput", f"{compact(bench.throughput_per_s)} /s", f"{compact(bench.offered_per_s)} /s offered"),

@@ -1,0 +1,203 @@
+"""The topology, drawn: a card per tier with its nodes, links between the cards with their figures.
+
+Thousands of nodes are a number on a card, not thousands of circles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from continuum.report import palette, view
+from continuum.report.style import FAINT, PAPER, RULE
+from continuum.result import LinkFidelity, NodeUse, Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CARD_WIDTH, GAP, CARD_HEIGHT = 2.3, 2.5, 1.5
+STEP = 0.07
+"""How far each card behind another shows."""
+
+LANE = 0.75
+"""Height of a lane above the cards, one per link that passes over other cards; in inches like the rest."""
+
+
+@dataclass(frozen=True)
+class Wire:
+    """The links between two tiers, both directions together.
+
+    Attributes:
+        ends: the two tiers, by their places in the row.
+        configured: a line per direction, one line when both are alike.
+        measured: what they did.
+        ok: False when one of them is out of tolerance.
+    """
+
+    ends: tuple[int, int]
+    configured: tuple[str, ...]
+    measured: str
+    ok: bool | None
+
+
+def draw(result: Result) -> Figure:
+    """Cards in a row; neighbours are joined directly, the others by lanes above."""
+    from matplotlib.figure import Figure
+
+    tiers = view.by_tier(result.nodes)
+    wires = wires_of(list(tiers), result.network)
+    lanes = sorted((w for w in wires if w.ends[1] - w.ends[0] > 1), key=lambda w: w.ends[1] - w.ends[0])
+    width = len(tiers) * CARD_WIDTH + (len(tiers) - 1) * GAP + 0.6
+    height = CARD_HEIGHT + LANE * len(lanes) + 1.15
+    figure = Figure(figsize=(max(width, 5.2), height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(-0.3, max(width, 5.2) - 0.3)
+    axes.set_ylim(-0.35, height - 0.35)
+    axes.text(0, height - 0.62, "Nodes and links", fontsize=12.5, weight="bold")
+    for place, (tier, nodes) in enumerate(tiers.items()):
+        inner = [link for link in result.network if link.src == link.dst == tier]
+        _card(axes, place, tier, nodes, inner)
+    behind = [_depth(nodes) for nodes in tiers.values()]
+    for wire in wires:
+        if wire.ends[1] - wire.ends[0] == 1:
+            _straight(axes, wire, behind[wire.ends[0]])
+    for lane, wire in enumerate(lanes):
+        _over(axes, wire, CARD_HEIGHT + LANE * (lane + 1) - 0.2, (behind[wire.ends[0]], behind[wire.ends[1]]))
+    return figure
+
+
+def wires_of(tiers: Sequence[str], network: Sequence[LinkFidelity]) -> list[Wire]:
+    """One wire for every two tiers that have links."""
+    wires = []
+    for left, first in enumerate(tiers):
+        for right in range(left + 1, len(tiers)):
+            pair = {first, tiers[right]}
+            links = [link for link in network if {link.src, link.dst} == pair]
+            if links:
+                wires.append(_wire((left, right), links, network))
+    return wires
+
+
+def _wire(ends: tuple[int, int], links: Sequence[LinkFidelity], network: Sequence[LinkFidelity]) -> Wire:
+    texts = [configured(link) for link in links]
+    both = len(set(texts)) == 1
+    lines = (texts[0],) if both else tuple(f"to {link.dst}: {configured(link)}" for link in links)
+    oks = [link.ok for link in links]
+    ok = False if False in oks else None if None in oks else True
+    worst = next((link for link in links if link.ok is False), links[0])
+    return Wire(ends, lines, measured(worst, network), ok)
+
+
+def configured(link: LinkFidelity) -> str:
+    """A link's settings in a few words."""
+    loss = link.configured.get("loss_percent")
+    limit = link.configured.get("bandwidth_mbit")
+    parts = [f"{view.delay(link)} ms", "no limit" if limit is None else f"{view.compact(limit)} Mbit/s"]
+    return ", ".join(parts + ([f"{loss:g} % loss"] if loss else []))
+
+
+def measured(link: LinkFidelity, network: Sequence[LinkFidelity]) -> str:
+    """What a link did, beside the round trip that was asked for."""
+    rtt_ms, rate = link.measured.get("rtt_ms"), link.measured.get("throughput_mbit")
+    asked_ms = view.configured_rtt_ms(link, network)
+    if rtt_ms is None and rate is None:
+        return "not measured"
+    parts = []
+    if rtt_ms is not None:
+        asked = "" if asked_ms is None else f" of {view.compact(asked_ms)}"
+        parts.append(f"RTT {view.number(rtt_ms)}{asked} ms")
+    if rate is not None:
+        parts.append(f"{view.compact(round(rate, 2))} Mbit/s")
+    return ", ".join(parts)
+
+
+def _left(place: int) -> float:
+    return place * (CARD_WIDTH + GAP)
+
+
+def _card(axes: Axes, place: int, tier: str, nodes: Sequence[NodeUse], inner: Sequence[LinkFidelity]) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    left = _left(place)
+    for depth in range(_depth(nodes), -1, -1):
+        corner = (left + STEP * depth, STEP * depth)
+        edge = palette.ACCENT if depth == 0 else RULE
+        shape = "round,pad=0,rounding_size=0.1"
+        axes.add_patch(
+            FancyBboxPatch(
+                corner,
+                CARD_WIDTH,
+                CARD_HEIGHT,
+                boxstyle=shape,
+                facecolor=PAPER,
+                edgecolor=edge,
+                linewidth=1.4,
+            )
+        )
+    middle = left + CARD_WIDTH / 2
+    name = tier if len(tier) <= 18 else f"{tier[:16]}..."
+    axes.text(middle, 1.22, name, ha="center", va="center", fontsize=13, weight="bold")
+    axes.text(middle, 0.92, view.count(len(nodes), "node"), ha="center", va="center", fontsize=11)
+    for row, (line, bad) in enumerate(_facts(nodes, inner)):
+        colour = palette.ALARM if bad else FAINT
+        axes.text(middle, 0.64 - 0.22 * row, line, ha="center", va="center", fontsize=9, color=colour)
+
+
+def _facts(nodes: Sequence[NodeUse], inner: Sequence[LinkFidelity]) -> list[tuple[str, bool]]:
+    """Up to three lines about a tier, and whether each says that something is wrong."""
+    first = nodes[0]
+    cores = first.cores * first.quota
+    each = " each" if len(nodes) > 1 else ""
+    facts = [(f"{cores:g} core{'' if cores == 1 else 's'}, {view.memory(first.memory_mb)}{each}", False)]
+    used = [node.cpu_percent for node in nodes if node.cpu_percent is not None]
+    if used:
+        facts.append((f"{sum(used) / len(used):.0f} % of CPU used", False))
+    if inner:
+        facts.append((f"{view.delay(inner[0])} ms among them", inner[0].ok is False))
+    return facts
+
+
+def _depth(nodes: Sequence[NodeUse]) -> int:
+    """How many cards lie behind the first one."""
+    return min(len(nodes), 3) - 1
+
+
+def _straight(axes: Axes, wire: Wire, behind: int) -> None:
+    """A wire between neighbours; ``behind`` cards lie behind the left one."""
+    start = _left(wire.ends[0]) + CARD_WIDTH + STEP * behind + 0.06
+    end = _left(wire.ends[1]) - 0.06
+    _arrow(axes, [(start, 0.75), (end, 0.75)], wire)
+    _label(axes, (start + end) / 2, 0.75, wire)
+
+
+def _over(axes: Axes, wire: Wire, height: float, behind: tuple[int, int]) -> None:
+    """A wire that passes above the cards between its ends."""
+    # Each end has a column of its own, so that wires of different lanes do not touch.
+    reach = 0.25 * (wire.ends[1] - wire.ends[0] - 1)
+    start = _left(wire.ends[0]) + CARD_WIDTH / 2 + 0.4 - reach
+    end = _left(wire.ends[1]) + CARD_WIDTH / 2 - 0.4 + reach
+    left, right = (CARD_HEIGHT + STEP * depth + 0.05 for depth in behind)
+    _arrow(axes, [(start, left), (start, height), (end, height), (end, right)], wire)
+    _label(axes, (start + end) / 2, height, wire)
+
+
+def _arrow(axes: Axes, points: Sequence[tuple[float, float]], wire: Wire) -> None:
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    colour = palette.ALARM if wire.ok is False else FAINT
+    line = {"linewidth": 1.3, "linestyle": "--" if wire.ok is None else "-", "fill": False}
+    axes.add_patch(
+        FancyArrowPatch(path=Path(points), arrowstyle="<|-|>", mutation_scale=11, color=colour, **line)
+    )
+
+
+def _label(axes: Axes, x: float, y: float, wire: Wire) -> None:
+    colour = palette.ALARM if wire.ok is False else FAINT
+    state = ": out of tolerance" if wire.ok is False else ""
+    asked = "\n".join(wire.configured)
+    axes.text(x, y + 0.08, asked, ha="center", va="bottom", fontsize=9.5, linespacing=1.35)
+    axes.text(x, y - 0.1, wire.measured + state, ha="center", va="top", fontsize=8, color=colour)
