@@ -8,6 +8,7 @@ each with headers of its own: that is what rates count and what gets lost or dro
 from __future__ import annotations
 
 import struct
+import sys
 
 VNET_BYTES = 10
 """Length of the ``virtio_net_hdr`` before each packet."""
@@ -29,22 +30,17 @@ class Train:
 
     Attributes:
         count: segments in it.
-        wire_bytes: bytes of the IP packets it stands for, all headers included.
     """
 
-    __slots__ = ("_base", "_data", "_header", "_id", "_ip", "_mss", "_pseudo", "_seq", "_tcp", "count", "wire_bytes")
+    __slots__ = ("_base", "_data", "_header", "_id", "_ip", "_mss", "_pseudo", "_seq", "_tcp", "count")
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._mss = _VNET.unpack_from(data)[3]
+        self.count, self._mss, self._header = _layout(data)
         self._ip = (data[VNET_BYTES] & 15) * 4
         self._tcp = VNET_BYTES + self._ip
-        self._header = self._tcp + (data[self._tcp + 12] >> 4) * 4
-        payload = len(data) - self._header
-        self.count = max(1, -(-payload // self._mss))
-        self.wire_bytes = payload + self.count * (self._header - VNET_BYTES)
-        self._id = _WORD.unpack_from(data, VNET_BYTES + 4)[0]
-        self._seq = _LONG.unpack_from(data, self._tcp + 4)[0]
+        self._id: int = _WORD.unpack_from(data, VNET_BYTES + 4)[0]
+        self._seq: int = _LONG.unpack_from(data, self._tcp + 4)[0]
         # Header sums without the fields that differ between pieces: length, identification, checksum.
         words = struct.unpack_from(f"!{self._ip // 2}H", data, VNET_BYTES)
         self._base = sum(words) - words[1] - words[2] - words[5]
@@ -84,6 +80,22 @@ class Train:
         if count == 1:
             return _NEEDS_CSUM, 0, header, 0, self._ip, 16
         return _NEEDS_CSUM, self._data[1], header, self._mss, self._ip, 16
+
+
+def _layout(data: bytes) -> tuple[int, int, int]:
+    """Segments of a super-packet, payload bytes of each but the last, and where its payload begins."""
+    mss = data[4] | data[5] << 8 if sys.byteorder == "little" else data[4] << 8 | data[5]
+    tcp = VNET_BYTES + (data[VNET_BYTES] & 15) * 4
+    header = tcp + (data[tcp + 12] >> 4) * 4
+    return max(1, -(-(len(data) - header) // mss)), mss, header
+
+
+def measure(data: bytes) -> tuple[int, int]:
+    """How many IP packets a packet of a TUN device stands for, and their bytes, headers included."""
+    if not data[1]:
+        return 1, len(data) - VNET_BYTES
+    count, _, header = _layout(data)
+    return count, len(data) - VNET_BYTES + (count - 1) * (header - VNET_BYTES)
 
 
 def is_train(data: bytes) -> bool:

@@ -1,0 +1,145 @@
+"""Bare nodes on a fabric: network namespaces without anything else, for benchmarks and tests of links."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from continuum.network.fabric import tun
+from continuum.network.fabric.client import Client, launch
+from continuum.topology import Link
+
+T = TypeVar("T")
+
+CLONE_NEWNET = 0x40000000
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def why_not() -> str:
+    """Why this host cannot hold such nodes; empty when it can."""
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "/dev/net/tun may not be used"
+    try:
+        _in_thread(_enter_new_namespace)
+    except OSError as error:
+        return f"network namespaces may not be made: {error}"
+    return ""
+
+
+class BareNode:
+    """A network namespace with one TUN device, ``eth0``."""
+
+    def __init__(self, name: str, tier: str, address: str) -> None:
+        self.name, self.tier, self.address = name, tier, address
+        self.namespace, self.tun = _in_thread(self._make)
+
+    def _make(self) -> tuple[int, int]:
+        _enter_new_namespace()
+        namespace = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        tun.bring_loopback_up()
+        fd = tun.open_tun()
+        tun.configure("eth0", self.address, 16)
+        tun.raise_tcp_buffers()
+        return namespace, fd
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run a function with a thread of this process inside the node; sockets it makes stay there."""
+
+        def inside() -> T:
+            if _LIBC.setns(self.namespace, CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
+            return function()
+
+        return _in_thread(inside)
+
+    def start(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        """Start a program inside the node."""
+        return self.call(lambda: subprocess.Popen(argv, **options))
+
+
+class BareNetwork:
+    """Nodes and their fabric, from ``with`` to its end.
+
+    Args:
+        nodes: tier of each node, by its name.
+        links: shapes to start with.
+        seed: of the fabric.
+    """
+
+    def __init__(self, nodes: Mapping[str, str], links: Iterable[Link] = (), seed: int = 1) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="continuum-fabric-"))
+        self.pid = launch(self.directory, self.directory.name, seed)
+        self.client = Client(self.directory)
+        self.nodes = {
+            name: BareNode(name, tier, f"10.77.{number // 200}.{number % 200 + 1}")
+            for number, (name, tier) in enumerate(nodes.items())
+        }
+        made = list(self.nodes.values())
+        self.client.attach([(n.name, n.tier, n.address) for n in made], [n.tun for n in made])
+        for node in made:
+            os.close(node.tun)
+        if links := list(links):
+            self.client.shape(links)
+
+    def __enter__(self) -> BareNetwork:  # noqa: PYI034 (Self is newer than Python 3.10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getitem__(self, name: str) -> BareNode:
+        return self.nodes[name]
+
+    def shape(self, *links: Link) -> None:
+        """Change links."""
+        self.client.shape(links)
+
+    def close(self) -> None:
+        """End the fabric and remove everything."""
+        self.client.close()
+        for node in self.nodes.values():
+            os.close(node.namespace)
+        shutil.rmtree(self.directory)
+
+
+def both_ways(src: str, dst: str, **shape: Any) -> tuple[Link, Link]:
+    """The same link in both directions."""
+    return Link(src, dst, **shape), Link(dst, src, **shape)
+
+
+def _enter_new_namespace() -> None:
+    if _LIBC.unshare(CLONE_NEWNET):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _in_thread(function: Callable[[], T]) -> T:
+    """Run in a thread of its own, which takes its namespace with it when it ends."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,332 @@
+"""Moves packets from one node's TUN device to another's, as late, as few and as slowly as links say.
+
+State of a pair of nodes is made when its first packet comes: of a million possible pairs few ever speak.
+Times are seconds of CLOCK_MONOTONIC.
+"""
+# ruff: noqa: FURB136, PLR1730 (max() costs three times a comparison, and this runs for every packet)
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from heapq import heappop, heappush
+from time import monotonic
+from typing import Any
+
+from .segment import MAX_PACKET_BYTES, VNET_BYTES, Train, is_train, measure
+from .shape import Shape, draw_delay, from_link
+
+BURST_SECONDS = 0.002
+"""Packets of one pair that come this soon after the first of a burst share one draw of the delay."""
+
+READS_PER_TURN = 8
+"""Packets read from one node before due packets and other nodes get their turn."""
+
+MOST_WAKE_SECONDS = 0.0002
+"""The most that is made up for when the host takes long to wake the process."""
+
+_DESTINATION = slice(VNET_BYTES + 16, VNET_BYTES + 20)
+_VERSION = VNET_BYTES
+
+
+class Counters:
+    """What happened between the nodes of one ordered pair of tiers, in IP packets of the network.
+
+    Attributes:
+        packets: accepted and delivered, or still on their way.
+        bytes: of those packets, IP headers included.
+        dropped_queue: dropped at the tail of a full queue.
+        lost: lost on the way, as the link's loss asks for.
+        peak_queue_bytes: longest queue of any one pair of nodes.
+    """
+
+    __slots__ = ("bytes", "dropped_queue", "lost", "packets", "peak_queue_bytes")
+
+    def __init__(self) -> None:
+        self.packets = self.bytes = self.dropped_queue = self.lost = self.peak_queue_bytes = 0
+
+    def as_json(self) -> dict[str, int]:
+        """The counters by name."""
+        return {name: int(getattr(self, name)) for name in self.__slots__}
+
+
+class Node:
+    """An attached node.
+
+    Attributes:
+        name: its name.
+        tier: its tier.
+        address: its IPv4 address, 4 bytes.
+        fd: its TUN device; -1 once it is detached.
+        pairs: state towards other nodes, by their address.
+    """
+
+    __slots__ = ("address", "fd", "name", "pairs", "tier")
+
+    def __init__(self, name: str, tier: str, address: bytes, fd: int) -> None:
+        self.name, self.tier, self.address, self.fd = name, tier, address, fd
+        self.pairs: dict[bytes, Pair] = {}
+
+
+class Pair:
+    """What is remembered from one packet to the next between two nodes, one way.
+
+    Attributes:
+        target: the node that receives.
+        shape: the link it follows.
+        counters: those of its tiers.
+        free_at: when the link will have sent all it accepted (a virtual clock, Zhang 1990).
+        released_at: when the last accepted packet arrives; no later one arrives earlier.
+        burst_at: when the current burst began.
+        burst_delay: the delay drawn for it.
+    """
+
+    __slots__ = ("burst_at", "burst_delay", "counters", "free_at", "released_at", "shape", "target")
+
+    def __init__(self, target: Node, shape: Shape, counters: Counters) -> None:
+        self.target, self.shape, self.counters = target, shape, counters
+        self.free_at = self.released_at = self.burst_delay = 0.0
+        self.burst_at = -BURST_SECONDS
+
+
+class Switch:
+    """All nodes, links and packets on their way.
+
+    Args:
+        uniform: source of random numbers in [0, 1).
+
+    Attributes:
+        wake_s: how long this host takes to wake the process, on average of late.
+    """
+
+    def __init__(self, uniform: Callable[[], float]) -> None:
+        self._uniform = uniform
+        self.nodes: dict[str, Node] = {}
+        self._by_address: dict[bytes, Node] = {}
+        self._shapes: dict[tuple[str, str], Shape] = {}
+        self._counters: dict[tuple[str, str], Counters] = {}
+        self._plain = Shape()
+        self._heap: list[tuple[float, int, Node, bytes]] = []
+        self._sequence = 0
+        self._peak_in_flight = 0
+        self._unroutable = self._undeliverable = self._releases = self._late_releases = 0
+        self._lateness_s = self._worst_lateness_s = 0.0
+        self.wake_s = 0.0
+        self._asleep = False
+
+    # Nodes and links
+
+    def attach(self, node: Node) -> None:
+        """Take a node; ValueError when its name or address is taken."""
+        if node.name in self.nodes:
+            raise ValueError(f"node {node.name} is attached already")
+        if node.address in self._by_address:
+            raise ValueError(f"node {node.name} has the address of {self._by_address[node.address].name}")
+        self.nodes[node.name] = self._by_address[node.address] = node
+
+    def detach(self, name: str) -> int:
+        """Forget a node and return its descriptor for the caller to close; KeyError if there is none."""
+        node = self.nodes.pop(name)
+        del self._by_address[node.address]
+        for other in self.nodes.values():
+            other.pairs.pop(node.address, None)
+        fd, node.fd = node.fd, -1
+        return fd
+
+    def shape(self, links: Iterable[Mapping[str, Any]]) -> None:
+        """Put links in force for the packets to come; all of them or, when ValueError is raised, none."""
+        known = {name for node in self.nodes.values() for name in (node.name, node.tier)}
+        shapes: dict[tuple[str, str], Shape] = {}
+        for link in links:
+            key = (link.get("src"), link.get("dst"))
+            if key[0] not in known or key[1] not in known:
+                raise ValueError(f"link {key[0]} -> {key[1]}: no such node or tier is attached")
+            shapes[key] = from_link(link)  # type: ignore[index]
+        new = shapes.keys() - self._shapes.keys()
+        for key, shape in shapes.items():
+            self._shapes.setdefault(key, shape).become(shape)
+        if new:
+            self._resolve_again()
+
+    def _resolve_again(self) -> None:
+        for node in self.nodes.values():
+            for pair in node.pairs.values():
+                pair.shape = self._shape_between(node, pair.target)
+
+    def _shape_between(self, src: Node, dst: Node) -> Shape:
+        shapes = self._shapes
+        for key in (src.name, dst.name), (src.name, dst.tier), (src.tier, dst.name), (src.tier, dst.tier):
+            if key in shapes:
+                return shapes[key]
+        return self._plain
+
+    # The datapath
+
+    def receive(self, node: Node) -> None:
+        """Read what a node sent and pass it on; OSError when its device is gone."""
+        read, write, fd, pairs = os.read, os.write, node.fd, node.pairs
+        now = monotonic()
+        if self._asleep:
+            self._asleep = False
+            now -= self.wake_s
+        for _ in range(READS_PER_TURN):
+            try:
+                packet = read(fd, MAX_PACKET_BYTES)
+            except BlockingIOError:
+                return
+            pair = pairs.get(packet[_DESTINATION])
+            if pair is None or packet[_VERSION] >> 4 != 4:
+                pair = self._new_pair(node, packet)
+                if pair is None:
+                    continue
+            if not pair.shape.plain or pair.released_at > now:
+                self._delay(pair, packet, now)
+                continue
+            counters = pair.counters
+            count, size = measure(packet)
+            counters.packets += count
+            counters.bytes += size
+            try:
+                write(pair.target.fd, packet)
+            except OSError:
+                self._undeliverable += 1
+
+    def _new_pair(self, node: Node, packet: bytes) -> Pair | None:
+        """State for a pair that has not spoken before; None for what no node can receive."""
+        target = self._by_address.get(packet[_DESTINATION]) if packet[_VERSION] >> 4 == 4 else None
+        if target is None or target is node:
+            self._unroutable += 1
+            return None
+        counters = self._counters.setdefault((node.tier, target.tier), Counters())
+        pair = node.pairs[target.address] = Pair(target, self._shape_between(node, target), counters)
+        return pair
+
+    def _delay(self, pair: Pair, packet: bytes, now: float) -> None:
+        """Send a packet along a shaped link, cut into pieces where the link asks for it."""
+        together = pair.shape.segments
+        if not together or not is_train(packet):
+            self._enqueue(pair, packet, *measure(packet), now)
+            return
+        train = Train(packet)
+        for first in range(0, train.count, together):
+            count = min(together, train.count - first)
+            fitting = self._fitting(pair, train, first, count, now)
+            if fitting < count:
+                pair.counters.dropped_queue += count - fitting
+            if fitting:
+                self._enqueue(pair, train.cut(first, fitting), fitting, train.bytes_of(first, fitting), now)
+
+    def _fitting(self, pair: Pair, train: Train, first: int, count: int, now: float) -> int:
+        """How many segments of a piece the queue still takes."""
+        shape = pair.shape
+        if shape.seconds_per_byte:
+            room = shape.queue_bytes - max(0.0, pair.free_at - now) / shape.seconds_per_byte
+            while count and train.bytes_of(first, count) > room:
+                count -= 1
+        return count
+
+    def _enqueue(self, pair: Pair, packet: bytes, count: int, size: int, now: float) -> None:
+        """Queue, send, maybe lose, and schedule the arrival of one packet."""
+        shape, counters = pair.shape, pair.counters
+        start = pair.free_at if pair.free_at > now else now
+        if shape.seconds_per_byte:
+            queued = (start - now) / shape.seconds_per_byte + size
+            if queued > shape.queue_bytes:
+                counters.dropped_queue += count
+                return
+            if queued > counters.peak_queue_bytes:
+                counters.peak_queue_bytes = int(queued)
+            start += size * shape.seconds_per_byte
+            pair.free_at = start
+        if shape.loss and self._uniform() < shape.loss:
+            counters.lost += count
+            return
+        counters.packets += count
+        counters.bytes += size
+        at = start + (self._drawn(pair, now) if shape.jitter_s else shape.delay_s)
+        if at < pair.released_at:
+            at = pair.released_at
+        pair.released_at = at
+        self._sequence += 1
+        heappush(self._heap, (at, self._sequence, pair.target, packet))
+
+    def _drawn(self, pair: Pair, now: float) -> float:
+        """The delay of the burst that a packet belongs to."""
+        if now - pair.burst_at >= BURST_SECONDS:
+            pair.burst_at = now
+            pair.burst_delay = draw_delay(pair.shape.delay_s, pair.shape.jitter_s, self._uniform)
+        return pair.burst_delay
+
+    def release(self) -> float | None:
+        """Deliver what is due; return when the next packet is, None when there is none."""
+        heap = self._heap
+        if not heap:
+            return None
+        if len(heap) > self._peak_in_flight:
+            self._peak_in_flight = len(heap)
+        now = monotonic()
+        due = heap[0][0]
+        if due > now:
+            return due
+        self._note_lateness(now - due)
+        while heap and heap[0][0] <= now:
+            target, packet = heappop(heap)[2:]
+            try:
+                os.write(target.fd, packet)
+            except OSError:
+                self._undeliverable += 1
+        return heap[0][0] if heap else None
+
+    def _note_lateness(self, late_s: float) -> None:
+        self._releases += 1
+        self._lateness_s += late_s
+        if late_s > self._worst_lateness_s:
+            self._worst_lateness_s = late_s
+        if late_s > 0.001:
+            self._late_releases += 1
+
+    # Waking up
+
+    def woke_by_timer(self, due: float) -> None:
+        """Learn from a sleep that was to end ``wake_s`` before ``due`` how long waking up takes."""
+        took = monotonic() - (due - self.wake_s)
+        self.wake_s += (min(took, MOST_WAKE_SECONDS) - self.wake_s) / 16
+        self._asleep = False
+
+    def woke_by_packet(self) -> None:
+        """Remember that the packets to be read now came while the process slept.
+
+        They came ``wake_s`` ago: noticing a packet takes as long as noticing a timer.
+        """
+        self._asleep = True
+
+    # What is known
+
+    def stats(self) -> dict[str, Any]:
+        """Counters per ordered tier pair, and the state of the fabric.
+
+        ``links`` has ``src``, ``dst`` and the ``Counters`` of each pair of tiers that has spoken;
+        ``unroutable`` packets had no node to go to (IPv6, multicast, broadcast, unknown addresses);
+        ``undeliverable`` ones found the receiver's interface down or its queue full; ``in_flight`` and
+        ``peak_in_flight`` count packets scheduled; ``lateness`` tells how far behind the schedule packets
+        were delivered: wake-ups, those more than 1 ms late, mean and worst in ms.
+        """
+        times = os.times()
+        return {
+            "links": [
+                {"src": src, "dst": dst, **counters.as_json()}
+                for (src, dst), counters in self._counters.items()
+            ],
+            "nodes": len(self.nodes),
+            "unroutable": self._unroutable,
+            "undeliverable": self._undeliverable,
+            "in_flight": len(self._heap),
+            "peak_in_flight": self._peak_in_flight,
+            "cpu_seconds": times.user + times.system,
+            "lateness": {
+                "wakeups": self._releases,
+                "over_1ms": self._late_releases,
+                "mean_ms": self._lateness_s / self._releases * 1e3 if self._releases else 0.0,
+                "worst_ms": self._worst_lateness_s * 1e3,
+            },
+        }
