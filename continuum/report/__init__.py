@@ -1,1 +1,50 @@
 """Run directory -> terminal table, plots, HTML. Reads nothing but that folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from continuum.result import SAMPLES_FILE, Result
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """What a report consists of.
+
+    Attributes:
+        html: the page.
+        plots: the PNGs, as many as there was data for.
+    """
+
+    html: Path
+    plots: tuple[Path, ...]
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Every file, the page last, as ``terminal.show`` names them."""
+        return (*self.plots, self.html)
+
+
+def write(run_dir: Path, result: Result | None = None) -> ReportPaths:
+    """Draw the plots and write the page of a run from its directory alone.
+
+    Args:
+        run_dir: holds ``result.json``, and ``samples.csv`` and ``config.cfg`` where there are such.
+        result: what ``result.json`` holds, if it is at hand.
+
+    Raises:
+        UsageError: there is no result that can be read.
+    """
+    # These import numpy and matplotlib, which only a report has to pay for.
+    from continuum.report import html, plots, samples
+
+    result = result or Result.load(run_dir)
+    table = run_dir / SAMPLES_FILE
+    rows = samples.read(table) if table.is_file() else []
+    drawn = plots.draw(result, rows, run_dir / "plots")
+    config = run_dir / "config.cfg"
+    text = config.read_text(encoding="utf-8", errors="replace") if config.is_file() else ""
+    page = run_dir / "report.html"
+    page.write_text(html.render(result, {plot.name: plot.svg for plot in drawn}, text), encoding="utf-8")
+    return ReportPaths(page, tuple(plot.path for plot in drawn))

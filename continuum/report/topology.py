@@ -189,10 +189,9 @@ def _arrow(axes: Axes, points: Sequence[tuple[float, float]], wire: Wire) -> Non
     from matplotlib.path import Path
 
     colour = palette.ALARM if wire.ok is False else FAINT
-    line = {"linewidth": 1.3, "linestyle": "--" if wire.ok is None else "-", "fill": False}
-    axes.add_patch(
-        FancyArrowPatch(path=Path(points), arrowstyle="<|-|>", mutation_scale=11, color=colour, **line)
-    )
+    arrow = FancyArrowPatch(path=Path(points), arrowstyle="<|-|>", mutation_scale=11, color=colour)
+    arrow.set(linewidth=1.3, linestyle="--" if wire.ok is None else "-", fill=False)
+    axes.add_patch(arrow)
 
 
 def _label(axes: Axes, x: float, y: float, wire: Wire) -> None:

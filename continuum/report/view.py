@@ -195,6 +195,22 @@ def links(result: Result) -> Table:
     return Table("Links: configured and measured", columns, tuple(rows), frozenset({"loss"}), frozenset({""}))
 
 
+def clocks(result: Result) -> Table:
+    """A row per node that has a clock of its own."""
+    rows = [
+        Row(
+            (
+                node,
+                number(clock.get("offset_ms"), 3),
+                number(clock.get("error_ms"), 3),
+                number(clock.get("drift_ppm"), 2),
+            )
+        )
+        for node, clock in result.clocks.items()
+    ]
+    return Table("Clocks", ("node", "offset (ms)", "error at most (ms)", "drift (ppm)"), tuple(rows))
+
+
 def configured_rtt_ms(link: LinkFidelity, network: Sequence[LinkFidelity]) -> float | None:
     """The round trip that the configuration asks for: both one-way delays; None if one is unknown."""
     stated = link.configured.get("rtt_ms")

@@ -1,0 +1,123 @@
+"""``report.html``: the whole result as one file that needs nothing else, not even a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from continuum.report import palette, view
+from continuum.result import Result
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HERE = Path(__file__).parent
+PLOTS = ("breakdown", "cdf", "timeline", "topology")
+LATER = ("report", "teardown")
+"""Phases that go on after the page is written."""
+
+
+def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str:
+    """The page.
+
+    Args:
+        result: what to show.
+        svg: the plots by name, as elements.
+        config_text: the configuration file, verbatim.
+    """
+    bench = result.benchmark
+    context: dict[str, Any] = {
+        "result": result,
+        "bench": bench,
+        "headline": view.headline(result),
+        "complaints": view.complaints(result),
+        "links": view.links(result),
+        "tiers": view.tiers(result),
+        "nodes": view.nodes(result),
+        "clocks": view.clocks(result),
+        "phases": _phases(result),
+        "facts": _facts(result),
+        "svg": {name: svg.get(name, "") for name in PLOTS},
+        "config_text": config_text or str(result.config.get("text", "")),
+        "config_name": Path(str(result.config.get("file") or "config.cfg")).name,
+    }
+    if bench:
+        context |= {
+            "figures": view.figures(bench),
+            "stages": view.stages(bench),
+            "shares": view.shares(bench),
+            "marks": _marks(result),
+            "oddities": [(name.replace("_", " "), many) for name, many in bench.counters.items() if many],
+        }
+    return page("report.html.j2", bench.stages if bench else (), **context)
+
+
+def page(template: str, stages: Sequence[str], **context: Any) -> str:
+    """A template of this folder, filled in; every value is escaped unless the template says otherwise."""
+    colours = {**palette.of(stages)}
+    inks = {stage: palette.ink_on(colour) for stage, colour in colours.items()}
+    css = (HERE / "page.css").read_text(encoding="utf-8")
+    return _environment().get_template(template).render(css=css, colours=colours, inks=inks, **context)
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["span"] = view.span
+    return environment
+
+
+def _marks(result: Result) -> list[tuple[str, float]]:
+    """The percentiles beside the mean, those that the samples support, and the maximum."""
+    if result.benchmark is None:
+        return []
+    summary = result.benchmark.end_to_end_ms
+    marks = (("median", summary.p50), ("p90", summary.p90), ("p99", summary.p99), ("slowest", summary.max))
+    return [(name, value) for name, value in marks if value is not None]
+
+
+def _phases(result: Result) -> list[dict[str, Any]]:
+    """Bars on a common time axis, as percentages of its length."""
+    total = sum(phase.seconds for phase in result.phases) or 1.0
+    bars, passed = [], 0.0
+    for phase in result.phases:
+        if phase.status == "skipped":
+            continue
+        said = "failed" if phase.status == "failed" else view.seconds(phase.seconds)
+        if phase.status == "not_run":
+            said = "after this" if phase.name in LATER and result.failed_phase is None else "not run"
+        bars.append(
+            {
+                "name": phase.name,
+                "status": phase.status,
+                "left": round(min(99.0, 100 * passed / total), 2),
+                "width": round(100 * phase.seconds / total, 2),
+                "said": said,
+            }
+        )
+        passed += phase.seconds
+    return bars
+
+
+def _facts(result: Result) -> list[tuple[str, str]]:
+    """Host and versions, as pairs of words."""
+    facts = [(key.replace("_", " "), _words(value)) for key, value in result.host.items()]
+    facts += [(name, version) for name, version in result.versions.items()]
+    if result.seed is not None:
+        facts.append(("seed", str(result.seed)))
+    load = result.benchmark.load if result.benchmark else {}
+    return facts + [(key.replace("_", " "), _words(value)) for key, value in load.items()]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return str(len(value)) if len(value) > 8 else ", ".join(str(item) for item in value)
+    return str(value)
