@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,10 +108,12 @@ def parse(text: str, name: str = "config.cfg") -> Config:
     chosen = choose(document, name)
     options = options_in_use(chosen.modules())
     places = place(document, name, options, complete=not chosen.problems)
-    config, problems = _build(text, name, chosen, places)
-    problems = [*document.problems, *chosen.problems, *places.problems, *problems]
-    problems.extend(config_checks.check(config, document, chosen))
-    problems.extend(_module_problems(config, chosen, problems))
+    builder = _Builder(name, places)
+    config = _build(text, builder, chosen, options)
+    problems = [*document.problems, *chosen.problems, *places.problems, *builder.problems]
+    problems += _news(config_checks.missing(config, chosen), problems)
+    problems += _news(config_checks.check(config, document, chosen, places.strange), problems)
+    problems += _news(_module_problems(config, chosen, tuple(problems)), problems)
     problems.sort(key=lambda problem: problem.line or math.inf)
     if any(problem.severity == "error" for problem in problems):
         raise ConfigError(problems)
@@ -158,9 +160,9 @@ class _Builder:
         return section
 
 
-def _build(text: str, name: str, chosen: Chosen, places: Places) -> tuple[Config, list[Problem]]:
-    builder = _Builder(name, places)
-    options = options_in_use(chosen.modules())
+def _build(text: str, builder: _Builder, chosen: Chosen, options: Mapping[tuple[str, str], Option]) -> Config:
+    """The config as far as it makes sense."""
+    places = builder.places
     infrastructure, benchmark, execution_model, run = (
         builder.section(section, [o for (where, _), o in options.items() if where == section])
         for section in PLAIN_SECTIONS
@@ -169,9 +171,8 @@ def _build(text: str, name: str, chosen: Chosen, places: Places) -> tuple[Config
     tiers = {t: builder.section(f"tier {t}", list(TIER)) for t in dict.fromkeys((*BUILTIN_TIERS, *own))}
     named = [s for s in (*places.entries, *places.lines) if s.startswith("link ")]
     links = {s.removeprefix("link "): builder.section(s, list(LINK)) for s in dict.fromkeys(named)}
-    config = Config(Path(name), text, infrastructure, benchmark, execution_model, run, tiers, links)
-    problems = [*builder.problems, *config_checks.missing(config, chosen)]
-    return _settle(config, chosen, places), problems
+    config = Config(Path(builder.name), text, infrastructure, benchmark, execution_model, run, tiers, links)
+    return _settle(config, chosen, places)
 
 
 def _settle(config: Config, chosen: Chosen, places: Places) -> Config:
@@ -196,18 +197,21 @@ def _filled(tier: Section) -> Section:
     return tier.with_values({k: _PLENTY.get(k) for k, value in tier.values.items() if value is None})
 
 
-def _module_problems(config: Config, chosen: Chosen, known: list[Problem]) -> Iterator[Problem]:
-    """What the modules in use find, without what is known about the same keys already."""
-    wrong = {(p.line, p.key) for p in known if p.severity == "error" and p.line}
+def _module_problems(config: Config, chosen: Chosen, known: tuple[Problem, ...]) -> Iterator[Problem]:
+    """What the modules in use find."""
     broken = any(problem.severity == "error" for problem in known)
     for module in chosen.modules():
         try:
-            found = tuple(module.check(config))
+            yield from tuple(module.check(config))
         except Exception:
-            if broken:  # it stumbled over a value that is reported already
-                continue
-            raise
-        yield from (problem for problem in found if (problem.line, problem.key) not in wrong)
+            if not broken:  # else it stumbled over a value that is reported already
+                raise
+
+
+def _news(found: Iterable[Problem], known: list[Problem]) -> list[Problem]:
+    """Those problems that are not about a value which is known to be wrong."""
+    wrong = {(p.line, p.key) for p in known if p.severity == "error" and p.line and p.key}
+    return [problem for problem in found if (problem.line, problem.key) not in wrong]
 
 
 def _plain(value: Value) -> Any:

@@ -44,24 +44,32 @@ def _missing_in_tier(name: str, tier: Section) -> Iterator[Problem]:
             yield tier.problem("nodes", f"these nodes have no {option.key}; {remedy}")
 
 
-def check(config: Config, document: Document, chosen: Chosen) -> Iterator[Problem]:
-    """Values that do not go together."""
-    yield from _nodes(config, document)
+def check(config: Config, document: Document, chosen: Chosen, strange: bool) -> Iterator[Problem]:
+    """Values that do not go together.
+
+    Args:
+        config: the config, wrong and missing values replaced.
+        document: the file it is from.
+        chosen: the modules in use.
+        strange: whether there are sections that cannot be understood: one of them may be what is
+            found missing.
+    """
+    if not strange:
+        yield from _nodes(config, document)
+        yield from _benchmark(config, document, chosen)
     yield from _emulation(config)
     yield from _links_without_nodes(config)
-    yield from _benchmark(config, document, chosen)
     yield from _execution_model(config, chosen)
     yield from _unread(config, chosen)
     yield from _keep(config)
 
 
 def _nodes(config: Config, document: Document) -> Iterator[Problem]:
-    if any(tier.values["nodes"] for tier in config.tiers.values()):
-        return
-    if not document.sections:
-        return  # there is a problem about that already
     where = config.infrastructure
-    yield Problem('no nodes at all; write e.g. "cloud_nodes = 1"', where.file, where.line, where.name)
+    if not document.sections and not document.problems:
+        yield Problem("nothing but comments; see configs/quickstart.cfg for a first config", where.file)
+    elif document.sections and not any(tier.values["nodes"] for tier in config.tiers.values()):
+        yield Problem('no nodes at all; write e.g. "cloud_nodes = 1"', where.file, where.line, where.name)
 
 
 def _emulation(config: Config) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from continuum.options import (
     Name,
     Option,
     Percent,
-    Real,
+    Share,
     Text,
     Texts,
     Throughput,
@@ -235,7 +235,7 @@ TIER = (
     Option("tier NAME", "nodes", Integer(0, 10_000), 0, "Number of nodes."),
     Option("tier NAME", "cores", Cores(), None, "Cores of each node.", required=True),
     Option("tier NAME", "memory", Memory(), None, "Memory of each node.", required=True),
-    Option("tier NAME", "quota", Real(0.01, 1.0), 1.0, "Share of each core that the node may use."),
+    Option("tier NAME", "quota", Share(), 1.0, "Share of each core that the node may use."),
     Option("tier NAME", "read_speed", DiskRate(), 0.0, "Disk read limit of each node; 0 is unlimited."),
     Option("tier NAME", "write_speed", DiskRate(), 0.0, "Disk write limit of each node; 0 is unlimited."),
 )

@@ -76,6 +76,10 @@ class _Reader:
         elif first != line:
             self._problem(line, f"section given twice, first on line {first}; join the two")
 
+    def broken_header(self, text: str, line: int) -> None:
+        self._section, self._complained = None, True  # what follows belongs to no known section
+        self._problem(line, f"not a section header: {text[:60]}; write e.g. [infrastructure]")
+
     def pair(self, text: str, line: int) -> None:
         if self._section is None:
             if not self._complained:
@@ -107,14 +111,13 @@ class _Reader:
 def scan(text: str, file: str) -> Document:
     """Take a config file apart; never fails, what is wrong is in the document's problems."""
     reader = _Reader(file)
-    for number, line in _logical_lines(text.removeprefix("\ufeff")):
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    for number, line in _logical_lines(text):
         header = _HEADER.fullmatch(line)
         if header:
             reader.header(header[1], number)
         elif line.startswith("["):
-            reader.problems.append(
-                Problem(f"not a section header: {line[:60]}; write e.g. [infrastructure]", file, number)
-            )
+            reader.broken_header(line, number)
         else:
             reader.pair(line, number)
     return Document(reader.sections, tuple(reader.entries), tuple(reader.problems))
@@ -127,7 +130,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """
     pending: list[str] = []
     first, indent = 0, 0
-    for number, raw in enumerate(text.splitlines(), start=1):
+    for number, raw in enumerate(text.split("\n"), start=1):
         line = raw.strip()
         if not line or line[0] in "#;":
             continue

@@ -21,6 +21,7 @@ from continuum.quantities import (
     Percent,
     Quantity,
     Real,
+    Share,
     Throughput,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "Percent",
     "Quantity",
     "Real",
+    "Share",
     "Text",
     "Texts",
     "Throughput",

@@ -28,12 +28,12 @@ class Integer(Kind):
         digits = text.removeprefix("+").removeprefix("-")
         if rest or not (digits.isascii() and digits.isdigit()):
             raise ValueError('not a whole number; write e.g. "4"')
-        _within(number, self.minimum, self.maximum, "")
+        _within(number, self)
         return int(text)
 
     def describe(self) -> str:
         """The limits."""
-        return "whole number" + _limits(self.minimum, self.maximum, "")
+        return "whole number" + _limits(self)
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,35 @@ class Real(Kind):
         number, rest = units.read_number(text, "a number", "2.5")
         if rest:
             raise ValueError('not a number; write e.g. "2.5"')
-        _within(number, self.minimum, self.maximum, "")
+        _within(number, self)
         return number
 
     def show(self, value: Value) -> str:
         """The number without needless digits."""
-        return f"{value:g}"
+        assert isinstance(value, (int, float))
+        return units.show(value)
 
     def describe(self) -> str:
         """The limits."""
-        return "number" + _limits(self.minimum, self.maximum, "")
+        return "number" + _limits(self)
+
+
+@dataclass(frozen=True)
+class Share(Real):
+    """A part of a whole, as a number up to 1 or in percent, kept as ``float`` up to 1."""
+
+    minimum: float | None = 0.01
+    maximum: float | None = 1.0
+
+    def parse(self, text: str) -> float:
+        """Read the number, and the % sign if there is one."""
+        if not text.endswith("%"):
+            return super().parse(text)
+        return super().parse(str(units.read_quantity(text, units.PERCENT) / 100))
+
+    def describe(self) -> str:
+        """The limits and the other way to write it."""
+        return super().describe() + " (or 1 % to 100 %)"
 
 
 @dataclass(frozen=True)
@@ -83,17 +102,18 @@ class Quantity(Kind):
     def parse(self, text: str) -> Value:
         """Read the number and its unit."""
         value = units.read_quantity(text, self.scale)
-        _within(value, self.minimum, self.maximum, self.scale.base)
+        _within(value, self)
         return value
 
     def show(self, value: Value) -> str:
         """The number without needless digits, and the base unit."""
-        return f"{value:g} {self.scale.base}"
+        assert isinstance(value, (int, float))
+        return units.show(value, self.scale.base)
 
     def describe(self) -> str:
         """The quantity, its bare unit and its limits."""
         noun = self.scale.noun.removeprefix("a ")
-        return f"{noun} (bare: {self.scale.bare})" + _limits(self.minimum, self.maximum, self.scale.base)
+        return f"{noun} (bare: {self.scale.bare})" + _limits(self)
 
 
 @dataclass(frozen=True)
@@ -112,7 +132,7 @@ class Memory(Quantity):
 
     def show(self, value: Value) -> str:
         """In GB where that is shorter."""
-        assert isinstance(value, int)
+        assert isinstance(value, (int, float))
         return units.show(value / 1024, "GB") if value >= 1024 else units.show(value, "MiB")
 
 
@@ -174,16 +194,15 @@ class Percent(Quantity):
     maximum: float | None = 100.0
 
 
-def _within(value: float, minimum: float | None, maximum: float | None, unit: str) -> None:
-    if minimum is not None and value < minimum:
-        raise ValueError(f"too small; at least {units.show(minimum, unit)}")
-    if maximum is not None and value > maximum:
-        raise ValueError(f"too large; at most {units.show(maximum, unit)}")
+def _within(value: float, kind: Integer | Real | Quantity) -> None:
+    if kind.minimum is not None and value < kind.minimum:
+        raise ValueError(f"too small; at least {kind.show(kind.minimum)}")
+    if kind.maximum is not None and value > kind.maximum:
+        raise ValueError(f"too large; at most {kind.show(kind.maximum)}")
 
 
-def _limits(minimum: float | None, maximum: float | None, unit: str) -> str:
-    if minimum is not None and maximum is not None:
-        return f", {units.show(minimum, '')} to {units.show(maximum, unit)}"
-    if minimum is not None:
-        return f", at least {units.show(minimum, unit)}"
-    return "" if maximum is None else f", at most {units.show(maximum, unit)}"
+def _limits(kind: Integer | Real | Quantity) -> str:
+    """The limits, in words."""
+    low = "" if kind.minimum is None else f", at least {kind.show(kind.minimum)}"
+    high = "" if kind.maximum is None else f", at most {kind.show(kind.maximum)}"
+    return low + high

@@ -143,6 +143,6 @@ def read_quantity(text: str, scale: Scale) -> float:
     return number * factor
 
 
-def show(value: float, unit: str) -> str:
+def show(value: float, unit: str = "") -> str:
     """A number and its unit, without needless digits."""
-    return f"{value:g} {unit}".rstrip()
+    return f"{value:.12g} {unit}".rstrip()

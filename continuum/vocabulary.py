@@ -37,11 +37,13 @@ class Places:
         entries: the entry of every key that is given, by section and key.
         lines: line of the header of every section that has one, by the section's one name.
         problems: entries and sections without a place.
+        strange: whether there are sections without a place.
     """
 
     entries: dict[str, dict[str, tuple[Entry, Option]]] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    strange: bool = False
 
 
 def place(document: Document, file: str, options: Options, *, complete: bool = True) -> Places:
@@ -81,6 +83,7 @@ def _home(name: str, line: int, document: Document, file: str, places: Places) -
         else:
             raise ValueError(_unknown_section(name))
     except ValueError as error:
+        places.strange = True
         if name:
             places.problems.append(Problem(str(error), file, line, name))
         return None
