@@ -45,7 +45,7 @@ def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str
     if bench:
         context |= {
             "figures": view.figures(bench),
-            "stages": view.stages(bench),
+            "breakdown": view.stages(bench),
             "shares": view.shares(bench),
             "marks": _marks(result),
             "oddities": [(name.replace("_", " "), many) for name, many in bench.counters.items() if many],
