@@ -18,7 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Every module's findings; the status is 0, for a lack matters only to configs that need it."""
     here = host.read()
-    findings = {f"{kind}/{name}": list(module.doctor(here)) for kind, name, module in registry.all_modules()}
+    findings = {
+        f"{found.kind.replace('_', ' ')} {found.name}": list(found.load().doctor(here))
+        for found in registry.all_modules()
+    }
     if options.json:
         print(
             json.dumps({name: [asdict(one) for one in found] for name, found in findings.items()}, indent=1)
