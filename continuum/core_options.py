@@ -286,6 +286,4 @@ FOREIGN_KEYS = (
     ("benchmark", "kube_deployment", "resource manager kubecontrol"),
     ("benchmark", "kube_version", "resource managers kubernetes and kubecontrol"),
     ("benchmark", "sleep_time", "applications empty and stress"),
-    ("benchmark", "frequency", "image classification"),
-    ("benchmark", "duration", "image classification"),
 )

@@ -188,6 +188,10 @@ def _check_place(folder: str, expected: Path) -> None:
 
 
 def _missing_dependency(folder: str, name: str, missing: str) -> str:
-    what = f"{folder}/{name} needs the Python package {missing}"
+    from_checkout = (ROOT / "pyproject.toml").is_file()
+    package = str(ROOT) if from_checkout else "continuum-bench"
     extra = name.replace("_", "-")
-    return f'{what}; run: pip install "continuum-bench[{extra}]" (or: pip install {missing})'
+    return (
+        f"{folder}/{name} needs the Python package {missing}, which is not installed; "
+        f'run: pip install "{package}[{extra}]"'
+    )

@@ -102,7 +102,7 @@ DISK_RATE = Scale(
             "mi": 1024**2 / 1e6,
             "gi": 1024**3 / 1e6,
         }.items()
-        for spelling in ("b", "b/s", "bps")
+        for spelling in ("b", "b/s")
     },
     "100 MB/s",
 )
