@@ -109,7 +109,11 @@ def _phases(result: Result) -> list[dict[str, Any]]:
 
 def _facts(result: Result) -> list[tuple[str, str]]:
     """Host and versions, as pairs of words."""
-    facts = [(key.replace("_", " "), _words(value)) for key, value in result.host.items()]
+    host = {**result.host}
+    memory_mb = host.pop("memory_mb", None)
+    facts = [(key.replace("_", " "), _words(value)) for key, value in host.items()]
+    if memory_mb is not None:
+        facts.append(("memory", view.memory(memory_mb)))
     facts += [(name, version) for name, version in result.versions.items()]
     if result.seed is not None:
         facts.append(("seed", str(result.seed)))

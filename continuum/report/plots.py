@@ -52,7 +52,7 @@ def breakdown(completed: Sequence[dict[str, Any]], stages: Sequence[str]) -> Fig
         slowest = ordered[len(ordered) - len(ordered) * share // 100 :]
         if len(slowest) >= FEW:
             groups.append((name, slowest))
-    figure = figure_of(9.6, 1.75 + 0.62 * len(groups))
+    figure = figure_of(8.4, 1.75 + 0.62 * len(groups))
     axes = figure.subplots()
     bars = [(name, means(rows, stages)) for name, rows in groups]
     stacked(axes, bars, stages)
@@ -90,6 +90,11 @@ def stacked(axes: Axes, bars: Sequence[tuple[str, dict[str, float]]], stages: Se
     legend(axes, stages)
 
 
+def marker(axes: Axes, x: float, y: float, shape: str) -> None:
+    """A small mark for a percentile, beside a bar."""
+    axes.plot([x], [y], shape, color=INK, markersize=8 if shape == "|" else 4.5, markeredgewidth=1.6)
+
+
 def legend(axes: Axes, stages: Sequence[str]) -> None:
     """The stages' colours in one line below the plot."""
     from matplotlib.patches import Patch
@@ -115,7 +120,7 @@ def cdf(completed: Sequence[dict[str, Any]]) -> Figure:
     from continuum.statistics import percentile
 
     ordered = sorted(row["end_to_end_ms"] for row in completed)
-    figure = figure_of(6.4, 4.0)
+    figure = figure_of(5.6, 4.2)
     axes = figure.subplots()
     steps = [100 * (index + 1) / len(ordered) for index in range(len(ordered))]
     axes.step([ordered[0], *ordered], [0, *steps], where="post", color=palette.ACCENT, linewidth=2)
@@ -155,7 +160,7 @@ def _limits(ordered: Sequence[float]) -> tuple[float, float]:
 
 def timeline(rows: Sequence[dict[str, Any]]) -> Figure:
     """Latency of every request at its intended time, with lost ones, and the queue below."""
-    figure = figure_of(9.6, 4.6)
+    figure = figure_of(8.4, 4.2)
     depths = [(row["due_s"], row["queue_depth"]) for row in rows if row["queue_depth"] is not None]
     if depths:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -209,7 +214,8 @@ def _misses(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
     """Lost and failed requests have no latency; they stand at the upper edge."""
     kinds = (("lost", palette.ALARM, "x"), ("failed", palette.COLOURS[5], "+"))
     for outcome, colour, marker in kinds:
-        times = [row["due_s"] for row in rows if row["outcome"] == outcome and row["due_s"] is not None]
+        missed = [row for row in rows if row["outcome"] == outcome and row["due_s"] is not None]
+        times = [row["due_s"] for row in missed]
         if times:
             axes.plot(
                 times,
@@ -219,7 +225,7 @@ def _misses(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
                 markersize=5,
                 clip_on=False,
                 transform=axes.get_xaxis_transform(),
-                label=f"{outcome} ({len(times)})",
+                label=f"{outcome} ({sum(not row['warmup'] for row in missed)})",
             )
 
 

@@ -93,7 +93,7 @@ def inline_svg(document: str, name: str) -> str:
     svg = svg.replace("'DejaVu Sans'", "var(--font)")
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, variable)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{name}"', 1)
+    return svg.replace("<svg", f'<svg class="{name}" role="img" aria-label="{name}"', 1)
 
 
 def figure_of(width: float, height: float) -> Figure:

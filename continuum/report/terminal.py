@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich import box
 from rich.console import Console, JustifyMethod
@@ -15,6 +15,9 @@ from rich.text import Text
 
 from continuum.report import palette, view
 from continuum.result import Benchmark, Result
+
+if TYPE_CHECKING:
+    from continuum.report.compare import Comparison
 
 PLAIN_WIDTH = 100
 """Columns where the output is no terminal and COLUMNS is not set."""
@@ -35,7 +38,7 @@ def show(result: Result, console: Console | TextIO | None = None, files: Iterabl
         console: where to; standard output by default. Colours are used on a terminal only.
         files: the plots and pages that were written, named at the end.
     """
-    out = console if isinstance(console, Console) else make_console(console)
+    out = console_on(console)
     _verdict(out, result)
     if result.nodes:
         _table(out, view.tiers(result))
@@ -48,16 +51,29 @@ def show(result: Result, console: Console | TextIO | None = None, files: Iterabl
     _list(out, "Files", [str(path) for path in files])
 
 
-def make_console(file: TextIO | None = None) -> Console:
-    """A console on a stream, in colour on a terminal, without wrapping surprises elsewhere."""
-    stream = file or sys.stdout
+def console_on(target: Console | TextIO | None = None) -> Console:
+    """A console on a stream, standard output by default: in colour on a terminal, plain elsewhere."""
+    if isinstance(target, Console):
+        return target
+    stream = target or sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
-def print_table(out: Console, table: view.Table, colours: Mapping[str, str] | None = None) -> None:
-    """Print one table under its title; ``colours`` by stage draws each row's share as a bar."""
-    _table(out, table, colours)
+def show_comparison(out: Console, comparison: Comparison, files: Iterable[Path] = ()) -> None:
+    """Print runs side by side, whatever stands against comparing them first."""
+    from continuum.report import compare
+
+    for title, lines in (("NOT COMPARABLE", comparison.doubts), ("Left out", comparison.left_out)):
+        if lines:
+            _line(out, Text(title, style="bold red"))
+        for line in lines:
+            _item(out, line, "red")
+    _table(out, compare.table(comparison))
+    _table(out, compare.stage_table(comparison))
+    out.print()
+    _line(out, Text(comparison.verdict, style="bold"))
+    _list(out, "Files", [str(path) for path in files])
 
 
 def _verdict(out: Console, result: Result) -> None:

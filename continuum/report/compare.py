@@ -1,0 +1,234 @@
+"""Several results side by side, and whether they may be put there at all.
+
+Runs are compared when they were asked to do the same. Where they were not, the figures are shown with the
+reason why they say nothing about each other, and no run is called the fastest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from continuum.errors import UsageError
+from continuum.report import view
+from continuum.result import Benchmark, Result
+from continuum.statistics import difference
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import Console
+
+SAME_RATE = 0.02
+"""Arrival rates and lengths of schedules that differ by less than this share are the same."""
+
+SAME_LOSS = 0.01
+"""Latencies of the requests that were completed say nothing if the shares that were differ by more."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs that are shown side by side.
+
+    Attributes:
+        runs: name and result of each, in the order given; all have completed requests.
+        left_out: runs that have nothing to compare, each with the reason.
+        doubts: why the runs cannot be compared, or not all of them.
+        verdict: the fastest if there is one beyond the error, else why none is named.
+        stages: the stages of all runs, in order.
+    """
+
+    runs: tuple[tuple[str, Result], ...]
+    left_out: tuple[str, ...]
+    doubts: tuple[str, ...]
+    verdict: str
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ComparisonPaths:
+    """What a comparison wrote: the page and the plot."""
+
+    html: Path
+    plot: Path
+
+
+def show(
+    results: Sequence[Result], out_dir: Path | None = None, console: Console | TextIO | None = None
+) -> ComparisonPaths | None:
+    """Print runs side by side and, with a folder, write ``compare.png`` and ``compare.html`` there.
+
+    Raises:
+        UsageError: fewer than two runs can be put side by side, or they ran different applications.
+    """
+    from continuum.report import terminal
+
+    comparison = compare(results)
+    paths = write(comparison, out_dir) if out_dir else None
+    out = terminal.console_on(console)
+    terminal.show_comparison(out, comparison, [paths.plot, paths.html] if paths else [])
+    return paths
+
+
+def compare(results: Sequence[Result]) -> Comparison:
+    """Put runs side by side; pure. Raises UsageError when that makes no sense at all."""
+    named = list(zip(names(results), results, strict=True))
+    runs = [(name, result) for name, result in named if _mean(result) is not None]
+    left_out = [f"{name}: {_why_left_out(result)}" for name, result in named if _mean(result) is None]
+    if len(runs) < 2:
+        reasons = "; ".join(left_out) or "only one run was given"
+        raise UsageError(f"a comparison needs two runs with completed requests: {reasons}")
+    applications = sorted({_bench(result).application for _, result in runs})
+    if len(applications) > 1:
+        raise UsageError(f"runs of different applications cannot be compared: {', '.join(applications)}")
+    doubts = doubts_about(runs)
+    stages = dict.fromkeys(stage for _, result in runs for stage in _bench(result).stages if stage != "other")
+    return Comparison(tuple(runs), tuple(left_out), doubts, _verdict(runs, doubts), (*stages, "other"))
+
+
+def names(results: Sequence[Result]) -> list[str]:
+    """What to call each run: its config file where those differ, else its id."""
+    stems = [Path(str(result.config.get("file") or result.run_id)).stem for result in results]
+    ids = [result.run_id for result in results]
+    chosen = stems if len(set(stems)) == len(stems) else ids
+    return (
+        chosen if len(set(chosen)) == len(chosen) else [f"{name} ({i + 1})" for i, name in enumerate(chosen)]
+    )
+
+
+def doubts_about(runs: Sequence[tuple[str, Result]]) -> tuple[str, ...]:
+    """Why these runs do not say much about each other; empty when they do."""
+    found = [
+        f"{name} is not valid: {view.complaints(result)[0]}" for name, result in runs if not result.valid
+    ]
+    benches = {name: _bench(result) for name, result in runs}
+    loads: dict[str, Mapping[str, object]] = {name: bench.load for name, bench in benches.items()}
+    for key in sorted({key for load in loads.values() for key in load}):
+        found += _differs(key, {name: _said(load.get(key)) for name, load in loads.items()})
+    rates = {name: (bench.offered_per_s or 0) / (bench.endpoints or 1) for name, bench in benches.items()}
+    found += _apart("requests per second and endpoint", rates)
+    found += _apart("seconds of measuring", {name: bench.schedule_s or 0 for name, bench in benches.items()})
+    missed = {name: 1 - bench.requests.completed / bench.requests.sent for name, bench in benches.items()}
+    if max(missed.values()) - min(missed.values()) > SAME_LOSS:
+        listed = ", ".join(f"{name} {view.percent(100 * share)}" for name, share in missed.items())
+        found.append(f"latencies are those of completed requests, and shares lost or failed differ: {listed}")
+    hosts = {name: f"{result.host.get('cpus')} CPUs, {result.host.get('machine')}" for name, result in runs}
+    return tuple(found + _differs("host", hosts))
+
+
+def table(comparison: Comparison) -> view.Table:
+    """A row per run: latency, what became of requests, and the difference to the first run."""
+    base = _bench(comparison.runs[0][1])
+    rows = [_row(name, _bench(result), base, result.valid) for name, result in comparison.runs]
+    columns = ("run", "mean ± CI (ms)", "p50", "p90", "p99", "lost", "accuracy", "load", "difference (ms)")
+    return view.Table("Side by side", columns, tuple(rows), frozenset({"p90", "accuracy"}))
+
+
+def stage_table(comparison: Comparison) -> view.Table:
+    """Mean of every stage in ms, a column per run."""
+    rows = []
+    for stage in comparison.stages:
+        summaries = [_bench(result).stages_ms.get(stage) for _, result in comparison.runs]
+        cells = tuple(view.number(summary.mean if summary else None) for summary in summaries)
+        rows.append(view.Row((stage, *cells), stage=stage))
+    return view.Table(
+        "Mean of every stage (ms)", ("stage", *(name for name, _ in comparison.runs)), tuple(rows)
+    )
+
+
+def write(comparison: Comparison, out_dir: Path) -> ComparisonPaths:
+    """Write the plot and the page."""
+    from continuum.report import html, style
+
+    plot = style.save("compare", lambda: _draw(comparison), out_dir)
+    tables = {"side_by_side": table(comparison), "by_stage": stage_table(comparison)}
+    text = html.page("compare.html.j2", comparison.stages, comparison=comparison, svg=plot.svg, **tables)
+    page = out_dir / "compare.html"
+    page.write_text(text, encoding="utf-8")
+    return ComparisonPaths(page, plot.path)
+
+
+def _draw(comparison: Comparison) -> Figure:
+    from continuum.report import plots, style
+
+    figure = style.figure_of(9.2, 1.9 + 0.66 * len(comparison.runs))
+    axes = figure.subplots()
+    bars = [(name, {s: m for s, m, _ in view.shares(_bench(r))}) for name, r in comparison.runs]
+    plots.stacked(axes, bars, comparison.stages)
+    reach = axes.get_xlim()[1]
+    for place, (_, result) in enumerate(comparison.runs):
+        summary = _bench(result).end_to_end_ms
+        for value, marker in ((summary.p50, "|"), (summary.p99, "D")):
+            if value is not None:
+                plots.marker(axes, value, place + 0.42, marker)
+                reach = max(reach, 1.05 * value)
+    axes.set_xlim(0, reach)
+    axes.set_title("Where the time went")
+    axes.set_xlabel("mean latency (ms); below each bar:  |  median   ◆  p99")
+    return figure
+
+
+def _verdict(runs: Sequence[tuple[str, Result]], doubts: Sequence[str]) -> str:
+    if doubts:
+        return "No run is called the fastest: they cannot be compared as they are."
+    ranked = sorted(runs, key=lambda run: _mean(run[1]) or 0.0)
+    (best, first), (second, following) = ranked[:2]
+    apart = difference(_bench(first).end_to_end_ms, _bench(following).end_to_end_ms)
+    if apart is None:
+        return "No run is called the fastest: there are too few requests for an error."
+    if apart[0] <= apart[1]:
+        between = f"{view.number(apart[0])} ± {view.number(apart[1])} ms"
+        return f"No run is the fastest: {best} and {second} differ by {between}, within the error."
+    return f"Fastest: {best}, by {view.number(apart[0])} ± {view.number(apart[1])} ms before {second}."
+
+
+def _row(name: str, bench: Benchmark, base: Benchmark, valid: bool) -> view.Row:
+    summary, requests = bench.end_to_end_ms, bench.requests
+    apart = None if bench is base else difference(base.end_to_end_ms, summary)
+    error = f" ± {view.number(summary.ci95)}" if summary.ci95 is not None else ""
+    cells = (
+        name,
+        view.number(summary.mean) + error,
+        view.number(summary.p50),
+        view.number(summary.p90),
+        view.number(summary.p99),
+        f"{requests.lost + requests.failed:,}",
+        view.percent(None if bench.accuracy is None else 100 * bench.accuracy),
+        view.percent(bench.system_load_percent, 0),
+        view.NONE if apart is None else f"{apart[0]:+.2f} ± {apart[1]:.2f}",
+    )
+    return view.Row(cells, ok=None if valid else False)
+
+
+def _differs(what: str, values: Mapping[str, str]) -> list[str]:
+    if len(set(values.values())) <= 1:
+        return []
+    return [f"{what} differs: " + ", ".join(f"{name} {value}" for name, value in values.items())]
+
+
+def _apart(what: str, values: Mapping[str, float]) -> list[str]:
+    if max(values.values()) - min(values.values()) <= SAME_RATE * max(values.values()):
+        return []
+    return [f"{what} differ: " + ", ".join(f"{name} {view.compact(value)}" for name, value in values.items())]
+
+
+def _said(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return view.NONE if value is None else str(value)
+
+
+def _why_left_out(result: Result) -> str:
+    reasons = view.complaints(result)
+    return reasons[0] if reasons else "it has no benchmark"
+
+
+def _bench(result: Result) -> Benchmark:
+    if result.benchmark is None:
+        raise UsageError(f"run {result.run_id} has no benchmark")
+    return result.benchmark
+
+
+def _mean(result: Result) -> float | None:
+    return result.benchmark.end_to_end_ms.mean if result.benchmark else None
