@@ -5,7 +5,6 @@ Proportional set size: shared pages are counted once, in parts. Nodes themselves
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -33,7 +32,11 @@ def main() -> int:
         assert up.stdout is not None
         run_id = up.stdout.read().split()[-1]
         try:
-            mine = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _run_of(pid) == run_id]
+            mine = [
+                pid
+                for pid in map(int, filter(str.isdigit, (p.name for p in Path("/proc").iterdir())))
+                if _run_of(pid) == run_id
+            ]
             fabric_mb = sum(_pss_mb(pid) for pid in mine if "fabric" in _command(pid))
             nodes_mb = sum(_pss_mb(pid) for pid in mine if "fabric" not in _command(pid))
         finally:

@@ -21,7 +21,12 @@ def main() -> int:
     options = arguments(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         start = time.monotonic()
-        command = [sys.executable, str(CHECKOUT / "continuum.py"), str(CHECKOUT / "configs/quickstart.cfg"), "--json"]
+        command = [
+            sys.executable,
+            str(CHECKOUT / "continuum.py"),
+            str(CHECKOUT / "configs/quickstart.cfg"),
+            "--json",
+        ]
         done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=False, timeout=300)
         seconds = time.monotonic() - start
         result = json.loads(done.stdout)

@@ -53,10 +53,18 @@ def report(rows: Sequence[Row], path: Path | None) -> int:
     for row in rows:
         measured = "-" if row.measured is None else f"{row.measured:.4g}"
         sign = "<=" if row.at_most else ">="
-        bar = "" if row.bar is None else f"  bar {sign} {row.bar:g} {row.unit}  {'met' if row.met else 'MISSED'}"
+        bar = (
+            ""
+            if row.bar is None
+            else f"  bar {sign} {row.bar:g} {row.unit}  {'met' if row.met else 'MISSED'}"
+        )
         print(f"{row.what:<{width}}  {measured:>8} {row.unit:<7}{bar}  {row.detail}".rstrip(), flush=True)
     if path is not None:
-        host = {"kernel": platform.release(), "machine": platform.machine(), "python": platform.python_version()}
+        host = {
+            "kernel": platform.release(),
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+        }
         data = {"host": host, "rows": [{**asdict(row), "met": row.met} for row in rows]}
         path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     return 0 if all(row.met for row in rows) else 1
