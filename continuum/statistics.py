@@ -118,7 +118,7 @@ def student_975(freedom: int) -> float:
     """97.5 % quantile of Student's t.
 
     From 10 degrees of freedom on by Cornish-Fisher expansion around the normal quantile (M. Abramowitz
-    and I. A. Stegun, "Handbook of Mathematical Functions", 26.7.5), good to 0.0001.
+    and I. A. Stegun, "Handbook of Mathematical Functions", 26.7.5), good to 0.0002.
     """
     if freedom <= len(_STUDENT_975):
         return _STUDENT_975[freedom - 1]
