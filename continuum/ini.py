@@ -19,7 +19,7 @@ from continuum.errors import Problem
 
 _HEADER = re.compile(r"\[([^\]]*)\]\s*(?:[#;].*)?")
 _PAIR = re.compile(r"([^=:]*?)\s*[=:]\s*(.*)", re.DOTALL)
-_QUOTED = re.compile(r"""(["'])(.*?)\1\s*(?:[#;].*)?""", re.DOTALL)
+_QUOTED = re.compile(r"""(["'])((?:(?!\1).)*)\1\s*(?:[#;].*)?""", re.DOTALL)
 _INLINE_COMMENT = re.compile(r"(?:^|\s)[#;].*")
 _NUMBER_THEN_COMMENT = re.compile(r"([+-]?[0-9][0-9.]*)[#;].*")
 
