@@ -245,6 +245,10 @@ class Provider(Module):
         """What could not be enforced on this host, in words; part of the result."""
         return ()
 
+    def survivors(self, host: Host) -> Iterable[str]:
+        """Ids of this user's runs of which something exists but neither folder nor journal."""
+        return ()
+
 
 class ResourceManager(Module):
     """Installs itself on nodes and runs workloads on them."""

@@ -1,0 +1,289 @@
+"""Connection to a node that is a set of namespaces of this host."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from continuum.connection import inside
+from continuum.connection.base import Completed, Limits
+from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+
+_MARK = "CONTINUUM_PROCESS"
+_NODE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_END_TIMEOUT_S = 10.0
+_POLL_S = 0.005
+# The shell joins control groups by writing 0, itself, and then becomes the command.
+_JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 126; shift; done; shift; exec "$@"'
+
+
+@dataclass(frozen=True)
+class Target:
+    """The namespaces of one node.
+
+    Attributes:
+        node: the node's name.
+        run_id: the run it belongs to.
+        pid: process 1 of the node, in this host's numbers.
+        start: when that process began, in clock ticks since boot; with ``pid`` its identity.
+        in_user_namespace: whether it has a user namespace of its own too.
+        python: the Python interpreter on the node.
+        join: control groups that bound a process within the node, made when needed: the files to write
+            its pid to.
+    """
+
+    node: str
+    run_id: str
+    pid: int
+    start: int
+    in_user_namespace: bool = False
+    python: str = sys.executable
+    join: Callable[[Limits], Sequence[Path]] = lambda _limits: ()
+
+
+class NamespaceConnection:
+    """Runs commands in a node's namespaces by util-linux's ``nsenter``; as ``Connection``."""
+
+    host_clock = True
+
+    def __init__(self, target: Target) -> None:
+        self.node = target.node
+        self._target = target
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        check: bool = True,
+        stdin: bytes | None = None,
+    ) -> Completed:
+        """Run a command to its end, inside the node and its limits."""
+        process = self._spawn(
+            argv,
+            Limits(),
+            {},
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            stdout, stderr = process.popen.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired:
+            raise CommandTimeout(self.node, argv, timeout) from None
+        finally:
+            if process.popen.returncode is None:
+                process.kill()
+                process.popen.communicate()
+        status = process.popen.returncode
+        completed = Completed(
+            tuple(argv), status, stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace")
+        )
+        if check and status:
+            raise CommandFailed(self.node, argv, status, completed.stderr)
+        return completed
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        limits: Limits | None = Limits(),  # noqa: B008 - frozen
+    ) -> NamespaceProcess:
+        """Start a command; its standard output and error are appended to ``log`` as they come."""
+        with log.open("ab") as file:
+            return self._spawn(
+                argv, limits, env, stdin=subprocess.PIPE, stdout=file.fileno(), stderr=file.fileno()
+            )
+
+    def attach(self, argv: Sequence[str]) -> int:
+        """Run a command inside the node and its limits with this process's own standard streams."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the command, which gets it too
+        try:
+            extra = {name: os.environ[name] for name in ("TERM", "COLORTERM") if name in os.environ}
+            process = self._spawn(
+                argv, Limits(), extra, stdin=None, stdout=None, stderr=None, in_background=False
+            )
+            try:
+                status = process.popen.wait()
+            finally:
+                process.kill()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return 128 - status if status < 0 else status
+
+    def put(self, src: Path, dst: PurePosixPath) -> None:
+        """Copy a file of this host to the node, making folders on the way; atomic at ``dst``."""
+        with self._root() as root:
+            inside.put(root, src, dst)
+
+    def get(self, src: PurePosixPath, dst: Path) -> None:
+        """Copy a file or a folder of the node to this host."""
+        with self._root() as root:
+            inside.get(root, src, dst)
+
+    @contextlib.contextmanager
+    def clock(self) -> Iterator[Callable[[], int]]:
+        """The host's own clock, which is the node's."""
+        yield time.monotonic_ns
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    @contextlib.contextmanager
+    def _root(self) -> Iterator[int]:
+        """The node's root directory, checked to be that of the very node."""
+        try:
+            root = os.open(f"/proc/{self._target.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._gone() from error
+        try:
+            self._check()
+            yield root
+        finally:
+            os.close(root)
+
+    def _check(self) -> None:
+        """Refuse to touch whatever process has the node's pid by now."""
+        try:
+            raw = Path(f"/proc/{self._target.pid}/stat").read_bytes()
+        except OSError:
+            raise self._gone() from None
+        fields = raw.rpartition(b")")[2].split()
+        if int(fields[19]) != self._target.start or fields[0] in {b"Z", b"X"}:
+            raise self._gone()
+
+    def _gone(self) -> ConnectionFailure:
+        return ConnectionFailure(
+            f"{self.node}: the node is gone (its process {self._target.pid} has ended);"
+            f" run {self._target.run_id} can only be destroyed"
+        )
+
+    def _spawn(
+        self,
+        argv: Sequence[str],
+        limits: Limits | None,
+        env: Mapping[str, str],
+        *,
+        stdin: int | None,
+        stdout: int | None,
+        stderr: int | None,
+        in_background: bool = True,
+    ) -> NamespaceProcess:
+        self._check()
+        token = secrets.token_hex(8)
+        files = self._target.join(limits) if limits is not None else ()
+        command = enter_command(self._target, argv)
+        if files:
+            command = ["/bin/sh", "-c", _JOIN, "sh", *(str(file) for file in files), "--", *command]
+        popen = subprocess.Popen(
+            command,
+            env=node_environment(self._target, {**env, _MARK: token}),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=in_background,
+        )
+        return NamespaceProcess(self._target, tuple(argv), popen, f"{_MARK}={token}")
+
+
+def enter_command(target: Target, argv: Sequence[str]) -> list[str]:
+    """The command of this host that runs ``argv`` inside the node."""
+    user = ["--user", "--preserve-credentials"] if target.in_user_namespace else []
+    return [
+        "nsenter",
+        f"--target={target.pid}",
+        *user,
+        *("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd"),
+        "--",
+        *(target.python if word == "{python}" else word for word in argv),
+    ]
+
+
+def node_environment(target: Target, own: Mapping[str, str]) -> dict[str, str]:
+    """What a process on the node finds in its environment: nothing of the caller's by chance."""
+    return {
+        "PATH": os.environ.get("PATH", "") + os.pathsep + _NODE_PATH,
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "CONTINUUM_RUN": target.run_id,
+        "CONTINUUM_NODE": target.node,
+        **own,
+    }
+
+
+class NamespaceProcess:
+    """A command in a node; as ``Process``.
+
+    Attributes:
+        popen: the ``nsenter`` around it, which ends as the command ends.
+    """
+
+    def __init__(
+        self, target: Target, argv: tuple[str, ...], popen: subprocess.Popen[bytes], mark: str
+    ) -> None:
+        self.popen = popen
+        self._target, self._argv, self._mark = target, argv, mark
+
+    def poll(self) -> int | None:
+        """Exit status, or None while it runs."""
+        return self.popen.poll()
+
+    def wait(self, timeout: float) -> int:
+        """Exit status; raises CommandTimeout after ``timeout`` seconds."""
+        try:
+            return self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise CommandTimeout(self._target.node, self._argv, timeout) from None
+
+    def write(self, data: bytes) -> None:
+        """Send ``data`` to its standard input at once."""
+        if self.popen.stdin is None:
+            raise ConnectionFailure(f"{self._target.node}: {self._argv[0]}: has no standard input")
+        try:
+            self.popen.stdin.write(data)
+            self.popen.stdin.flush()
+        except OSError as error:
+            raise ConnectionFailure(
+                f"{self._target.node}: {self._argv[0]}: takes no input any more: {error}"
+            ) from error
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM); harmless when it has ended."""
+        deadline = time.monotonic() + _END_TIMEOUT_S
+        # Just after its start the command may not have come into the node yet.
+        while self.popen.poll() is None and time.monotonic() < deadline:
+            if inside.signal_marked(self._target.pid, self._mark, signal.SIGTERM, first_only=True):
+                return
+            time.sleep(_POLL_S)
+
+    def kill(self) -> None:
+        """End it and all its children on the node (SIGKILL); harmless when it has ended."""
+        if self.popen.poll() is None:
+            self._kill_inside()  # first, so that the status is that of the command where possible
+            try:
+                self.popen.wait(_POLL_S * 10)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait(_END_TIMEOUT_S)
+        self._kill_inside()
+        if self.popen.stdin is not None:
+            with contextlib.suppress(OSError):
+                self.popen.stdin.close()
+
+    def _kill_inside(self) -> None:
+        """Repeat until none is left, since the killed may just have started others."""
+        deadline = time.monotonic() + _END_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if not inside.signal_marked(self._target.pid, self._mark, signal.SIGKILL, first_only=False):
+                return
+            time.sleep(_POLL_S)

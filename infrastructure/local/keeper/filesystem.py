@@ -1,0 +1,179 @@
+"""What a node sees below ``/``: the host's files under a private layer, and fresh kernel file systems.
+
+Paths inside the run's directory are given to mount(2) relative to it and paths of the host by descriptor
+(``/proc/self/fd/7``), because the options of an overlay have no sound way to quote commas and colons
+that is the same in all kernels.
+"""
+
+# Importing pathlib would take a third of the keeper's start.
+# ruff: noqa: PTH101, PTH102, PTH103, PTH110, PTH112, PTH116, PTH120, PTH123, PTH211
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+
+from . import syscalls
+from .plan import Plan
+
+NODES = "nodes"
+"""Folder of the run's directory that holds the private layers; removed with the nodes."""
+
+_ROOT = "nodes/.root"
+_SHARED = "nodes/.shared"
+# In memory: a lower layer that lies below another one ("/") is refused as overlapping.
+_COMMON = f"{_SHARED}/common"
+_DEVICES = f"{_SHARED}/devices"
+_DEVICE_NUMBERS = {
+    "null": (1, 3),
+    "zero": (1, 5),
+    "full": (1, 7),
+    "random": (1, 8),
+    "urandom": (1, 9),
+    "tty": (5, 0),
+}
+_TUN_NUMBER = (10, 200)
+_FRESH = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points, no files
+
+
+def prepare(plan: Plan) -> None:
+    """Make what all nodes share, in the keeper's own mount namespace and the run's directory."""
+    syscalls.make_private()
+    os.chdir(plan.directory)
+    for folder in (_ROOT, _SHARED):
+        os.makedirs(folder, mode=0o755, exist_ok=True)
+    syscalls.mount("tmpfs", _SHARED, "tmpfs", syscalls.MS_NOSUID, "mode=0755,size=16m")
+    for folder in (_DEVICES, f"{_COMMON}/etc"):
+        os.makedirs(folder, mode=0o755)
+    _write_hosts(plan)
+    _fill_devices()
+
+
+def _write_hosts(plan: Plan) -> None:
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+    lines += [f"{node.address} {node.name}" for node in plan.nodes]
+    with open(f"{_COMMON}/etc/hosts", "w", encoding="ascii") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def _fill_devices() -> None:
+    """The devices every program expects; those of the host's disks stay out of reach."""
+    for name, number in _DEVICE_NUMBERS.items():
+        _make_device(name, number)
+    os.mkdir(f"{_DEVICES}/net", 0o755)
+    if os.path.exists("/dev/net/tun"):
+        _make_device("net/tun", _TUN_NUMBER)
+    for name in ("pts", "shm"):
+        os.mkdir(f"{_DEVICES}/{name}", 0o755)
+    for name, target in (
+        ("ptmx", "pts/ptmx"),
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ):
+        os.symlink(target, f"{_DEVICES}/{name}")
+
+
+def _make_device(name: str, number: tuple[int, int]) -> None:
+    path = f"{_DEVICES}/{name}"
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*number))
+        os.chmod(path, 0o666)  # noqa: S103 - the mask took bits away
+    except PermissionError:
+        # A user namespace makes no devices but may show those there are.
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+        syscalls.bind(f"/dev/{name}", path)
+
+
+def enter(plan: Plan, name: str) -> None:
+    """Make the root file system of one node and change into it; call in the node's namespaces."""
+    private = f"{NODES}/{name}"
+    os.mkdir(private, 0o755)
+    if plan.upper_in_memory:
+        syscalls.mount("tmpfs", private, "tmpfs", 0, "mode=0755")
+    if plan.as_user:
+        _assemble_root(plan, private)
+    else:
+        _overlay(private, 0, "/", _ROOT, common=True)
+        for index, point in enumerate(plan.overlaid[1:], start=1):
+            _overlay_or_show(private, index, point, _ROOT + point)
+    _mount_fresh()
+    for path in plan.shown:
+        _show(path)
+    syscalls.enter_root(_ROOT)
+    _guard_settings()
+
+
+def _overlay(private: str, index: int, lower: str, target: str, *, common: bool = False) -> None:
+    upper, work = f"{private}/upper{index}", f"{private}/work{index}"
+    have = os.stat(lower)
+    for folder in (upper, work):
+        os.mkdir(folder, 0o700)
+    os.chmod(upper, stat.S_IMODE(have.st_mode))  # the merged folder has the upper's mode
+    if (have.st_uid, have.st_gid) != (0, 0):
+        with suppress(PermissionError, OSError):
+            os.chown(upper, have.st_uid, have.st_gid)
+    fd = os.open(lower, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        layers = f"/proc/self/fd/{fd}"
+        if common:
+            shared = _COMMON if lower == "/" else _COMMON + lower
+            layers = f"{shared}:{layers}"
+        options = f"lowerdir={layers},upperdir={upper},workdir={work}"
+        syscalls.mount("overlay", target, "overlay", 0, options)
+    finally:
+        os.close(fd)
+
+
+def _overlay_or_show(private: str, index: int, lower: str, target: str) -> None:
+    """Overlay a file system of the host; where its kind refuses, show it read-only."""
+    try:
+        _overlay(private, index, lower, target)
+    except OSError:
+        syscalls.bind(lower, target, read_only=True)
+
+
+def _mount_fresh() -> None:
+    quiet = syscalls.MS_NOSUID | syscalls.MS_NODEV
+    strict = quiet | syscalls.MS_NOEXEC
+    target = {path: _ROOT + os.path.realpath(path) for path in _FRESH}
+    syscalls.mount("proc", target["/proc"], "proc", strict)
+    try:
+        syscalls.mount("sysfs", target["/sys"], "sysfs", strict | syscalls.MS_RDONLY)
+    except OSError:
+        syscalls.bind("/sys", target["/sys"], recursive=True, read_only=True)
+    syscalls.bind(_DEVICES, target["/dev"], read_only=True)
+    syscalls.mount("devpts", f"{target['/dev']}/pts", "devpts", strict & ~syscalls.MS_NODEV, _PTS)
+    syscalls.mount("tmpfs", f"{target['/dev']}/shm", "tmpfs", quiet, "mode=1777")
+    syscalls.mount("tmpfs", target["/tmp"], "tmpfs", quiet, "mode=1777")  # noqa: S108
+    syscalls.mount("tmpfs", target["/run"], "tmpfs", quiet, "mode=0755")
+
+
+_PTS = "newinstance,ptmxmode=0666,mode=0620"
+
+
+def _show(path: str) -> None:
+    """Show a path of the host read-only at its own place, making the place where it is missing."""
+    target = _ROOT + path
+    if os.path.isdir(path):
+        os.makedirs(target, mode=0o755, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+    syscalls.bind(path, target, read_only=True)
+
+
+def _guard_settings() -> None:
+    """Let a node change the settings of its own network and no others of the kernel."""
+    syscalls.bind("/proc/sys", "/proc/sys", read_only=True)
+    syscalls.bind("/proc/sys/net", "/proc/sys/net")
+    syscalls.mount("none", "/proc/sys/net", flags=syscalls.MS_BIND | syscalls.MS_REMOUNT | _NET_FLAGS)
+
+
+_NET_FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+
+
+def _assemble_root(plan: Plan, private: str) -> None:
+    raise NotImplementedError

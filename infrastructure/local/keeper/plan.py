@@ -1,0 +1,59 @@
+"""What the orchestrator tells the keeper, as plain JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+PREFIX_BITS = 16
+"""Length of the prefix of the network that all nodes of a run share."""
+
+
+class NodePlan(NamedTuple):
+    """One node to make.
+
+    Attributes:
+        name: its name, also its hostname.
+        address: its IPv4 address.
+    """
+
+    name: str
+    address: str
+
+
+class Plan(NamedTuple):
+    """All that the keeper has to know.
+
+    Attributes:
+        run_id: the run the nodes belong to.
+        directory: the run's directory on the host.
+        nodes: the nodes to make.
+        overlaid: mount points of the host, ``/`` first, whose content a node may change for itself.
+        shown: other paths of the host a node sees read-only; missing mount points are made.
+        upper_in_memory: whether changes are kept in memory, because the file system of ``directory``
+            cannot hold the upper layer of an overlay.
+        as_user: whether a user namespace is needed.
+        workers: processes that make nodes side by side.
+    """
+
+    run_id: str
+    directory: str
+    nodes: tuple[NodePlan, ...]
+    overlaid: tuple[str, ...] = ("/",)
+    shown: tuple[str, ...] = ()
+    upper_in_memory: bool = False
+    as_user: bool = False
+    workers: int = 2
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(self._asdict())
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """The plan that ``to_json`` wrote."""
+        fields = json.loads(text)
+        fields["nodes"] = tuple(NodePlan(*node) for node in fields["nodes"])
+        fields["overlaid"] = tuple(fields["overlaid"])
+        fields["shown"] = tuple(fields["shown"])
+        return cls(**fields)

@@ -1,0 +1,141 @@
+"""Kernel calls that Python's standard library lacks (``os.unshare`` came with Python 3.12)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import signal
+from typing import NoReturn
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+NODE_NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
+
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MNT_DETACH = 0x2
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+_SYS_CLONE = {"x86_64": 56, "s390x": 120, "ppc64le": 120}.get(platform.machine(), 220)
+_SYS_PIVOT_ROOT = {"x86_64": 155, "s390x": 217, "ppc64le": 203}.get(platform.machine(), 41)
+
+# PyDLL keeps the interpreter's lock during a call: after ``clone`` the child then holds it too, as
+# after ``os.fork``.
+_libc = ctypes.PyDLL(None, use_errno=True)
+
+
+def _fail(what: str) -> NoReturn:
+    number = ctypes.get_errno()
+    raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def clone(flags: int) -> int:
+    """Fork into new namespaces: 0 in the child, the child's pid in the parent.
+
+    Only for a process with one thread; hooks of ``os.register_at_fork`` do not run.
+    """
+    if platform.machine() == "s390x":
+        pid: int = _libc.syscall(_SYS_CLONE, 0, flags | signal.SIGCHLD, 0, 0, 0)
+    else:
+        pid = _libc.syscall(_SYS_CLONE, flags | signal.SIGCHLD, 0, 0, 0, 0)
+    if pid < 0:
+        _fail("clone")
+    return pid
+
+
+def unshare(flags: int) -> None:
+    """Leave namespaces for new ones of this process's own."""
+    if _libc.unshare(flags):
+        _fail("unshare")
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """Show a file system at ``target``."""
+    # A bytes path keeps names that are no UTF-8.
+    if _libc.mount(
+        os.fsencode(source),
+        os.fsencode(target),
+        kind.encode() or None,
+        ctypes.c_ulong(flags),
+        os.fsencode(options) or None,
+    ):
+        _fail(f"mount {kind or 'bind'} {source} on {target} {options}".rstrip())
+
+
+def bind(source: str, target: str, *, recursive: bool = False, read_only: bool = False) -> None:
+    """Show what is at ``source`` at ``target`` as well."""
+    mount(source, target, flags=MS_BIND | (MS_REC if recursive else 0))
+    if read_only:
+        mount("none", target, flags=MS_BIND | MS_REMOUNT | MS_RDONLY | _locked_flags(target))
+
+
+def _locked_flags(path: str) -> int:
+    """Flags of a mount that a user namespace must keep when it remounts."""
+    have = os.statvfs(path).f_flag
+    return have & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def make_private(path: str = "/") -> None:
+    """Let no mount below ``path`` spread to other namespaces, nor theirs to here."""
+    mount("none", path, flags=MS_REC | MS_PRIVATE)
+
+
+def unmount(path: str) -> None:
+    """Detach what is mounted at ``path``."""
+    if _libc.umount2(os.fsencode(path), MNT_DETACH):
+        _fail(f"umount {path}")
+
+
+def enter_root(path: str) -> None:
+    """Make the mount at ``path`` the root directory and drop the old one."""
+    os.chdir(path)
+    if _libc.syscall(_SYS_PIVOT_ROOT, b".", b"."):
+        _fail(f"pivot_root {path}")
+    unmount(".")
+    os.chdir("/")
+
+
+def set_hostname(name: str) -> None:
+    """Name the machine of this UTS namespace."""
+    raw = name.encode()
+    if _libc.sethostname(raw, ctypes.c_size_t(len(raw))):
+        _fail(f"sethostname {name}")
+
+
+def _prctl(option: int, value: object, what: str) -> None:
+    if _libc.prctl(option, value, 0, 0, 0):
+        _fail(what)
+
+
+def die_with_parent() -> None:
+    """Be killed when the process that made this one ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, "PR_SET_PDEATHSIG")
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1, "PR_SET_CHILD_SUBREAPER")
+
+
+def stay_readable() -> None:
+    """Let the owner of this process look into its /proc entry; a new user namespace forbids it."""
+    _prctl(_PR_SET_DUMPABLE, 1, "PR_SET_DUMPABLE")
+
+
+def set_name(name: str) -> None:
+    """Set what ``ps`` shows as the command, at most 15 bytes."""
+    _prctl(_PR_SET_NAME, name.encode()[:15], "PR_SET_NAME")

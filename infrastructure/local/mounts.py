@@ -1,0 +1,84 @@
+"""Which file systems of the host a node overlays, and which paths it sees besides; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePath
+
+_PRIVATE = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points a node has for itself
+_VIRTUAL = frozenset(
+    {"autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs"}
+    | {"efivarfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs"}
+    | {"selinuxfs", "sysfs", "tracefs"}
+)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One line of ``/proc/self/mountinfo``.
+
+    Attributes:
+        point: where it is mounted.
+        kind: type of its file system.
+        source: what is mounted, often a device.
+        device: ``major:minor`` of its files.
+        root: folder within the file system that is mounted.
+        options: options of the file system itself, separated by commas.
+    """
+
+    point: str
+    kind: str
+    source: str = ""
+    device: str = ""
+    root: str = "/"
+    options: str = ""
+
+
+def parse(mountinfo: str) -> tuple[Mount, ...]:
+    """The mounts in a text as in ``/proc/self/mountinfo``."""
+    mounts = []
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        left, right = before.split(" "), after.split(" ")
+        if len(left) < 6 or len(right) < 3:
+            continue
+        mounts.append(
+            Mount(_unescape(left[4]), right[0], _unescape(right[1]), left[2], _unescape(left[3]), right[2])
+        )
+    return tuple(mounts)
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def overlaid(mounts: Iterable[Mount]) -> tuple[str, ...]:
+    """Mount points whose files a node sees and may change for itself: ``/``, then the real ones below.
+
+    Kernel file systems are left out, and what lies below folders that a node has for itself.
+    """
+    last = {mount.point: mount for mount in mounts}
+    points = [
+        point
+        for point, mount in last.items()
+        if point != "/" and mount.kind not in _VIRTUAL and not lies_below(point, _PRIVATE)
+    ]
+    return ("/", *sorted(points))
+
+
+def lies_below(path: str, folders: Iterable[str]) -> bool:
+    """Whether ``path`` is one of the folders or within one."""
+    parts = PurePath(path)
+    return any(parts.is_relative_to(folder) for folder in folders)
+
+
+def shown(paths: Iterable[str]) -> tuple[str, ...]:
+    """Those of the paths a node would not see otherwise, each once, none within another."""
+    hidden = sorted({path for path in paths if lies_below(path, _PRIVATE)})
+    kept: list[str] = []
+    for path in hidden:
+        if not lies_below(path, kept):
+            kept.append(path)
+    return tuple(kept)

@@ -1,0 +1,150 @@
+"""Processes that belong to a run: found by their environment, ended by force.
+
+Every process of a run has ``CONTINUUM_RUN=<run id>`` in its environment; those that make up its nodes
+have one of ``MARKS`` as well. Process ids in a journal would be no help: ids are used again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from continuum.errors import ProvisionError
+
+RUN = "CONTINUUM_RUN"
+KEEPER = "CONTINUUM_KEEPER"
+"""Set to the run's directory in the keeper and in process 1 of every node."""
+
+NODE = "CONTINUUM_NODE"
+"""Set to the node's name in every process that was started on a node."""
+
+MARKS = (KEEPER, NODE)
+MAIN_KEEPER = "continuum-keep"
+"""Name of the process that is above all others of a run's nodes."""
+
+_POLL_S = 0.004
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A process that carries a run's label.
+
+    Attributes:
+        pid: its id.
+        run_id: the run it belongs to.
+        directory: the run's directory, where the process knows it.
+        in_nodes: whether it is part of the nodes, the keeper included.
+        name: what it is called.
+    """
+
+    pid: int
+    run_id: str
+    directory: str
+    in_nodes: bool
+    name: str
+
+
+def labelled(run_id: str | None = None) -> Iterator[Labelled]:
+    """This user's processes that belong to one run, or to any."""
+    needle = f"{RUN}={run_id}" if run_id else f"{RUN}="
+    for pid, raw in _environments():
+        if needle.encode() not in raw:
+            continue
+        environment = dict(item.partition("=")[::2] for item in os.fsdecode(raw).split("\0") if "=" in item)
+        if run_id is None or environment.get(RUN) == run_id:
+            yield Labelled(
+                pid,
+                environment.get(RUN, ""),
+                environment.get(KEEPER, ""),
+                any(mark in environment for mark in MARKS),
+                _name(pid),
+            )
+
+
+def _environments() -> Iterator[tuple[int, bytes]]:
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - a thousand nodes make thousands of entries
+        if entry.isdigit():
+            try:
+                descriptor = os.open(f"/proc/{entry}/environ", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                continue  # ended meanwhile, or of another user
+            with contextlib.suppress(OSError), os.fdopen(descriptor, "rb", buffering=0) as file:
+                yield int(entry), file.read()
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def end_all(run_id: str, *, also_outside_nodes: bool = False, timeout_s: float = 20.0) -> None:
+    """End every process of a run's nodes and return when they are gone.
+
+    The main keeper goes last: it is what the others are handed to when their parent ends, so that none is
+    left as a zombie where process 1 of the host does not look after its children.
+
+    Args:
+        run_id: the run.
+        also_outside_nodes: end other processes of the run too, except this one and those above it.
+        timeout_s: longest wait.
+
+    Raises:
+        ProvisionError: some are still there after ``timeout_s``.
+    """
+    spared = _ancestors()
+    deadline = time.monotonic() + timeout_s
+    dying: set[int] = set()
+    while True:
+        found = [
+            one for one in labelled(run_id) if one.pid not in spared and (one.in_nodes or also_outside_nodes)
+        ]
+        under = [one for one in found if one.name != MAIN_KEEPER]
+        dying |= {one.pid for one in found}
+        dying = {pid for pid in dying if is_alive(pid)}
+        if not dying:
+            return
+        if time.monotonic() > deadline:
+            msg = f"run {run_id}: processes {_listed(dying)} do not end; see: ps -o pid,stat,wchan,cmd"
+            raise ProvisionError(msg)
+        mains = {one.pid for one in found} - {one.pid for one in under}
+        for pid in [one.pid for one in under] or (mains if dying <= mains else ()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_POLL_S)
+
+
+def _listed(pids: set[int]) -> str:
+    return ", ".join(str(pid) for pid in sorted(pids)[:10])
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    status = stat_fields(pid)
+    return bool(status) and status[0] not in {"Z", "X"}
+
+
+def stat_fields(pid: int) -> list[str]:
+    """The fields of ``/proc/<pid>/stat`` from the state (field 3) on; empty when there is none."""
+    try:
+        raw = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return []
+    return raw.rpartition(b")")[2].decode("ascii").split()
+
+
+def _ancestors() -> set[int]:
+    """This process and all above it."""
+    found = {0, 1}
+    pid = os.getpid()
+    while pid not in found:
+        found.add(pid)
+        fields = stat_fields(pid)
+        pid = int(fields[1]) if fields else 0
+    return found
