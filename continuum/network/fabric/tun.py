@@ -116,9 +116,7 @@ def _raise_ceiling(path: str, max_bytes: int) -> None:
 
 
 def _address_request(name: str, address: str) -> bytes:
-    return struct.pack(
-        "16sHH4s16x", name.encode("ascii"), socket.AF_INET, 0, socket.inet_aton(address)
-    )
+    return struct.pack("16sHH4s16x", name.encode("ascii"), socket.AF_INET, 0, socket.inet_aton(address))
 
 
 def _bring_up(control: socket.socket, name: str) -> None:

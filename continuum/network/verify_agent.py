@@ -1,0 +1,284 @@
+"""Runs on sampled nodes while links are measured: sends probes, echoes them, sends and counts traffic.
+
+Standard library alone; its source is handed to the node's interpreter. Commands come as lines of JSON on
+standard input, answers leave as lines of JSON on standard output; the first line names its two ports.
+
+Times of arrival are the kernel's (SO_TIMESTAMPNS), and the echo says how long it held a probe, so that a
+round trip is the network's, not that of two waiting interpreters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import json
+import os
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+IP_UDP_BYTES = 28
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python has no name for it
+_TIMESPEC = struct.Struct("@qq")
+_PROBE = struct.Struct("!cqqqqq")  # kind, stream, number, sent; by the echo: heard, answered
+_TRAIN = struct.Struct("!cq")
+_STREAM = struct.Struct("!q")
+_TICK_S = 0.001
+_RECEIVE_BUFFER_BYTES = 8 << 20
+
+
+def udp_socket(address: str) -> socket.socket:
+    """A socket with the kernel's times of arrival."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+    made.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    made.bind((address, 0))
+    made.setblocking(False)
+    return made
+
+
+def receive(source: socket.socket) -> tuple[bytes, int, Any]:
+    """A packet, when it arrived in ns of CLOCK_REALTIME, and where it came from."""
+    data, extras, _, sender = source.recvmsg(65536, 128)
+    for level, kind, value in extras:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(value)
+            return data, seconds * 1_000_000_000 + nanoseconds, sender
+    return data, time.time_ns(), sender
+
+
+def slope(points: list[tuple[float, float]]) -> float | None:
+    """Least-squares rise of the second coordinate with the first; None without enough points."""
+    if len(points) < 3:
+        return None
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else None
+
+
+class Agent:
+    """One loop over sockets, timed actions and commands.
+
+    Args:
+        address: the node's address on the links that are measured.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.selector = selectors.DefaultSelector()
+        self.timed: list[tuple[float, int, Callable[[], None]]] = []
+        self.count = 0
+        self.heard: dict[int, list[int]] = {}  # per stream of probes: one-way delays as seen here, in ns
+        self.arrivals: dict[int, list[tuple[float, float]]] = {}  # per stream: seconds and bytes so far
+        self.udp = udp_socket(address)
+        self.listener = socket.create_server((address, 0))
+        self.listener.setblocking(False)
+        self.commands = b""
+        self.watch(self.udp, self.on_packet)
+        self.watch(self.listener, self.on_connection)
+        self.selector.register(0, selectors.EVENT_READ, self.on_command)
+
+    def watch(self, source: socket.socket, action: Callable[[], None]) -> None:
+        """Call ``action`` whenever ``source`` can be read."""
+        self.selector.register(source, selectors.EVENT_READ, action)
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        """Call ``action`` once, at a time of the monotonic clock."""
+        self.count += 1
+        heapq.heappush(self.timed, (when, self.count, action))
+
+    def say(self, message: dict[str, Any]) -> None:
+        """One line to whoever gave the command."""
+        os.write(1, (json.dumps(message) + "\n").encode())
+
+    def run(self) -> None:
+        """Serve until standard input ends."""
+        self.say({"udp": self.udp.getsockname()[1], "tcp": self.listener.getsockname()[1]})
+        while True:
+            now = time.monotonic()
+            while self.timed and self.timed[0][0] <= now:
+                heapq.heappop(self.timed)[2]()
+            timeout = max(0.0, self.timed[0][0] - time.monotonic()) if self.timed else None
+            for key, _ in self.selector.select(timeout):
+                key.data()
+
+    def on_command(self) -> None:
+        """Take what standard input holds; each whole line is a command."""
+        data = os.read(0, 65536)
+        if not data:
+            sys.exit(0)
+        *lines, self.commands = (self.commands + data).split(b"\n")
+        for line in lines:
+            command = json.loads(line)
+            getattr(self, "do_" + command.pop("do"))(**command)
+
+    def on_packet(self) -> None:
+        """Echo probes, count trains."""
+        for _ in range(64):
+            try:
+                data, arrived, sender = receive(self.udp)
+            except BlockingIOError:
+                return
+            if data[:1] == b"P":
+                kind, stream, number, sent, _, _ = _PROBE.unpack_from(data)
+                self.heard.setdefault(stream, []).append(arrived - sent)
+                answer = _PROBE.pack(kind, stream, number, sent, arrived, time.time_ns())
+                try:
+                    self.udp.sendto(answer, sender)
+                except OSError:
+                    continue
+            elif data[:1] == b"T":
+                _, stream = _TRAIN.unpack_from(data)
+                points = self.arrivals.setdefault(stream, [])
+                total = points[-1][1] if points else 0.0
+                points.append((arrived / 1e9, total + len(data) + IP_UDP_BYTES))
+
+    def on_connection(self) -> None:
+        """Count what comes over TCP; the first 8 bytes are the stream's number."""
+        connection, _ = self.listener.accept()
+        connection.settimeout(5.0)
+        points: list[tuple[float, float]] = []
+        try:
+            self.arrivals[_STREAM.unpack(connection.recv(8))[0]] = points
+        except (OSError, struct.error):
+            connection.close()
+            return
+        connection.setblocking(False)
+        buffer = bytearray(1 << 20)
+        total = 0.0
+
+        def on_data() -> None:
+            nonlocal total
+            try:
+                size = connection.recv_into(buffer)
+            except BlockingIOError:
+                return
+            except OSError:
+                size = 0
+            if not size:
+                self.selector.unregister(connection)
+                connection.close()
+                return
+            total += size
+            points.append((time.monotonic(), total))
+
+        self.watch(connection, on_data)
+
+    # Commands
+
+    def do_probe(self, stream: int, to: list[Any], count: int, interval_s: float, wait_s: float) -> None:
+        """Send paced probes; ``wait_s`` after the last one report the round trips in ns."""
+        prober = udp_socket(self.address)
+        trips: dict[int, int] = {}
+        begin = time.monotonic() + 0.02
+
+        def on_answer() -> None:
+            while True:
+                try:
+                    data, arrived, _ = receive(prober)
+                except BlockingIOError:
+                    return
+                except OSError:
+                    continue
+                _, _, number, sent, heard, answered = _PROBE.unpack_from(data)
+                trips[number] = arrived - sent - (answered - heard)
+
+        def send(number: int) -> None:
+            if number == count:
+                self.at(time.monotonic() + wait_s, report)
+                return
+            with contextlib.suppress(OSError):  # it counts as lost
+                prober.sendto(_PROBE.pack(b"P", stream, number, time.time_ns(), 0, 0), tuple(to))
+            self.at(begin + (number + 1) * interval_s, lambda: send(number + 1))
+
+        def report() -> None:
+            self.selector.unregister(prober)
+            prober.close()
+            self.say({"stream": stream, "sent": count, "rtt_ns": [trips[n] for n in sorted(trips)]})
+
+        self.watch(prober, on_answer)
+        self.at(begin, lambda: send(0))
+
+    def do_heard(self, stream: int) -> None:
+        """Report the one-way delays of the probes of a stream that came here, in ns between two clocks."""
+        self.say({"heard": stream, "one_way_ns": self.heard.pop(stream, [])})
+
+    def do_train(self, stream: int, to: list[Any], mbit: float, seconds: float, size: int) -> None:
+        """Send UDP packets of ``size`` IP bytes at a rate, every millisecond those that are due."""
+        packet = _TRAIN.pack(b"T", stream).ljust(size - IP_UDP_BYTES, b"\0")
+        per_second = mbit * 1e6 / 8 / size
+        begin, sent = time.monotonic(), 0
+
+        def send() -> None:
+            nonlocal sent
+            now = time.monotonic() - begin
+            if now >= seconds:
+                self.say({"stream": stream, "sent": sent})
+                return
+            while sent < now * per_second:
+                sent += 1
+                with contextlib.suppress(OSError):  # the sender's own queue is full
+                    self.udp.sendto(packet, tuple(to))
+            self.at(begin + now + max(_TICK_S, 1 / per_second), send)
+
+        self.at(begin, send)
+
+    def do_flow(self, stream: int, to: list[Any], seconds: float) -> None:
+        """Send over TCP as fast as it goes."""
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection.settimeout(seconds)
+        chunk = bytes(256 << 10)
+        end = time.monotonic() + seconds
+
+        def finish() -> None:
+            connection.close()
+            self.say({"stream": stream, "sent": 0})
+
+        def send() -> None:
+            if time.monotonic() >= end:
+                self.selector.unregister(connection)
+                finish()
+                return
+            try:
+                connection.send(chunk)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.selector.unregister(connection)
+                finish()
+
+        try:
+            connection.connect(tuple(to))
+            connection.sendall(_STREAM.pack(stream))
+        except OSError:
+            finish()
+            return
+        connection.setblocking(False)
+        end = time.monotonic() + seconds
+        # Abort at the end: what is still queued must not get into the next measurement.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.selector.register(connection, selectors.EVENT_WRITE, send)
+
+    def do_received(self, stream: int, skip_s: float) -> None:
+        """Report how much of a stream came, and its rate after the first ``skip_s`` seconds of it."""
+        points = self.arrivals.pop(stream, [])
+        first = points[0][0] if points else 0.0
+        steady = [(at - first, amount) for at, amount in points if at - first >= skip_s]
+        rise = slope(steady)
+        self.say(
+            {
+                "received": stream,
+                "bytes": points[-1][1] if points else 0,
+                "mbit": None if rise is None else rise * 8 / 1e6,
+                "seconds": steady[-1][0] - steady[0][0] if steady else 0.0,
+            }
+        )
+
+
+if __name__ == "__main__":
+    Agent(sys.argv[1]).run()
