@@ -45,6 +45,7 @@ STYLE: dict[Any, Any] = {
     "savefig.facecolor": PAPER,
     "svg.fonttype": "none",
     "text.color": INK,
+    "text.parse_math": False,
     "xtick.color": RULE,
     "xtick.labelcolor": FAINT,
     "ytick.color": RULE,

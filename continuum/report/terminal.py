@@ -30,13 +30,15 @@ BAR = 24
 _ASCII = str.maketrans({"±": "+-", "→": "->", "█": "#", "─": "-", "…": ".", "·": "|"})
 
 
-def show(result: Result, console: Console | TextIO | None = None, files: Iterable[Path] = ()) -> None:
+def show(
+    result: Result, console: Console | TextIO | None = None, files: Iterable[Path] | None = None
+) -> None:
     """Print a result.
 
     Args:
         result: what to print.
         console: where to; standard output by default. Colours are used on a terminal only.
-        files: the plots and pages that were written, named at the end.
+        files: what to name at the end; by default the plots and the page in the run directory.
     """
     out = console_on(console)
     _verdict(out, result)
@@ -48,7 +50,8 @@ def show(result: Result, console: Console | TextIO | None = None, files: Iterabl
         _benchmark(out, result.benchmark)
     _phases(out, result)
     _list(out, "Notes", result.notes)
-    _list(out, "Files", [str(path) for path in files])
+    written = _written(result.directory) if files is None else files
+    _list(out, "Files", [str(path) for path in written])
 
 
 def console_on(target: Console | TextIO | None = None) -> Console:
@@ -74,6 +77,13 @@ def show_comparison(out: Console, comparison: Comparison, files: Iterable[Path] 
     out.print()
     _line(out, Text(comparison.verdict, style="bold"))
     _list(out, "Files", [str(path) for path in files])
+
+
+def _written(run_dir: Path | None) -> list[Path]:
+    """The plots and the page of a run, as far as there are any."""
+    if run_dir is None:
+        return []
+    return [*sorted((run_dir / "plots").glob("*.png")), *run_dir.glob("report.html")]
 
 
 def _verdict(out: Console, result: Result) -> None:
