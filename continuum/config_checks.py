@@ -79,16 +79,22 @@ def _emulation(config: Config) -> Iterator[Problem]:
     if described and switch and _is_off(switch):
         for link in described:
             message = f"describes a link, but network_emulation is {switch.value} on line {switch.line}"
-            yield Problem(f"{message}; remove one of the two", link.file, link.line, link.name)
+            yield Problem(f"{message}; remove one of the two", link.file, link.line, _as_written(link))
     elif not section.flag("network_emulation"):
         idle = [entry for link in config.links.values() for entry in link.entries.values()]
         if section.given("wireless_network_preset"):
             idle.append(section.entries["wireless_network_preset"])
         if idle:
             first = min(idle, key=lambda entry: entry.line)
-            more = f" (nor have {len(idle) - 1} more keys)" if len(idle) > 1 else ""
-            message = f"no effect{more} unless network_emulation = True"
+            more = f" ({len(idle) - 1} more below likewise)" if len(idle) > 1 else ""
+            message = f"no effect unless network_emulation = True{more}"
             yield Problem(message, section.file, first.line, first.section, first.key, first.value, "warning")
+
+
+def _as_written(link: Section) -> str:
+    """The section's name in the file, where it may be turned round."""
+    sections = (entry.section for entry in link.entries.values() if entry.section.startswith("link "))
+    return next(sections, link.name)
 
 
 def _is_off(switch: Entry) -> bool:
@@ -104,7 +110,7 @@ def _links_without_nodes(config: Config) -> Iterator[Problem]:
         idle = [end for end in dict.fromkeys(ends) if not config.tiers[end].values["nodes"]]
         if link.line and idle:
             message = f"no effect: there are no {' and no '.join(idle)} nodes"
-            yield Problem(message, link.file, link.line, link.name, severity="warning")
+            yield Problem(message, link.file, link.line, _as_written(link), severity="warning")
 
 
 def _benchmark(config: Config, document: Document, chosen: Chosen) -> Iterator[Problem]:

@@ -162,10 +162,10 @@ def _import_class(folder: str, name: str) -> object:
     _check_place(folder, ROOT / folder / "__init__.py")
     try:
         loaded = importlib.import_module(f"{folder}.{name}")
-    except ModuleNotFoundError as error:
-        missing = (error.name or "?").partition(".")[0]
-        raise UsageError(_missing_dependency(folder, name, missing)) from error
     except Exception as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and missing.partition(".")[0] not in {folder, "continuum"}:
+            raise UsageError(_missing_dependency(folder, name, missing.partition(".")[0])) from error
         raise UsageError(f"{expected}: cannot be loaded: {type(error).__name__}: {error}") from error
     if not hasattr(loaded, "MODULE"):
         raise UsageError(f"{expected}: no MODULE; write MODULE = <the module's class>")
