@@ -21,7 +21,7 @@ def load(run: str | Path) -> Result:
     from pathlib import Path
 
     from continuum.result import Result
-    from continuum.run import find
+    from continuum.rundir import find
 
     return Result.load(run if Path(run).is_dir() else find(str(run)))
 

@@ -18,7 +18,7 @@ from continuum.host import Host
 from continuum.module import Deployment, Node, Provider, Usage
 from continuum.phases import Phase
 from continuum.result import Benchmark, LinkFidelity, NodeUse, Result
-from continuum.run import Run
+from continuum.rundir import Run
 
 REPORTED_PACKAGES = (
     "eclipse-zenoh",

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from continuum import registry
-from continuum import run as runs
+from continuum import rundir as runs
 from continuum.connection import Connection
 from continuum.errors import UsageError
 from continuum.module import Node
-from continuum.run import Run
+from continuum.rundir import Run
 
 
 def nodes(run: Run) -> tuple[Node, ...]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from continuum.connection.base import Connection
     from continuum.host import Host
     from continuum.options import Option
-    from continuum.run import Run
+    from continuum.rundir import Run
     from continuum.trace import Event
 
 

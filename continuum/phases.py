@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from continuum.progress import Progress
-from continuum.run import Run
+from continuum.rundir import Run
 
 Status = Literal["not_run", "ok", "failed", "skipped"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from continuum import host, steps, teardown
-from continuum import run as runs
+from continuum import rundir as runs
 from continuum.config import Config
 from continuum.errors import (
     BenchmarkError,
@@ -25,7 +25,7 @@ from continuum.errors import (
 from continuum.phases import Recorder
 from continuum.progress import Progress
 from continuum.result import Result
-from continuum.run import Run
+from continuum.rundir import Run
 from continuum.signals import Interruption, interruptible
 from continuum.steps import Session, load_modules, probe
 

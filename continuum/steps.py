@@ -19,7 +19,7 @@ from continuum.network.plan import Engine, choose_engine
 from continuum.phases import Phase
 from continuum.progress import Progress
 from continuum.result import Benchmark, LinkFidelity, Result
-from continuum.run import Run, node_to_json, write_json
+from continuum.rundir import Run, node_to_json, write_json
 from continuum.topology import Topology
 
 READY_TIMEOUT_S = 120.0

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from continuum import network, registry
+from continuum import registry
 from continuum.errors import ContinuumError
 from continuum.module import Provider
-from continuum.run import Run
+from continuum.network.fabric import ending
+from continuum.rundir import Run
 
 NOTHING_LEFT = ("destroyed", "done")
 """States of a run that owns nothing any more."""
@@ -37,7 +38,7 @@ def _remove(run: Run, owned: Sequence[tuple[str, str]]) -> None:
     providers = [registry.provider(name) for kind, name in owned if kind == "provider"]
     with ThreadPoolExecutor(len(providers) + 1) as pool:
         ends = [pool.submit(provider.destroy, run, owned) for provider in providers]
-        ends.append(pool.submit(network.destroy, run, owned))
+        ends.append(pool.submit(ending.end, run.directory, run.id))
     errors = [error for end in ends if (error := end.exception())]
     for error in errors:
         if not isinstance(error, ContinuumError):

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from continuum import run as runs
+from continuum import rundir as runs
 from continuum.commands.run import runs_folder
 from continuum.result import Result
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from continuum import host, registry, teardown
-from continuum import run as runs
+from continuum import rundir as runs
 from continuum.errors import ContinuumError, UsageError
 
 

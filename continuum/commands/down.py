@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from continuum import run as runs
+from continuum import rundir as runs
 from continuum import teardown
 
 

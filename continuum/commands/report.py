@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from continuum import run as runs
+from continuum import rundir as runs
 from continuum.result import Result
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from continuum.run import Run
+    from continuum.rundir import Run
 
 
 def destroy(run: Run, owned: Sequence[tuple[str, str]]) -> None:

@@ -12,7 +12,7 @@ from continuum.topology import Link
 
 if TYPE_CHECKING:
     from continuum.module import Deployment
-    from continuum.run import Run
+    from continuum.rundir import Run
 
 FABRIC_KIND = "fabric"
 """Kind of the journal's entry for a run's fabric process; its id is the run's."""

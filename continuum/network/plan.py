@@ -15,7 +15,7 @@ from continuum.topology import Link, Topology
 if TYPE_CHECKING:
     from continuum.config import Config
     from continuum.module import Deployment, Provider
-    from continuum.run import Run
+    from continuum.rundir import Run
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from infrastructure.local.launch import Launch, Made
 
 if TYPE_CHECKING:
     from continuum.network.fabric.client import Client
-    from continuum.run import Run
+    from continuum.rundir import Run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FIRST_ADDRESS = IPv4Address("10.77.0.1")

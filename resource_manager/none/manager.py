@@ -13,7 +13,7 @@ from typing import ClassVar
 import continuum
 from continuum.connection import Limits
 from continuum.module import Deployment, Node, ResourceManager, Workload
-from continuum.run import Run
+from continuum.rundir import Run
 from resource_manager.none.job import DirectJob, Replica
 
 FOLDER = PurePosixPath("/var/lib/continuum")
