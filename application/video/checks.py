@@ -1,0 +1,128 @@
+"""What in a config the application cannot work with; files that were named are opened, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from application.video import files, plan
+from application.video.options import ENDPOINT, PEER
+from continuum.errors import Problem
+from continuum.topology import Tier
+
+if TYPE_CHECKING:
+    from continuum.config import Config
+
+
+def check(config: Config) -> Iterator[Problem]:
+    """Every problem."""
+    counts = {name: section.integer("nodes") for name, section in config.tiers.items()}
+    yield from _endpoints(config, counts)
+    where = plan.target(config.benchmark.maybe_text("offload_to"), counts)
+    problems = list(_target(config, where, counts))
+    yield from problems
+    if not problems:
+        yield from _resources(config, where)
+    yield from _frame_size(config)
+    yield from _files(config)
+
+
+def _endpoints(config: Config, counts: dict[str, int]) -> Iterator[Problem]:
+    if not counts.get(ENDPOINT):
+        message = 'video needs endpoints, whose cameras make the frames; write e.g. "endpoint_nodes = 1"'
+        yield config.benchmark.problem("application", message)
+
+
+def _target(config: Config, where: str, counts: dict[str, int]) -> Iterator[Problem]:
+    section = config.benchmark
+    if where == PEER:
+        if counts.get(ENDPOINT, 0) == 1:
+            remedy = 'write "endpoint_nodes = 2" or more'
+            yield section.problem("offload_to", f"an endpoint needs another one as its peer; {remedy}")
+        return
+    if where == ENDPOINT or counts.get(where):
+        return
+    there = [name for name, count in counts.items() if count]
+    if where in counts:
+        remedy = f'write e.g. "{where}_nodes = 1"' if where in ("cloud", "edge") else "give it nodes"
+        yield section.problem("offload_to", f"there are no {where} nodes; {remedy}, or offload_to one of: "
+                              f"{', '.join((*there, PEER))}")  # fmt: skip
+    else:
+        yield section.problem(
+            "offload_to", f"no such tier; there are: {', '.join(dict.fromkeys((*there, ENDPOINT, PEER)))}"
+        )
+
+
+def _resources(config: Config, where: str) -> Iterator[Problem]:
+    endpoints = _tier(config, ENDPOINT)
+    if endpoints.count:
+        yield from _fits(config, endpoints, "endpoint", plan.endpoint_share(config, endpoints), 1)
+    if where != ENDPOINT:
+        tier = _tier(config, plan.worker_tier(where))
+        replicas = config.benchmark.integer("applications_per_worker")
+        yield from _fits(config, tier, "worker", plan.worker_share(config, tier), replicas)
+
+
+def _fits(config: Config, tier: Tier, role: str, share: plan.Share, copies: int) -> Iterator[Problem]:
+    """Whether what was given fits into a node; what was not given does."""
+    section = config.benchmark
+    several = f"{copies} x " if copies > 1 else ""
+    key = f"application_{role}_cpu"
+    if section.given(key) and copies * share.cores > tier.cores + 1e-9:
+        has = f"{several}{share.cores:g} cores, but a node of tier {tier.name} has {tier.cores:g}"
+        yield section.problem(key, f"{has}; write at most {tier.cores / copies:g}")
+    key = f"application_{role}_memory"
+    if section.given(key) and copies * share.memory_mb > tier.memory_mb:
+        has = f"{several}{share.memory_mb} MiB, but a node of tier {tier.name} has {tier.memory_mb} MiB"
+        yield section.problem(key, f'{has}; write at most "{tier.memory_mb // copies} MiB"')
+
+
+def _tier(config: Config, name: str) -> Tier:
+    section = config.tiers[name]
+    # Without nodes a tier need not say what they would have.
+    cores, memory_mb = section.maybe_real("cores"), section.maybe_integer("memory")
+    return Tier(name, section.integer("nodes"), cores or 1.0, memory_mb or 1024)
+
+
+def _frame_size(config: Config) -> Iterator[Problem]:
+    try:
+        plan.frame_size(config.benchmark.maybe_text("frame_size"))
+    except ValueError as error:
+        yield config.benchmark.problem("frame_size", str(error))
+
+
+def _files(config: Config) -> Iterator[Problem]:
+    section = config.benchmark
+    missing = {}
+    for key in ("video", "ground_truth", "model", "labels"):
+        path = section.path(key)
+        if path is not None and not path.is_file():
+            missing[key] = "is a folder, not a file" if path.is_dir() else f"no such file: {path}"
+            yield section.problem(key, missing[key])
+    if section.given("model") and not section.given("labels"):
+        remedy = 'name the model\'s labels, one a line, with "labels = FILE"'
+        yield section.problem("model", f"a model without labels; {remedy}")
+    elif not missing.keys() & {"model", "labels"}:
+        yield from _model(config)
+    if "video" not in missing and section.given("video"):
+        yield from _opens(config, "video", files.check_video)
+    if "ground_truth" not in missing and section.given("ground_truth"):
+        yield from _opens(config, "ground_truth", files.check_truth)
+
+
+def _model(config: Config) -> Iterator[Problem]:
+    """Opens the model only if the config names one: importing ONNX Runtime takes a while."""
+    section = config.benchmark
+    if section.given("model") or section.given("labels"):
+        chosen = files.choose(config)
+        message = files.check_model(chosen.model, chosen.labels, section.text("normalisation"))
+        if message:
+            yield section.problem("model" if section.given("model") else "labels", message)
+
+
+def _opens(config: Config, key: str, look: files.Look) -> Iterator[Problem]:
+    path = config.benchmark.path(key)
+    message = look(path if path is not None else Path())
+    if message:
+        yield config.benchmark.problem(key, message)

@@ -1,0 +1,252 @@
+"""The program on an endpoint: a camera whose frames are classified, by a worker or on the spot.
+
+Load is open-loop: every frame has its intended time, whatever became of the ones before it. One thread
+prepares frames, one hands them to the network, one (the transport's) takes answers, one gives up on
+requests that are overdue; none waits for another.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+
+from application.video import frames, runtime, schedule
+from application.video import settings as configuration
+from application.video import transport as transports
+from application.video.ledger import Ledger, Pending
+from application.video.message import Answer, Frame
+from application.video.model import ModelError
+from application.video.service import Service
+from application.video.settings import EndpointSettings
+from continuum import workload
+
+_CONNECT_S = 60.0
+_ASK_S = 0.25
+_HOUSEKEEPING_S = 0.1
+_PROGRESS_S = 0.5
+_END_S = 2.0
+
+
+@dataclass
+class Endpoint:
+    """One camera.
+
+    Attributes:
+        session: this program's part in the run.
+        settings: what it shall do.
+        truth: what each frame of the video shows, as far as known.
+    """
+
+    session: workload.Session
+    settings: EndpointSettings
+    truth: dict[int, str]
+    ledger: Ledger = field(default_factory=Ledger)
+    _outbox: queue.SimpleQueue[tuple[str, bytes] | None] = field(default_factory=queue.SimpleQueue)
+    _input: tuple[int, int] | None = None
+    _answered: threading.Event = field(default_factory=threading.Event)
+    _finished: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def name(self) -> str:
+        """Whom answers are for."""
+        return str(self.session.identity)
+
+    def receive(self, message: bytes) -> None:
+        """Take an answer that has just arrived; called in a thread of the transport."""
+        now_ns = time.monotonic_ns()
+        try:
+            answer = Answer.decode(message)
+        except ValueError:
+            return
+        if not answer.request:
+            self._input = (answer.width, answer.height)
+            self._answered.set()
+        elif answer.failure:
+            if self.ledger.close(answer.request, "failed", now_ns):
+                self.session.record(
+                    answer.request, "failed", now_ns, worker=answer.worker, reason=answer.failure
+                )
+        else:
+            self._complete(answer, now_ns)
+
+    def _complete(self, answer: Answer, now_ns: int) -> None:
+        pending = self.ledger.close(answer.request, "completed", now_ns)
+        if pending is None:
+            return
+        truth = self.truth.get(pending.frame)
+        self.session.record(
+            answer.request,
+            "done",
+            now_ns,
+            worker=answer.worker,
+            label=answer.label,
+            confidence=round(answer.confidence, 4),
+            correct=None if truth is None else truth == answer.label,
+        )
+
+    def greet(self, uplink: transports.Uplink, deadline: float) -> None:
+        """Ask the worker what size frames should have, until it answers; TimeoutError if it does not."""
+        question = Frame(self.name, "").encode()
+        while not self._answered.is_set():
+            if self.session.stopping.is_set():
+                raise workload.StoppedError
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no worker answered within {_CONNECT_S:g} s")
+            uplink.send(question, _ASK_S)
+            self._answered.wait(_ASK_S)
+
+    def run(self, uplink: transports.Uplink, camera: frames.Camera) -> None:
+        """Send every frame of the schedule and see each to its end."""
+        start_ns = self.session.wait_go()
+        threads = [
+            threading.Thread(target=self._send, args=(uplink,), name="sender", daemon=True),
+            threading.Thread(target=self._keep_house, name="housekeeping", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        self._generate(start_ns, camera)
+        while self.ledger.waiting and not self.session.stopping.wait(_HOUSEKEEPING_S / 4):
+            pass
+        self._give_up(now_ns=1 << 62)
+        self._finished.set()
+        self._outbox.put(None)
+        threads[1].join(_END_S)
+        self.session.progress(**self.ledger.numbers())
+
+    def _generate(self, start_ns: int, camera: frames.Camera) -> None:
+        settings = self.settings
+        size = settings.frame_size or self._input
+        assert size is not None
+        times = schedule.intended_times(
+            settings.arrival,
+            settings.frequency,
+            settings.duration_s,
+            settings.warmup_s,
+            seed=f"{settings.seed} {self.name}",
+        )
+        for intended in times:
+            image = camera.next()
+            due_ns = start_ns + intended.offset_ns
+            wait_s = (due_ns - time.monotonic_ns()) / schedule.NS_PER_S
+            if self.session.stopping.wait(max(0.0, wait_s)):
+                return
+            self._make(f"{self.name}.{intended.number}", due_ns, intended.warmup, image, size)
+
+    def _make(
+        self, request: str, due_ns: int, warmup: bool, frame: frames.VideoFrame, size: tuple[int, int]
+    ) -> None:
+        """Preprocess one frame and pass it on to be sent."""
+        begun_ns = time.monotonic_ns()
+        jpeg = frames.encode(frame.image, size, self.settings.quality)
+        message = Frame(self.name, request, jpeg).encode()
+        encoded_ns = time.monotonic_ns()
+        deadline_ns = encoded_ns + round(self.settings.timeout_s * schedule.NS_PER_S)
+        self.ledger.open(request, Pending(due_ns, frame.index), deadline_ns)
+        self._outbox.put((request, message))
+        self.session.record(request, "due", due_ns, warmup=warmup)
+        self.session.record(request, "preprocess", begun_ns)
+        self.session.record(request, "uplink", encoded_ns, bytes=len(jpeg))
+
+    def _send(self, uplink: transports.Uplink) -> None:
+        while (item := self._outbox.get()) is not None:
+            request, message = item
+            # What is overdue already would only keep the next ones waiting.
+            if self.ledger.is_open(request):
+                uplink.send(message, self.settings.timeout_s)
+
+    def _keep_house(self) -> None:
+        """Give up on what is overdue, write events, tell the progress."""
+        told = 0.0
+        while not self._finished.wait(_HOUSEKEEPING_S):
+            self._give_up(time.monotonic_ns())
+            if time.monotonic() - told >= _PROGRESS_S:
+                told = time.monotonic()
+                self.session.progress(**self.ledger.numbers())
+                self.session.flush()
+
+    def _give_up(self, now_ns: int) -> None:
+        for request in self.ledger.expire(now_ns):
+            self.session.record(request, "lost")
+
+
+@dataclass
+class LocalUplink:
+    """The way to a service in this very process."""
+
+    service: Service
+
+    def send(self, message: bytes, timeout_s: float) -> None:
+        """Hand it over."""
+        self.service.receive(message)
+
+    def close(self) -> None:
+        """End the service."""
+        self.service.stop(_END_S)
+
+
+def connect(endpoint: Endpoint) -> transports.Uplink:
+    """A way to whoever serves this endpoint, asked for the size of frames.
+
+    Raises TimeoutError when nobody answers, ModelError when it cannot serve itself.
+    """
+    settings, session = endpoint.settings, endpoint.session
+    server = settings.servers.get(session.identity.node)
+    if server is None:
+        return _serve_itself(endpoint)
+    transport = transports.load(settings.transport)
+    deadline = time.monotonic() + _CONNECT_S
+    while True:
+        try:
+            uplink = transport.connect(server.host, server.port, endpoint.name, endpoint.receive)
+            break
+        except OSError as error:
+            if session.stopping.wait(_ASK_S):
+                raise workload.StoppedError from None
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{server.worker}: {error}") from error
+    endpoint.greet(uplink, deadline)
+    return uplink
+
+
+def _serve_itself(endpoint: Endpoint) -> LocalUplink:
+    local = endpoint.settings.local
+    classifier = runtime.load_classifier(endpoint.session.folder, local.normalisation)
+    service = Service(
+        endpoint.session.identity.node, classifier, endpoint.session, local.threads, local.queue_size
+    )
+    service.reply = lambda _endpoint, answer: endpoint.receive(answer.encode())
+    service.start()
+    uplink = LocalUplink(service)
+    endpoint.greet(uplink, time.monotonic() + _CONNECT_S)
+    return uplink
+
+
+def main() -> int:
+    """Make load; exit status 1 when it cannot."""
+    with workload.join() as session:
+        settings = configuration.endpoint_from_environment()
+        truth_file = session.folder / configuration.TRUTH_FILE
+        try:
+            truth = frames.read_truth(truth_file) if truth_file.exists() else {}
+            endpoint = Endpoint(session, settings, truth)
+            camera = frames.Camera(session.folder / settings.video)
+            uplink = connect(endpoint)
+            session.ready()
+            endpoint.run(uplink, camera)
+            camera.close()
+            runtime.within(_END_S, uplink.close)
+        except (ModelError, frames.VideoError, OSError, ValueError) as error:
+            print(f"endpoint: {error}", file=sys.stderr, flush=True)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    status = main()
+    # Threads of the transport's library must not keep a finished program alive.
+    sys.stdout.flush()
+    os._exit(status)

@@ -1,0 +1,129 @@
+"""Who classifies whose frames, and what each program may use of its node: pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from application.video.options import DEFAULT_WARMUP_S, ENDPOINT, PEER, PREFERRED_TIERS
+from application.video.settings import LOCAL, Server
+from continuum.topology import NodeSpec, Tier, Topology
+
+if TYPE_CHECKING:
+    from continuum.config import Config
+
+#: Well-known port of each transport; further workers on a node take the following ones.
+FIRST_PORT: Final = {"zenoh": 7447, "mqtt": 1883}
+_LEAST_CORES: Final = 0.1
+_LEAST_MEMORY_MB: Final = 256
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one program may use of its node.
+
+    Attributes:
+        cores: cores, before the node's quota.
+        memory_mb: memory in MiB.
+    """
+
+    cores: float
+    memory_mb: int
+
+
+def target(offload_to: str | None, tiers_with_nodes: Mapping[str, int]) -> str:
+    """Where frames are classified: a tier, ``endpoint`` (each on its own) or ``peer``."""
+    if offload_to is not None:
+        return offload_to.lower()
+    return next((tier for tier in PREFERRED_TIERS if tiers_with_nodes.get(tier)), ENDPOINT)
+
+
+def worker_tier(where: str) -> str:
+    """The tier whose nodes run workers."""
+    return ENDPOINT if where == PEER else where
+
+
+def ports(transport: str, replicas: int) -> tuple[int, ...]:
+    """Port of each worker on a node."""
+    return tuple(FIRST_PORT[transport] + replica for replica in range(replicas))
+
+
+def servers(where: str, topology: Topology, transport: str, replicas: int) -> dict[str, Server]:
+    """Who serves each endpoint; empty when each serves itself.
+
+    Endpoints are dealt out to the workers in turn, node by node, so that the numbers of endpoints of any
+    two workers differ by one at most. The peer of an endpoint is the next one, so nobody serves itself.
+    """
+    if where == ENDPOINT:
+        return {}
+    endpoints = topology.nodes_of(ENDPOINT)
+    nodes = topology.nodes_of(worker_tier(where))
+    if where == PEER:
+        nodes = nodes[1:] + nodes[:1]
+    workers = [
+        Server(worker_name(node, replica, replicas), node.name, port)
+        for replica, port in enumerate(ports(transport, replicas))
+        for node in nodes
+    ]
+    return {endpoint.name: workers[i % len(workers)] for i, endpoint in enumerate(endpoints)}
+
+
+def worker_name(node: NodeSpec, replica: int, replicas: int) -> str:
+    """The node's name, with the replica's number where the node has several."""
+    return node.name if replicas == 1 else f"{node.name}-{replica}"
+
+
+def worker_share(config: Config, tier: Tier) -> Share:
+    """What one worker gets: half a core of the node less than there is, and a GB per core, unless given."""
+    replicas = config.benchmark.integer("applications_per_worker")
+    cores = config.benchmark.maybe_real("application_worker_cpu")
+    memory_mb = config.benchmark.maybe_integer("application_worker_memory")
+    return Share(
+        max(_LEAST_CORES, (tier.cores - 0.5) / replicas) if cores is None else cores,
+        _memory_mb(tier, (tier.cores - 0.5) / replicas, replicas) if memory_mb is None else memory_mb,
+    )
+
+
+def endpoint_share(config: Config, tier: Tier) -> Share:
+    """What the program on an endpoint gets: all cores, and a GB per core, unless given."""
+    cores = config.benchmark.maybe_real("application_endpoint_cpu")
+    memory_mb = config.benchmark.maybe_integer("application_endpoint_memory")
+    return Share(
+        tier.cores if cores is None else cores,
+        _memory_mb(tier, tier.cores, 1) if memory_mb is None else memory_mb,
+    )
+
+
+def _memory_mb(tier: Tier, cores: float, replicas: int) -> int:
+    """A GB per core, but enough for the libraries, and no more than the node has."""
+    return min(max(_LEAST_MEMORY_MB, round(cores * 1024)), max(1, tier.memory_mb // replicas))
+
+
+def threads(share: Share) -> int:
+    """Inference threads of a program."""
+    return max(1, int(share.cores))
+
+
+def warmup_s(config: Config) -> float:
+    """Warm-up before what is measured, in s."""
+    given = config.run.maybe_real("warmup")
+    return DEFAULT_WARMUP_S if given is None else given
+
+
+def transport(config: Config, where: str) -> str:
+    """The transport in use; ``local`` when no frame leaves its endpoint."""
+    return LOCAL if where == ENDPOINT else config.benchmark.text("transport")
+
+
+def frame_size(text: str | None) -> tuple[int, int] | None:
+    """Width and height of ``640x480``; None for the model's; ValueError says what to write instead."""
+    if text is None:
+        return None
+    parts = text.lower().replace(" ", "").split("x")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ValueError('not a width and a height; write e.g. "640x480"')
+    width, height = int(parts[0]), int(parts[1])
+    if not (8 <= width <= 8192 and 8 <= height <= 8192):
+        raise ValueError("each side must be 8 to 8192 pixels")
+    return width, height

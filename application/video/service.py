@@ -1,0 +1,102 @@
+"""The serving side: a bounded queue in front of inference threads.
+
+A worker has one; so has an endpoint that classifies its own frames.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from application.video import frames
+from application.video.message import Answer, Frame
+from application.video.model import Classifier
+from continuum.workload import Session
+
+Reply = Callable[[str, Answer], None]
+
+
+def _drop(_endpoint: str, _answer: Answer) -> None:
+    """No way back yet: an endpoint asks again until it is answered."""
+
+
+@dataclass
+class Service:
+    """Classifies frames in the order of their arrival.
+
+    Attributes:
+        name: of this worker, as it stands in the results.
+        classifier: the model.
+        session: where events go.
+        threads: inference threads.
+        queue_size: frames that may wait; one more is refused.
+        reply: sends an answer to an endpoint; set once there is a way back.
+    """
+
+    name: str
+    classifier: Classifier
+    session: Session
+    threads: int
+    queue_size: int
+    reply: Reply = _drop
+    _waiting: queue.Queue[tuple[int, Frame] | None] = field(init=False)
+    _running: list[threading.Thread] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._waiting = queue.Queue(self.queue_size)
+
+    def start(self) -> None:
+        """Begin to classify."""
+        for number in range(self.threads):
+            thread = threading.Thread(target=self._work, name=f"inference{number}", daemon=True)
+            thread.start()
+            self._running.append(thread)
+
+    def receive(self, message: bytes) -> None:
+        """Take a message that has just arrived; called in a thread of the transport."""
+        arrival_ns = time.monotonic_ns()
+        try:
+            frame = Frame.decode(message)
+        except ValueError:
+            return  # not from an endpoint of ours, so there is nobody to answer
+        if not frame.request:
+            shape = self.classifier.shape
+            self.reply(frame.endpoint, Answer("", self.name, width=shape.width, height=shape.height))
+            return
+        depth = self._waiting.qsize()
+        try:
+            self._waiting.put_nowait((arrival_ns, frame))
+        except queue.Full:
+            self._refuse(frame, f"queue full ({self.queue_size})")
+            return
+        self.session.record(frame.request, "queue", arrival_ns, queue_depth=depth)
+
+    def stop(self, timeout_s: float) -> None:
+        """Finish what is being classified, leave the rest."""
+        while True:
+            try:
+                self._waiting.get_nowait()
+            except queue.Empty:
+                break
+        for _ in self._running:
+            self._waiting.put(None, timeout=timeout_s)
+        for thread in self._running:
+            thread.join(timeout_s)
+
+    def _work(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            _, frame = item
+            self.session.record(frame.request, "process", servers=self.threads)
+            try:
+                label, confidence = self.classifier.classify(frames.decode(frame.image))
+            except Exception as error:
+                self._refuse(frame, f"{type(error).__name__}: {error}")
+                continue
+            self.session.record(frame.request, "downlink")
+            self.reply(frame.endpoint, Answer(frame.request, self.name, label, confidence))
+
+    def _refuse(self, frame: Frame, reason: str) -> None:
+        self.reply(frame.endpoint, Answer(frame.request, self.name, failure=reason))
