@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from continuum import config, host, registry, run, topology
+from continuum import config, host, registry, topology
 from continuum.core_options import CORE, FLAT
 from continuum.errors import ConfigError
 from continuum.module import Application, Module, Provider
 from continuum.options import Option
 from continuum.registry import KINDS, Found
+from continuum.rundir import create
 
 FOUND = registry.found()
 PROVIDERS = tuple(found for found in FOUND if found.kind == "provider")
@@ -153,17 +154,6 @@ def test_check_is_silent_or_says_problems_with_a_remedy(found: Found) -> None:
 def test_importing_it_is_cheap(found: Found) -> None:
     """No heavy library may be loaded before it is needed: ``up`` of many nodes is a matter of tenths."""
     heavy = ["numpy", "matplotlib", "cv2", "onnxruntime", "zenoh", "rich", "paho", "pandas", "jinja2"]
-        "numpy",
-        "matplotlib",
-        "cv2",
-        "onnxruntime",
-        "zenoh",
-        "rich",
-        "paho",
-        "pandas",
-        "ansible_runner",
-        "jinja2",
-    ]
     folder = KINDS[found.kind][0]
     code = f"import sys, {folder}.{found.name}; print([n for n in {heavy!r} if n in sys.modules])"
     done = subprocess.run(
@@ -196,9 +186,7 @@ def test_playbook_passes_a_syntax_check(playbook: Path) -> None:
 
 
 @pytest.mark.parametrize("found", PROVIDERS, ids=name_of)
-def test_second_destroy_is_harmless(
-    found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_second_destroy_is_harmless(found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With real nodes, where the provider needs no keys of its own and this host can make them."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -212,7 +200,7 @@ def test_second_destroy_is_harmless(
     lacks = [str(problem) for problem in provider.probe(read, host.read()) if problem.severity == "error"]
     if lacks:
         pytest.skip("; ".join(lacks))
-    made = run.create(read)
+    made = create(read)
     try:
         nodes = provider.create(topology.from_config(read).nodes, made)
         assert [node.name for node in nodes] == ["cloud0", "cloud1"]

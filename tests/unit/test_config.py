@@ -278,7 +278,8 @@ def test_provider_is_local_when_none_is_given() -> None:
 
 
 def test_alias_stands_for_the_applications_own_name() -> None:
-    text = START.replace("infra_only = True", "") + "[benchmark]\napplication = Image_Classification\n"
+    text = START.replace("infra_only = True", "endpoint_nodes = 1\nendpoint_cores = 1\nendpoint_memory = 1")
+    text += "[benchmark]\napplication = Image_Classification\n"
     assert config.parse(text).benchmark.text("application") == "video"
 
 
