@@ -16,9 +16,12 @@ from typing import Any, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from continuum.connection.base import Completed, Limits
+from continuum.errors import CommandFailed
+from continuum.module import Deployment, Node
 from continuum.network.fabric import tun
 from continuum.network.fabric.client import Client, launch
-from continuum.topology import Link
+from continuum.topology import Link, NodeSpec, Tier, Topology
 
 T = TypeVar("T")
 
@@ -68,6 +71,68 @@ class BareNode:
         return self.call(lambda: subprocess.Popen(argv, **options))
 
 
+class BareProcess:
+    """A program inside a node; as ``connection.base.Process``."""
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        self._popen = popen
+
+    def poll(self) -> int | None:
+        """Exit status, or None while it runs."""
+        return self._popen.poll()
+
+    def wait(self, timeout: float) -> int:
+        """Exit status."""
+        return self._popen.wait(timeout)
+
+    def write(self, data: bytes) -> None:
+        """Send to its standard input."""
+        assert self._popen.stdin is not None
+        self._popen.stdin.write(data)
+        self._popen.stdin.flush()
+
+    def kill(self) -> None:
+        """End it."""
+        assert self._popen.stdin is not None
+        self._popen.kill()
+        self._popen.stdin.close()
+
+    terminate = kill
+
+
+class BareConnection:
+    """Access to a bare node; as much of ``connection.base.Connection`` as measuring links needs."""
+
+    host_clock = True
+
+    def __init__(self, node: BareNode) -> None:
+        self.node = node.name
+        self._node = node
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float, check: bool = True, stdin: bytes | None = None
+    ) -> Completed:
+        """Run a command to its end."""
+        process = self._node.start(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        out, err = process.communicate(stdin, timeout)
+        if check and process.returncode:
+            raise CommandFailed(self.node, argv, process.returncode, err.decode())
+        return Completed(tuple(argv), process.returncode, out.decode(), err.decode())
+
+    def start(
+        self, argv: Sequence[str], *, env: Mapping[str, str], log: Path, limits: Limits | None = None
+    ) -> BareProcess:
+        """Start a command."""
+        with log.open("ab") as file:
+            return BareProcess(
+                self._node.start(
+                    argv, env={**os.environ, **env}, stdin=subprocess.PIPE, stdout=file, stderr=file
+                )
+            )
+
+
 class BareNetwork:
     """Nodes and their fabric, from ``with`` to its end.
 
@@ -106,6 +171,22 @@ class BareNetwork:
     def shape(self, *links: Link) -> None:
         """Change links."""
         self.client.shape(links)
+
+    def deployment(self, *links: Link) -> Deployment:
+        """The nodes as a deployment whose topology has these links, and these in force."""
+        self.shape(*links)
+        names = dict.fromkeys(node.tier for node in self.nodes.values())
+        members = {tier: [node for node in self.nodes.values() if node.tier == tier] for tier in names}
+        specs = {
+            node.name: NodeSpec(node.name, tier, index, 1, 256)
+            for tier, nodes in members.items()
+            for index, node in enumerate(nodes)
+        }
+        tiers = tuple(Tier(tier, len(nodes), 1, 256) for tier, nodes in members.items())
+        topology = Topology(tiers, tuple(specs.values()), links, emulated=True)
+        nodes = tuple(Node(spec, self.nodes[name].address) for name, spec in specs.items())
+        connections: Any = {name: BareConnection(node) for name, node in self.nodes.items()}
+        return Deployment(topology, nodes, connections, "fabric")
 
     def close(self) -> None:
         """End the fabric and remove everything."""

@@ -6,8 +6,8 @@ then throughput: on slow links at once, on fast ones one after the other, becaus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -46,13 +46,13 @@ _TRAIN_S, _TRAIN_SKIP_S = 0.7, 0.1
 _TRAIN_EXCESS = 1.2
 _LEAST_TRAIN_PACKETS = 60
 _TRAINS_AT_ONCE_MBIT = 150.0
-_FLOW_STEADY_S = 0.3
+_FLOW_STEADY_S = 0.35
 _FLOW_LEAST_SKIP_S, _FLOW_SKIP_TRIPS = 0.2, 12
 _IP_BYTES_PER_TCP_BYTE = 1500 / 1448  # a full segment with IP, TCP and timestamps
 _STREAMS = count(1)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Case:
     """A link, the nodes that stand for it, and what was found."""
 
@@ -102,19 +102,17 @@ def verify(
     cases = _cases(deployment)
     if not cases:
         return ()
-    reports: dict[tuple[str, str], LinkFidelity] = {}
+    tolerance = tolerance or Tolerance()
     nodes = [name for case in cases for name in (case.src, case.dst)]
     with Agents(deployment, nodes, run_log_dir) as agents:
-        left = cases
-        for attempt in range(1, ATTEMPTS + 1):
-            left = [replace(case, trips_ms=[], one_way_ms=[], attempts=attempt) for case in left]
-            _measure(agents, left)
-            for case in left:
-                reports[case.link.src, case.link.dst] = judge(case, tolerance or Tolerance())
-            left = [case for case in left if not reports[case.link.src, case.link.dst].ok]
-            if not left:
-                break
-    return tuple(reports[case.link.src, case.link.dst] for case in cases)
+        for _ in range(ATTEMPTS):
+            strayed = [case for case in cases if not case.attempts or delay_problems(case, tolerance)]
+            uneven = [case for case in cases if not case.attempts or rate_problems(case, tolerance)]
+            for case in cases:
+                case.attempts += case in strayed or case in uneven
+            _probe(agents, strayed)
+            _measure_rates(agents, uneven)
+    return tuple(judge(case, tolerance) for case in cases)
 
 
 def _cases(deployment: Deployment) -> list[_Case]:
@@ -128,8 +126,7 @@ def _cases(deployment: Deployment) -> list[_Case]:
     return cases
 
 
-def _measure(agents: Agents, cases: Sequence[_Case]) -> None:
-    _probe(agents, cases)
+def _measure_rates(agents: Agents, cases: Sequence[_Case]) -> None:
     open_cases = [case for case in cases if case.link.loss_percent < 100]
     for batch in _batches(case for case in open_cases if not case.is_fast):
         _train(agents, batch)
@@ -139,25 +136,47 @@ def _measure(agents: Agents, cases: Sequence[_Case]) -> None:
 
 
 def _probe(agents: Agents, cases: Sequence[_Case]) -> None:
-    """Round trips on all links at once."""
-    streams: dict[int, tuple[_Case, float]] = {}
-    for stream, case in zip(_STREAMS, cases):
-        # Probes of one pair keep their order: closer together, jitter would delay each by its forerunner's.
-        jitter_s = max(case.link.jitter_ms, case.back.jitter_ms) / 1e3
-        interval_s = max(_LEAST_INTERVAL_S, 3 * jitter_s)
-        case.sent = max(_LEAST_PROBES, min(_MOST_PROBES, int(_PROBING_S / interval_s)))
-        wait_s = 0.1 + 1.2 * (case.trip.mean_ms + 4 * case.trip.deviation_ms) / 1e3
-        to = [agents[case.dst].address, agents[case.dst].ports["udp"]]
-        agents[case.src].tell(
-            "probe", stream=stream, to=to, count=case.sent, interval_s=interval_s, wait_s=wait_s
-        )
-        streams[stream] = case, case.sent * interval_s + wait_s
-    for stream, (case, takes_s) in streams.items():
-        case.trips_ms = [ns / 1e6 for ns in agents.answer(case.src, "stream", stream, takes_s)["rtt_ns"]]
+    """Round trips on all links at once; one stream of probes measures a link and the one back."""
+    streams: dict[int, tuple[_Case, _Case | None, float]] = {}
+    for stream, (case, mirror) in zip(_STREAMS, _there_and_back(cases), strict=False):
+        streams[stream] = case, mirror, _start_probing(agents, case, stream)
+    answers: dict[int, dict[str, Any]] = {}
+    for stream, (case, _, takes_s) in streams.items():
+        answers[stream] = agents.answer(case.src, "stream", stream, takes_s)
         agents[case.dst].tell("heard", stream=stream)
-    for stream, (case, _) in streams.items():
-        heard = agents.answer(case.dst, "heard", stream, 0.0)
-        case.one_way_ms = [ns / 1e6 for ns in heard["one_way_ns"]]
+    for stream, (case, mirror, _) in streams.items():
+        case.trips_ms = _ms(answers[stream]["rtt_ns"])
+        case.one_way_ms = _ms(agents.answer(case.dst, "heard", stream, 0.0)["one_way_ns"])
+        if mirror:
+            mirror.trips_ms, mirror.one_way_ms = case.trips_ms, _ms(answers[stream]["one_way_ns"])
+            mirror.sent = len(case.one_way_ms)
+
+
+def _there_and_back(cases: Sequence[_Case]) -> Iterator[tuple[_Case, _Case | None]]:
+    """Each link with the one back, where one stream can measure both: where both let packets pass."""
+    left = {(case.src, case.dst): case for case in cases}
+    for case in cases:
+        if left.pop((case.src, case.dst), None):
+            both_pass = max(case.link.loss_percent, case.back.loss_percent) < 100
+            yield case, left.pop((case.dst, case.src), None) if both_pass else None
+
+
+def _start_probing(agents: Agents, case: _Case, stream: int) -> float:
+    """Have the probes of a link sent; return the seconds until they have come back."""
+    # Probes of one pair keep their order: closer together, jitter would delay each by its forerunner's.
+    jitter_s = max(case.link.jitter_ms, case.back.jitter_ms) / 1e3
+    interval_s = max(_LEAST_INTERVAL_S, 3 * jitter_s)
+    case.sent = max(_LEAST_PROBES, min(_MOST_PROBES, int(_PROBING_S / interval_s)))
+    wait_s = 0.05 + 1.2 * (case.trip.mean_ms + 4 * case.trip.deviation_ms) / 1e3
+    to = [agents[case.dst].address, agents[case.dst].ports["udp"]]
+    agents[case.src].tell(
+        "probe", stream=stream, to=to, count=case.sent, interval_s=interval_s, wait_s=wait_s
+    )
+    return case.sent * interval_s + wait_s
+
+
+def _ms(nanoseconds: Sequence[int]) -> list[float]:
+    return [value / 1e6 for value in nanoseconds]
 
 
 def _batches(cases: Iterable[_Case]) -> list[list[_Case]]:
@@ -176,7 +195,7 @@ def _batches(cases: Iterable[_Case]) -> list[list[_Case]]:
 def _train(agents: Agents, cases: Sequence[_Case]) -> None:
     """Send a little more than each link takes; what arrives arrives at its rate."""
     streams: dict[int, tuple[_Case, float]] = {}
-    for stream, case in zip(_STREAMS, cases):
+    for stream, case in zip(_STREAMS, cases, strict=False):
         rate = min(case.link.bandwidth_mbit or FAST_MBIT, FAST_MBIT)
         seconds = max(_TRAIN_S, _LEAST_TRAIN_PACKETS * _TRAIN_BYTES * 8 / (rate * 1e6))
         case.train_packets = rate * 1e6 / 8 / _TRAIN_BYTES * seconds
@@ -206,7 +225,7 @@ def _flow(agents: Agents, case: _Case) -> None:
 
 def judge(case: _Case, tolerance: Tolerance) -> LinkFidelity:
     """What was found beside what was configured, and what is out of tolerance."""
-    problems = [problem for problem in _problems(case, tolerance) if problem]
+    problems = [*delay_problems(case, tolerance), *rate_problems(case, tolerance)]
     link = case.link
     return LinkFidelity(
         src=link.src,
@@ -224,21 +243,28 @@ def judge(case: _Case, tolerance: Tolerance) -> LinkFidelity:
     )
 
 
-def _problems(case: _Case, tolerance: Tolerance) -> list[str]:
+def delay_problems(case: _Case, tolerance: Tolerance) -> list[str]:
+    """What the probes say against the link."""
     link, back = case.link, case.back
-    found = [loss_problem(link, case.sent, len(case.one_way_ms))]
+    found = [loss_problem(link, case.sent, len(case.one_way_ms)) if case.sent else ""]
     if case.trips_ms:
         found.append(delay_problem("round trip", case.trips_ms, case.trip, tolerance))
     elif link.loss_percent < 100 and back.loss_percent < 100:
         found.append("no probe was answered")
     if case.one_way_ms and case.same_clock:
         found.append(delay_problem("one-way delay", case.one_way_ms, one_way(link, PROBE_BYTES), tolerance))
-    if link.bandwidth_mbit is not None and link.loss_percent < 100 and _can_judge_rate(case):
-        if case.throughput_mbit is None:
-            found.append("no throughput could be measured")
-        else:
-            found.append(throughput_problem(link, case.throughput_mbit, case.train_packets, tolerance))
-    return found
+    return [problem for problem in found if problem]
+
+
+def rate_problems(case: _Case, tolerance: Tolerance) -> list[str]:
+    """What the measured throughput says against the link."""
+    link = case.link
+    if link.bandwidth_mbit is None or link.loss_percent >= 100 or not _can_judge_rate(case):
+        return []
+    if case.throughput_mbit is None:
+        return ["no throughput could be measured"]
+    problem = throughput_problem(link, case.throughput_mbit, case.train_packets, tolerance)
+    return [problem] if problem else []
 
 
 def _can_judge_rate(case: _Case) -> bool:
@@ -262,7 +288,7 @@ def _measured(case: _Case) -> Mapping[str, Any]:
         "rtt_p99_ms": trips[int(0.99 * len(trips))] if len(trips) >= 100 else None,
         "one_way_ms": median(case.one_way_ms) if case.one_way_ms and case.same_clock else None,
         "throughput_mbit": case.throughput_mbit,
-        "loss_percent": 100 * (1 - len(case.one_way_ms) / case.sent),
+        "loss_percent": 100 * (1 - len(case.one_way_ms) / case.sent) if case.sent else None,
         "probes": case.sent,
         "attempts": case.attempts,
     }

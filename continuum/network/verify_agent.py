@@ -172,9 +172,10 @@ class Agent:
     # Commands
 
     def do_probe(self, stream: int, to: list[Any], count: int, interval_s: float, wait_s: float) -> None:
-        """Send paced probes; ``wait_s`` after the last one report the round trips in ns."""
+        """Send paced probes; ``wait_s`` after the last one report round trips and ways back in ns."""
         prober = udp_socket(self.address)
         trips: dict[int, int] = {}
+        ways_back: dict[int, int] = {}
         begin = time.monotonic() + 0.02
 
         def on_answer() -> None:
@@ -187,6 +188,7 @@ class Agent:
                     continue
                 _, _, number, sent, heard, answered = _PROBE.unpack_from(data)
                 trips[number] = arrived - sent - (answered - heard)
+                ways_back[number] = arrived - answered
 
         def send(number: int) -> None:
             if number == count:
@@ -199,7 +201,7 @@ class Agent:
         def report() -> None:
             self.selector.unregister(prober)
             prober.close()
-            self.say({"stream": stream, "sent": count, "rtt_ns": [trips[n] for n in sorted(trips)]})
+            self.say({"stream": stream, "rtt_ns": [*trips.values()], "one_way_ns": [*ways_back.values()]})
 
         self.watch(prober, on_answer)
         self.at(begin, lambda: send(0))
@@ -218,7 +220,7 @@ class Agent:
             nonlocal sent
             now = time.monotonic() - begin
             if now >= seconds:
-                self.say({"stream": stream, "sent": sent})
+                self.say({"stream": stream})
                 return
             while sent < now * per_second:
                 sent += 1
@@ -237,7 +239,7 @@ class Agent:
 
         def finish() -> None:
             connection.close()
-            self.say({"stream": stream, "sent": 0})
+            self.say({"stream": stream})
 
         def send() -> None:
             if time.monotonic() >= end:
