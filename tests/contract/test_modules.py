@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from continuum import config, host, registry, topology
+from continuum import config, host, registry, teardown, topology
 from continuum.core_options import CORE, FLAT
 from continuum.errors import ConfigError
 from continuum.module import Application, Module, Provider
+from continuum.network.plan import choose_engine
 from continuum.options import Option
 from continuum.registry import KINDS, Found
 from continuum.rundir import create
@@ -201,13 +202,16 @@ def test_second_destroy_is_harmless(found: Found, tmp_path: Path, monkeypatch: p
     if lacks:
         pytest.skip("; ".join(lacks))
     made = create(read)
+    made.own("provider", found.name)
     try:
+        choose_engine(read, provider).prepare(made)
         nodes = provider.create(topology.from_config(read).nodes, made)
         assert [node.name for node in nodes] == ["cloud0", "cloud1"]
     finally:
-        provider.destroy(made, made.owned())
+        teardown.destroy(made)
     provider.destroy(made, made.owned())
     provider.destroy(made, ())
+    teardown.destroy(made)
 
 
 def test_base_classes_cannot_be_instantiated() -> None:
