@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from continuum.connection.namespace import NamespaceConnection, Target
 from continuum.errors import ProvisionError
-from continuum.module import Node, Provider
+from continuum.module import Node, Provider, Usage
 from continuum.topology import NodeSpec
-from infrastructure.local import mounts, processes
+from infrastructure.local import limits, mounts, processes
+from infrastructure.local.cgroup import find, groups, plan
+from infrastructure.local.cgroup.plan import Layout
 from infrastructure.local.keeper.plan import NodePlan, Plan
 from infrastructure.local.launch import Launch, Made
+from infrastructure.local.limits import NodeGroups
 
 if TYPE_CHECKING:
+    from continuum.host import Host
     from continuum.network.fabric.client import Client
     from continuum.rundir import Run
 
@@ -26,6 +31,7 @@ FIRST_ADDRESS = IPv4Address("10.77.0.1")
 """Address of the first node; the network of a run is its /16, visible in its nodes alone."""
 
 NODE_FILES = "nodes"
+GROUP = "cgroup"
 MAX_NODES = 65_000
 
 
@@ -34,6 +40,9 @@ class LocalProvider(Provider):
 
     summary: ClassVar[str] = "namespaces of this host: a hundred nodes in well under a second, no daemon"
     engines: ClassVar[tuple[str, ...]] = ("fabric",)
+
+    def __init__(self) -> None:
+        self._notes: dict[str, tuple[str, ...]] = {}
 
     def create(self, specs: Sequence[NodeSpec], run: Run) -> tuple[Node, ...]:
         """Make the nodes, their limits but for CPU time, and attach them to the run's fabric.
@@ -46,24 +55,60 @@ class LocalProvider(Provider):
         if len(specs) > MAX_NODES:
             raise ProvisionError(f"{len(specs)} nodes: a run's network holds {MAX_NODES}")
         addresses = {spec.name: str(FIRST_ADDRESS + index) for index, spec in enumerate(specs)}
+        layout = _layout(specs, run)
+        self._notes[run.id] = limits.notes(specs, layout)
         folder = run.directory / NODE_FILES
-        run.own_all([("keeper", run.id), ("node-files", str(folder))])
+        own_groups = [(GROUP, str(path)) for path in limits.run_paths(run.id, layout)]
+        run.own_all([("keeper", run.id), ("node-files", str(folder)), *own_groups])
         folder.mkdir(mode=0o700)
         launch = Launch(_plan(specs, addresses, run), folder / "plan.json", run.log("keeper"))
         try:
-            with Client(run.directory) as fabric:
+            with Client(run.directory) as fabric, ThreadPoolExecutor(1) as side:
+                limited = side.submit(limits.make, specs, run.id, layout)
                 made = launch.nodes(lambda batch, fds: _attach(fabric, specs, addresses, batch, fds))
+                limited.result()
             launch.accept()
         finally:
             launch.close()
-        return tuple(Node(spec, addresses[spec.name], _handle(made[spec.name])) for spec in specs)
+        return tuple(
+            Node(
+                spec,
+                addresses[spec.name],
+                {**_handle(made[spec.name]), "groups": limits.handle(spec, run.id, layout)},
+            )
+            for spec in specs
+        )
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
         """End the nodes' processes, remove their control groups and files."""
         processes.end_all(run.id, also_outside_nodes=not run.directory.is_dir())
+        groups.remove_trees(_groups_of(run, owned))
         folder = run.directory / NODE_FILES
         if folder.is_dir():
             _remove_files(folder)
+
+    def enforce(self, nodes: Sequence[Node], run: Run) -> None:
+        """Put CPU quotas in force, those of workloads that run already included."""
+        for node in nodes:
+            NodeGroups.of(node).enforce()
+
+    def usage(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Usage]:
+        """What each node has used so far, by its name."""
+        return {node.name: NodeGroups.of(node).usage() for node in nodes}
+
+    def notes(self, run: Run) -> tuple[str, ...]:
+        """What could not be enforced on this host, in words."""
+        return self._notes.get(run.id, ())
+
+    def survivors(self, host: Host) -> Iterable[str]:
+        """Runs of this user whose processes or control groups exist though their folder does not."""
+        alive: dict[str, bool] = {}
+        for one in processes.labelled():
+            known = bool(one.directory) and Path(one.directory).is_dir()
+            alive[one.run_id] = alive.get(one.run_id, False) or known
+        for run_id, _ in limits.survivors():
+            alive.setdefault(run_id, False)
+        return [run_id for run_id, known in alive.items() if not known]
 
     def connect(self, node: Node, run: Run) -> NamespaceConnection:
         """A connection to a node that exists, from its handle alone."""
@@ -76,8 +121,22 @@ class LocalProvider(Provider):
                 start=int(handle["start"]),
                 in_user_namespace=bool(handle["as_user"]),
                 python=str(handle["python"]),
+                join=NodeGroups.of(node).join,
             )
         )
+
+
+def _layout(specs: Sequence[NodeSpec], run: Run) -> Layout | None:
+    needed = plan.controllers(tuple(specs))
+    return find.layout(needed, find.disk_of(run.directory) if "blkio" in needed else "")
+
+
+def _groups_of(run: Run, owned: Sequence[tuple[str, str]]) -> list[Path]:
+    """The run's own groups: those in the journal, or by their name where there is no journal."""
+    name = f"{plan.PREFIX}{run.id}"
+    if not run.directory.is_dir():
+        return [path for _, path in limits.survivors() if path.name == name]
+    return [Path(ident) for kind, ident in owned if kind == GROUP and Path(ident).name == name]
 
 
 def _plan(specs: Sequence[NodeSpec], addresses: dict[str, str], run: Run) -> Plan:
