@@ -9,8 +9,9 @@ from continuum import registry
 from continuum import rundir as runs
 from continuum.connection import Connection
 from continuum.errors import UsageError
-from continuum.module import Node
+from continuum.module import Deployment, Node
 from continuum.rundir import Run
+from continuum.topology import Link, Tier, Topology
 
 
 def nodes(run: Run) -> tuple[Node, ...]:
@@ -20,6 +21,28 @@ def nodes(run: Run) -> tuple[Node, ...]:
         msg = f"run {run.id} is not up (status: {state.get('status', 'unknown')})"
         raise UsageError(msg)
     return tuple(runs.node_from_json(node) for node in state["nodes"])
+
+
+def links(run: Run) -> tuple[Link, ...]:
+    """The links as they are now, changes included; those of single nodes after those of tiers."""
+    return tuple(Link(**link) for link in run.state().get("links", []))
+
+
+def deployment(run: Run) -> Deployment:
+    """A run that is up, as the pipeline left it."""
+    existing = nodes(run)
+    specs = tuple(node.spec for node in existing)
+    tiers = tuple(
+        Tier(name, sum(spec.tier == name for spec in specs), 0, 0)
+        for name in dict.fromkeys(spec.tier for spec in specs)
+    )
+    provider = registry.provider(run.state()["provider"])
+    return Deployment(
+        Topology(tiers, specs, links(run), emulated=True),
+        existing,
+        {node.name: provider.connect(node, run) for node in existing},
+        str(run.state().get("engine", "")),
+    )
 
 
 @contextmanager

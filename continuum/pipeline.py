@@ -8,6 +8,7 @@ decides what still happens when one of them fails.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,7 +16,6 @@ from continuum import host, steps, teardown
 from continuum import rundir as runs
 from continuum.config import Config
 from continuum.errors import (
-    BenchmarkError,
     ContinuumError,
     HostError,
     InterruptedRunError,
@@ -199,6 +199,10 @@ def _translated() -> Iterator[None]:
         where = f" ({error.filename})" if error.filename else ""
         kind = HostError if error.filename else ProvisionError
         raise kind(f"{error.strerror or error}{where}") from error
-    except MemoryError as error:
-        msg = "out of memory"
-        raise BenchmarkError(msg) from error
+    except Exception as error:
+        # A mistake of ours must not keep the run from being torn down either.
+        if isinstance(error, ContinuumError):
+            raise
+        logging.getLogger(__name__).exception("internal error")
+        msg = f"internal error: {type(error).__name__}: {error}; the traceback is in the run's logs"
+        raise ContinuumError(msg) from error

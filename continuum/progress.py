@@ -50,7 +50,7 @@ class PlainProgress(Progress):
         self._print(f"  {name:<10} {'ok' if ok else 'FAILED':<6} {seconds:7.2f} s")
 
     def counters(self, numbers: Mapping[str, float], total: float | None = None) -> None:
-        if time.monotonic() - self._last >= PLAIN_INTERVAL_S:
+        if numbers and time.monotonic() - self._last >= PLAIN_INTERVAL_S:
             self._last = time.monotonic()
             self._print(f"  {describe(numbers)}")
 

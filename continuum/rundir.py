@@ -46,7 +46,9 @@ class Run:
         if self._config is None:
             from continuum import config  # the parser, which a mere `destroy` does not need
 
-            self._config = config.load(self.directory / "config.cfg")
+            # Relative paths in it start from where the user keeps it, not from our copy.
+            text = (self.directory / "config.cfg").read_text(encoding="utf-8")
+            self._config = config.parse(text, self.state().get("config_path", "config.cfg"))
         return self._config
 
     @property
@@ -123,7 +125,13 @@ def create(config: Config) -> Run:
         (directory / "config.cfg").write_text(config.text, encoding="utf-8")
         run = Run(directory, config)
         run.lock()
-        run.update_state(schema=1, run_id=run.id, status="created", created_at=time.time())
+        run.update_state(
+            schema=1,
+            run_id=run.id,
+            status="created",
+            created_at=time.time(),
+            config_path=str(config.path.absolute()),
+        )
     except OSError as error:
         msg = (
             f"{parent}: cannot keep the run there ({error.strerror}); set base_path to a folder you may write"

@@ -15,7 +15,7 @@ from continuum.config import Config
 from continuum.errors import BenchmarkError, ContinuumError, Problem
 from continuum.host import Host
 from continuum.module import Application, Deployment, Job, Node, Provider, ResourceManager
-from continuum.network.plan import Engine, choose_engine
+from continuum.network.plan import Engine, choose_engine, tier_links
 from continuum.phases import Phase
 from continuum.progress import Progress
 from continuum.result import Benchmark, LinkFidelity, Result
@@ -130,7 +130,8 @@ def provision(session: Session) -> None:
     write_json(run.directory / "resolved.json", session.config.resolved())
     run.own("provider", name)
     session.engine = choose_engine(session.config, provider)
-    run.update_state(status="running", provider=name, engine=session.engine.name)
+    links = [vars(link) for link in tier_links(session.topology)]
+    run.update_state(status="running", provider=name, engine=session.engine.name, links=links)
     session.engine.prepare(run)
     nodes = provider.create(session.topology.nodes, run)
     run.update_state(nodes=[node_to_json(node) for node in nodes])
@@ -171,7 +172,7 @@ def verify(session: Session) -> None:
     from continuum.network import verify as measuring
 
     session.fidelity = measuring.verify(
-        session.existing, session.run.directory / "logs", measuring.Tolerance.of(session.config)
+        session.existing, session.run.directory / "logs", session.config.tolerance
     )
 
 

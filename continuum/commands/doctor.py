@@ -19,8 +19,8 @@ def execute(options: argparse.Namespace) -> int:
     """Every module's findings; the status is 0, for a lack matters only to configs that need it."""
     here = host.read()
     findings = {
-        f"{found.kind.replace('_', ' ')} {found.name}": list(found.load().doctor(here))
-        for found in registry.all_modules()
+        f"{kind.replace('_', ' ')} {name}": list(module.doctor(here))
+        for kind, name, module in registry.all_modules()
     }
     if options.json:
         print(

@@ -14,9 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """One line a module."""
-    for found in registry.all_modules():
-        module = found.load()
-        print(f"{found.kind.replace('_', ' '):<17} {found.name:<12} {module.summary}")
+    for kind, name, module in registry.all_modules():
+        print(f"{kind.replace('_', ' '):<17} {name:<12} {module.summary}")
         if options.options:
             for option in module.options:
                 print(f"    [{option.section}] {option.key}: {option.help}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from continuum import pipeline, topology
+from continuum.commands.link import describe
 from continuum.commands.run import load_all
 from continuum.config import Config
 from continuum.topology import Link, Topology
@@ -56,16 +57,10 @@ def _as_text(plan: dict[str, Any]) -> str:
         for node in plan["nodes"]
     ]
     lines.append("links (one-way):")
-    lines += [f"  {_link(Link(**link))}" for link in plan["links"]]
+    lines += [f"  {describe(Link(**link))}" for link in plan["links"]]
     lines.append("workloads:" if plan["workloads"] else "no workloads")
     lines += [
         f"  {work['name']} on {', '.join(work['nodes'])}, {work['replicas_per_node']} each"
         for work in plan["workloads"]
     ]
     return "\n".join(lines)
-
-
-def _link(link: Link) -> str:
-    rate = f"{link.bandwidth_mbit:g} Mbit/s" if link.bandwidth_mbit else "unlimited"
-    loss = f", {link.loss_percent:g} % loss" if link.loss_percent else ""
-    return f"{link.src} -> {link.dst}: {link.latency_ms:g} +- {link.jitter_ms:g} ms, {rate}{loss}"
