@@ -70,6 +70,18 @@ def test_readme_says_what_it_does_and_shows_an_example(found: Found) -> None:
 
 
 @every_module
+def test_keys_of_the_readmes_examples_exist(found: Found) -> None:
+    """A file that an example names need not be there, but a key must."""
+    text = (found.folder / "README.md").read_text(encoding="utf-8")
+    for example in re.findall(r"```(?:ini|cfg)\n(.*?)```", text, re.DOTALL):
+        try:
+            config.parse(example, "README.md")
+        except ConfigError as refused:
+            unknown = [str(problem) for problem in refused.problems if "unknown" in problem.message]
+            assert unknown == []
+
+
+@every_module
 def test_every_option_is_in_its_readme(found: Found) -> None:
     text = (found.folder / "README.md").read_text(encoding="utf-8")
     missing = [option.key for option in found.load().options if f"`{option.key}`" not in text]
