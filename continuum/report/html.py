@@ -31,6 +31,7 @@ def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str
         "result": result,
         "bench": bench,
         "headline": view.headline(result),
+        "verdict": view.verdict(result),
         "complaints": view.complaints(result),
         "links": view.links(result),
         "tiers": view.tiers(result),

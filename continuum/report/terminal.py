@@ -91,7 +91,7 @@ def _verdict(out: Console, result: Result) -> None:
     _line(out, Text(view.headline(result), style="dim"))
     reasons = view.complaints(result)
     if reasons:
-        _line(out, Text("NOT VALID: do not use these numbers", style="bold red"))
+        _line(out, Text(view.verdict(result), style="bold red"))
     for reason in reasons:
         _item(out, reason, "red")
 

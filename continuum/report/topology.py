@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from continuum.report import palette, view
 from continuum.report.style import FAINT, PAPER, RULE
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CARD_WIDTH, GAP, CARD_HEIGHT = 2.3, 2.5, 1.5
+CARD_WIDTH, GAP, CARD_HEIGHT = 2.3, 2.6, 1.5
 STEP = 0.07
 """How far each card behind another shows."""
 
@@ -77,14 +77,17 @@ def wires_of(tiers: Sequence[str], network: Sequence[LinkFidelity]) -> list[Wire
             pair = {first, tiers[right]}
             links = [link for link in network if {link.src, link.dst} == pair]
             if links:
-                wires.append(_wire((left, right), links, network))
+                wires.append(_wire((left, right), first, links, network))
     return wires
 
 
-def _wire(ends: tuple[int, int], links: Sequence[LinkFidelity], network: Sequence[LinkFidelity]) -> Wire:
+def _wire(
+    ends: tuple[int, int], first: str, links: Sequence[LinkFidelity], network: Sequence[LinkFidelity]
+) -> Wire:
+    """``first`` is the tier on the left."""
     texts = [configured(link) for link in links]
-    both = len(set(texts)) == 1
-    lines = (texts[0],) if both else tuple(f"to {link.dst}: {configured(link)}" for link in links)
+    directed = tuple(f"{'→' if link.src == first else '←'} {configured(link)}" for link in links)
+    lines = (texts[0],) if len(texts) > 1 and len(set(texts)) == 1 else directed
     oks = [link.ok for link in links]
     ok = False if False in oks else None if None in oks else True
     worst = next((link for link in links if link.ok is False), links[0])
@@ -195,8 +198,13 @@ def _arrow(axes: Axes, points: Sequence[tuple[float, float]], wire: Wire) -> Non
 
 
 def _label(axes: Axes, x: float, y: float, wire: Wire) -> None:
+    """What is asked above the line, what was measured below; on ground of their own where lines cross."""
     colour = palette.ALARM if wire.ok is False else FAINT
     state = ": out of tolerance" if wire.ok is False else ""
     asked = "\n".join(wire.configured)
-    axes.text(x, y + 0.08, asked, ha="center", va="bottom", fontsize=9.5, linespacing=1.35)
-    axes.text(x, y - 0.1, wire.measured + state, ha="center", va="top", fontsize=8, color=colour)
+    size = 9.5 if len(max(wire.configured, key=len)) < 32 else 8
+    ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
+    axes.text(x, y + 0.09, asked, ha="center", va="bottom", fontsize=size, linespacing=1.35, bbox=ground)
+    axes.text(
+        x, y - 0.11, wire.measured + state, ha="center", va="top", fontsize=8, color=colour, bbox=ground
+    )

@@ -118,6 +118,13 @@ def complaints(result: Result) -> tuple[str, ...]:
     return (*extra, *result.invalid_reasons)
 
 
+def verdict(result: Result) -> str:
+    """What to make of the numbers of a run that is not valid; empty for a valid one."""
+    if result.benchmark is None and result.failed_phase:
+        return "The run failed"
+    return "" if result.valid else "Not valid: do not use these numbers"
+
+
 def figures(bench: Benchmark) -> tuple[tuple[str, str, str], ...]:
     """What else is worth knowing at a glance: name, value, explanation."""
     requests = bench.requests

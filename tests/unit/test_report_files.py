@@ -8,11 +8,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from continuum import report
+from continuum import analysis, report, trace
 from continuum.errors import UsageError
-from continuum.report import html, palette, style, topology
+from continuum.events import Event
+from continuum.report import html, palette, plots, samples, style, topology, view
 from continuum.result import LinkFidelity, NodeUse, Result
-from tests.fake_runs import SCENARIOS, make_result, make_trace, write_bare, write_run
+from tests.fake_runs import SCENARIOS, STAGES, make_result, make_trace, write_bare, write_run
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 
@@ -152,7 +153,7 @@ def test_directions_that_differ_are_both_labelled():
         LinkFidelity("b", "a", {"latency_ms": 2.0, "bandwidth_mbit": None}, {"rtt_ms": 9.0}, False),
     ]
     (wire,) = topology.wires_of(["a", "b"], links)
-    assert wire.configured == ("to b: 1 ms, 10 Mbit/s", "to a: 2 ms, no limit")
+    assert wire.configured == ("→ 1 ms, 10 Mbit/s", "← 2 ms, no limit")
     assert (wire.measured, wire.ok) == ("RTT 9.00 of 3 ms", False)
 
 
@@ -161,6 +162,25 @@ def test_topology_of_a_thousand_nodes_draws_cards_not_circles(tmp_path):
     drawn = style.save("topology", lambda: topology.draw(Result("r", nodes=nodes)), tmp_path)
     assert "1,000 nodes" in drawn.svg
     assert drawn.svg.count("<path") < 20
+
+
+def test_only_the_warmup_is_shaded(written):
+    rows = samples.read(written[0] / "samples.csv")
+    measured = [row["due_s"] for row in rows if not row["warmup"]]
+    for axes in plots.timeline(rows).axes:
+        (shade,) = axes.patches
+        assert shade.get_x() + shade.get_width() == pytest.approx(min(measured))
+
+
+def test_shares_add_up_where_a_stage_is_known_for_some_requests_only():
+    whole = [("due", 0), ("preprocess", 0), ("uplink", 10), ("queue", 20), ("process", 30), ("downlink", 60)]
+    made = [
+        Event(f"r{i}", stage, "n", at) for i in range(4) for stage, at in whole if i < 3 or stage == "due"
+    ]
+    made += [Event(f"r{i}", "done", "n", 80) for i in range(4)]
+    shares = view.shares(analysis.benchmark(trace.build(made, STAGES), application="a"))
+    assert sum(share for _, _, share in shares) == pytest.approx(1)
+    assert {name: share for name, _, share in shares}["other"] == pytest.approx(0.25)
 
 
 def test_colours_are_distinct_and_stay_with_their_stage():

@@ -69,12 +69,12 @@ def test_stream_that_knows_only_ascii():
 
 def test_reasons_come_first():
     lines = printed(fake("many")).splitlines()
-    assert lines[2] == "NOT VALID: do not use these numbers"
+    assert lines[2] == "Not valid: do not use these numbers"
     assert "out of tolerance" in lines[3]
 
 
 def test_valid_run_complains_of_nothing():
-    assert "NOT VALID" not in printed(fake("edge"))
+    assert "Not valid" not in printed(fake("edge"))
 
 
 @pytest.mark.parametrize(("name", "failed", "network"), [("bare", None, True), ("plain", None, False)])
@@ -87,7 +87,7 @@ def test_infrastructure_alone(tmp_path, name, failed, network):
 
 def test_failed_run_says_where_and_why(tmp_path):
     text = printed(Result.load(write_bare(tmp_path, "failed", "provision")))
-    assert "phase provision failed: edge0: no /dev/net/tun" in text
+    assert "The run failed\n  phase provision failed: edge0: no /dev/net/tun" in text
     assert "provision 0.27 s FAILED" in text
 
 
