@@ -20,6 +20,7 @@ from continuum.tolerance import Tolerance
 from continuum.vocabulary import PLAIN_SECTIONS, Places, options_in_use, place
 
 _MAX_BYTES = 1_000_000
+_SECRET = re.compile(r"(?im)^(\s*\w*(?:secret|password|token|access_key)\w*\s*[=:][ \t]*)\S.*$")
 
 #: What a wrong or missing value of a tier counts as while the rest is checked: plenty, so that one
 #: mistake is not reported twice.
@@ -63,6 +64,11 @@ class Config:
         """How far a measured link may be from the configured one."""
         value = self.run.values["tolerance"]
         return value if isinstance(value, Tolerance) else Tolerance()
+
+    @property
+    def public_text(self) -> str:
+        """The file's content with passwords, tokens and secret keys blotted out."""
+        return _SECRET.sub(r"\1***", self.text)
 
     def resolved(self) -> dict[str, dict[str, Any]]:
         """Every value by section and key, defaults included, as plain JSON."""

@@ -205,6 +205,15 @@ def test_secrets_of_unused_modules_are_not_repeated() -> None:
     assert "hunter2" not in "".join(warnings_of(read))
 
 
+def test_secrets_are_blotted_out_of_the_public_text() -> None:
+    read = parse('aws_secret_access_keys = "hunter2"\naws_access_keys=abc\naws_zone = here\n')
+    assert read.public_text == START + "aws_secret_access_keys = ***\naws_access_keys=***\naws_zone = here\n"
+    assert (
+        parse("aws_access_keys =\nedge_nodes = 0\n").public_text
+        == parse("aws_access_keys =\nedge_nodes = 0\n").text
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
