@@ -1,0 +1,133 @@
+"""The command line as a user runs it: a process of its own, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 100
+
+NODES = """
+[infrastructure]
+cloud_nodes = {cloud}
+cloud_cores = 1
+cloud_memory = 512 MiB
+edge_nodes = {edge}
+edge_cores = 1
+edge_memory = 512 MiB
+endpoint_nodes = {endpoint}
+endpoint_cores = 1
+endpoint_memory = 512 MiB
+network_emulation = {emulation}
+{infrastructure}
+"""
+
+BENCHMARK = """
+[benchmark]
+application = video
+frequency = 10
+duration = {duration} s
+{benchmark}
+[run]
+# Other work on the test machine must not decide whether a test passes.
+tolerance = 60 %, 20 ms
+{run}
+"""
+
+
+def config(
+    folder: Path,
+    *,
+    cloud: int = 0,
+    edge: int = 1,
+    endpoint: int = 1,
+    emulation: bool = True,
+    infrastructure: str = "",
+    duration: float | None = None,
+    benchmark: str = "",
+    run: str = "",
+    name: str = "test",
+) -> Path:
+    """A config file; without ``duration`` it has nodes only."""
+    text = NODES.format(
+        cloud=cloud, edge=edge, endpoint=endpoint, emulation=emulation, infrastructure=infrastructure
+    )
+    text = "\n".join(line for line in text.splitlines() if not _of_empty_tier(line, cloud, edge, endpoint))
+    if duration is None:
+        text += f"\ninfra_only = True\n[run]\ntolerance = 60 %, 20 ms\n{run}\n"
+    else:
+        text += BENCHMARK.format(duration=duration, benchmark=benchmark, run=run)
+    path = folder / f"{name}.cfg"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _of_empty_tier(line: str, cloud: int, edge: int, endpoint: int) -> bool:
+    counts = {"cloud_": cloud, "edge_": edge, "endpoint_": endpoint}
+    return any(
+        line.startswith(prefix) and not count and "latency" not in line for prefix, count in counts.items()
+    )
+
+
+def command(*arguments: object) -> list[str]:
+    """The program and its arguments."""
+    return [sys.executable, str(CHECKOUT / "continuum.py"), *map(str, arguments)]
+
+
+def run(
+    *arguments: object, cwd: Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+@contextmanager
+def started(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """A command that is under way; killed at the end if it still is."""
+    with (cwd / "stderr").open("w") as errors:
+        process = subprocess.Popen(
+            command(*arguments), cwd=cwd, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.communicate(timeout=TIMEOUT_S)
+
+
+def wait_for(what: str, cwd: Path, process: subprocess.Popen[str]) -> None:
+    """Return when ``what`` stands in what the command under way has said."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while what not in (cwd / "stderr").read_text():
+        assert process.poll() is None, f"ended before it said {what!r}:\n{(cwd / 'stderr').read_text()}"
+        assert time.monotonic() < deadline, f"did not say {what!r}:\n{(cwd / 'stderr').read_text()}"
+        time.sleep(0.02)
+
+
+def run_directory(cwd: Path) -> Path:
+    """The newest run below a folder."""
+    return max((cwd / "runs").iterdir())
+
+
+def result(cwd: Path) -> dict[str, Any]:
+    """The result of the newest run below a folder."""
+    data: dict[str, Any] = json.loads((run_directory(cwd) / "result.json").read_text())
+    return data

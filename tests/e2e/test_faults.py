@@ -1,0 +1,150 @@
+"""What goes wrong while a run is under way: it is noticed, said, and leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import program
+from tests.e2e.leaks import no_leaks
+
+pytestmark = pytest.mark.root
+
+PHASES = (
+    "probe", "provision", "install", "deploy", "shape", "verify", "benchmark", "collect", "analyse", "report",
+)  # fmt: skip
+BENCHMARK_RUNS = "sent"
+"""What the program says while requests are under way."""
+
+
+def _kill_on_node(tmp_path: Path, node: str, program_name: str) -> None:
+    """Kill a workload from inside its node, as its own machine's kernel would."""
+    run_id = program.run_directory(tmp_path).name
+    done = program.run("exec", run_id, node, "--", "pkill", "-9", "-f", program_name, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_worker_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
+    config = program.config(tmp_path, duration=6, benchmark="request_timeout = 2 s")
+    with no_leaks(), program.started(config, cwd=tmp_path) as process:
+        program.wait_for(BENCHMARK_RUNS, tmp_path, process)
+        _kill_on_node(tmp_path, "edge0", "application.video.worker")
+        assert process.wait(program.TIMEOUT_S) in {6, 7}
+    result = program.result(tmp_path)
+    requests = result["benchmark"]["requests"]
+    assert not result["valid"]
+    assert any("worker" in reason and "edge0" in reason for reason in result["invalid_reasons"])
+    assert requests["lost"] + requests["failed"] > 0
+    assert requests["completed"] + requests["lost"] + requests["failed"] == requests["sent"] == 60
+
+
+def test_an_endpoint_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
+    config = program.config(tmp_path, endpoint=2, duration=6)
+    with no_leaks(), program.started(config, cwd=tmp_path) as process:
+        program.wait_for(BENCHMARK_RUNS, tmp_path, process)
+        _kill_on_node(tmp_path, "endpoint1", "application.video.endpoint")
+        assert process.wait(program.TIMEOUT_S) in {6, 7}
+    result = program.result(tmp_path)
+    assert any("endpoint1" in reason for reason in result["invalid_reasons"])
+    assert result["benchmark"]["requests"]["completed"] >= 60
+
+
+def test_a_link_that_is_cut_loses_requests_and_hangs_nothing(tmp_path: Path) -> None:
+    config = program.config(tmp_path, duration=6, benchmark="request_timeout = 2 s")
+    with no_leaks(), program.started(config, cwd=tmp_path) as process:
+        program.wait_for(BENCHMARK_RUNS, tmp_path, process)
+        run_id = program.run_directory(tmp_path).name
+        cut = program.run("link", run_id, "endpoint-edge", "--loss", 100, cwd=tmp_path)
+        assert cut.returncode == 0, cut.stderr
+        process.wait(program.TIMEOUT_S)
+    requests = program.result(tmp_path)["benchmark"]["requests"]
+    assert requests["completed"] > 0
+    assert requests["lost"] > 0
+    assert requests["completed"] + requests["lost"] + requests["failed"] == requests["sent"] == 60
+
+
+def test_a_node_at_its_memory_limit_is_named(tmp_path: Path) -> None:
+    config = program.config(tmp_path, duration=2)
+    text = config.read_text().replace("edge_memory = 512 MiB", "edge_memory = 40 MiB")
+    config.write_text(text)
+    with no_leaks():
+        done = program.run(config, cwd=tmp_path)
+    assert done.returncode in {5, 6, 7}
+    assert "edge0" in done.stderr
+    assert "memory" in done.stderr
+
+
+def test_a_full_disk_ends_the_run_in_words(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=True)
+    try:
+        config = program.config(tmp_path, duration=2, infrastructure=f"base_path = {disk}")
+        with no_leaks():
+            done = program.run(config, cwd=tmp_path)
+        assert done.returncode in {3, 4, 5, 6}
+        assert "space" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_signal_in_any_phase_tears_down_once(tmp_path: Path, phase: str, number: signal.Signals) -> None:
+    config = program.config(tmp_path, duration=2)
+    before = {"benchmark": BENCHMARK_RUNS}.get(phase) or {
+        later: f"  {earlier} " for earlier, later in zip(("check", *PHASES), PHASES, strict=False)
+    }[phase]
+    with no_leaks(), program.started(config, cwd=tmp_path) as process:
+        program.wait_for(before, tmp_path, process)
+        process.send_signal(number)
+        status = process.wait(program.TIMEOUT_S)
+    said = (tmp_path / "stderr").read_text()
+    assert "Traceback" not in said
+    # From `collect` on a signal finds the run at its end already: it may finish.
+    assert status == 130 or (phase in {"collect", "analyse", "report"} and status == 0), said
+    assert said.count("teardown") <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_kill_at_random_moments_leaves_nothing_after_destroy_all(tmp_path: Path) -> None:
+    moments = random.Random(20).sample(range(0, 5000), 20)
+    config = program.config(tmp_path, endpoint=2, duration=1)
+    with no_leaks():
+        for moment_ms in moments:
+            with program.started(config, cwd=tmp_path) as process:
+                time.sleep(moment_ms / 1000)
+                os.kill(process.pid, signal.SIGKILL)
+            done = program.run("destroy", "--all", cwd=tmp_path)
+            assert done.returncode == 0, f"killed after {moment_ms} ms: {done.stderr}"
+    for directory in (tmp_path / "runs").iterdir():
+        assert not (directory / "nodes").exists()
+
+
+def test_destroy_all_leaves_runs_in_use_alone(tmp_path: Path) -> None:
+    config = program.config(tmp_path, duration=3)
+    with program.started(config, cwd=tmp_path) as process:
+        program.wait_for(BENCHMARK_RUNS, tmp_path, process)
+        done = program.run("destroy", "--all", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "in use by process" in done.stderr
+        assert process.wait(program.TIMEOUT_S) == 0
+
+
+def test_what_has_lost_its_folder_is_found_by_its_label(tmp_path: Path) -> None:
+    import shutil
+
+    with no_leaks():
+        up = program.run("up", program.config(tmp_path), cwd=tmp_path)
+        assert up.returncode == 0, up.stderr
+        shutil.rmtree(program.run_directory(tmp_path))
+        done = program.run("destroy", "--all", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
