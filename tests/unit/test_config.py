@@ -299,6 +299,13 @@ def test_infra_only_ignores_the_benchmark() -> None:
     ]
 
 
+def test_infra_only_leaves_modules_that_exist_out_of_use() -> None:
+    read = parse("[benchmark]\napplication = video\nfrequency = 5\n")
+    assert len(read.warnings) == 1
+    assert read.warnings[0].key == "frequency"
+    assert read.benchmark.text("application") == "video"
+
+
 def test_typo_in_the_benchmark_is_an_error_even_then() -> None:
     assert refuse(START + "[benchmark]\naplication = video\n") == [
         "x.cfg:7: [benchmark] aplication: unknown key; did you mean application?"
