@@ -203,8 +203,6 @@ def _label(axes: Axes, x: float, y: float, wire: Wire) -> None:
     state = ": out of tolerance" if wire.ok is False else ""
     asked = "\n".join(wire.configured)
     size = 9.5 if len(max(wire.configured, key=len)) < 32 else 8
-    ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
-    axes.text(x, y + 0.09, asked, ha="center", va="bottom", fontsize=size, linespacing=1.35, bbox=ground)
-    axes.text(
-        x, y - 0.11, wire.measured + state, ha="center", va="top", fontsize=8, color=colour, bbox=ground
-    )
+    style: dict[str, Any] = {"ha": "center", "bbox": {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}}
+    axes.text(x, y + 0.09, asked, va="bottom", fontsize=size, linespacing=1.35, **style)
+    axes.text(x, y - 0.11, wire.measured + state, va="top", fontsize=8, color=colour, **style)
