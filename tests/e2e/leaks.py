@@ -20,12 +20,11 @@ class Snapshot:
     """Everything a run could leave behind.
 
     Attributes:
-        processes: ``pid:start command`` of every process that is no kernel thread, zombies included.
-        namespaces: every namespace a process is in.
+        processes: ``pid:start command`` of every process of a run or of this test, and every zombie.
+        namespaces: every namespace these processes are in.
         mounts: lines of this process's mount table.
         cgroups: every control group.
         interfaces: network interfaces of this process's network namespace.
-        sockets: names of unix sockets that belong to files or are abstract.
     """
 
     processes: frozenset[str]
@@ -65,21 +64,34 @@ def no_leaks() -> Iterator[None]:
 
 
 def _processes() -> Iterator[str]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(")")
-                stat = rest.split()
-                if stat[1] != "2" and entry.name != "2":  # children of process 2 are the kernel's own
-                    yield f"{entry.name}:{stat[19]} {name} {(entry / 'cmdline').read_text()[:80]}"
+    for entry in _ours():
+        with suppress(OSError):
+            name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(")")
+            command = (entry / "cmdline").read_bytes()[:80].replace(b"\0", b" ").decode(errors="replace")
+            yield f"{entry.name}:{rest.split()[19]} {name} {command}"
 
 
 def _namespaces() -> Iterator[str]:
+    for entry in _ours():
+        for kind in KINDS:
+            with suppress(OSError):
+                yield os.readlink(entry / "ns" / kind)
+
+
+def _ours() -> Iterator[Path]:
+    """Processes that a run could have left: labelled ones, children of this test's, and any zombie.
+
+    Whatever else the machine starts and ends meanwhile is none of a test's business.
+    """
+    state_home = f"XDG_STATE_HOME={os.environ.get('XDG_STATE_HOME')}".encode()
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            for kind in KINDS:
-                with suppress(OSError):
-                    yield os.readlink(entry / "ns" / kind)
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            environment = (entry / "environ").read_bytes()
+            zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            if zombie or b"CONTINUUM_RUN=" in environment or state_home in environment:
+                yield entry
 
 
 def _cgroups() -> Iterator[str]:
