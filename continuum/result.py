@@ -65,7 +65,7 @@ class LinkFidelity:
         dst: tier that receives.
         configured: ``latency_ms`` (one-way), ``jitter_ms``, ``bandwidth_mbit`` (None is unlimited),
             ``loss_percent``; perhaps ``rtt_ms``, the round trip that all of that should give.
-        measured: ``rtt_ms`` (median), ``throughput_mbit`` (TCP goodput); None where not measured.
+        measured: ``rtt_ms`` (median), ``throughput_mbit`` (at the IP layer); None where not measured.
         ok: whether it is within tolerance; None when it was not measured.
         note: what is wrong, or why it was not measured.
     """

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PLOTS = ("breakdown", "cdf", "timeline", "topology")
-LATER = ("report", "teardown")
-"""Phases that go on after the page is written."""
+LATER = ("analyse", "report", "teardown")
+"""Phases that have not ended when the page is first written."""
 
 
 def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str:
@@ -94,7 +94,7 @@ def _phases(result: Result) -> list[dict[str, Any]]:
             continue
         said = "failed" if phase.status == "failed" else view.seconds(phase.seconds)
         if phase.status == "not_run":
-            said = "after this" if phase.name in LATER and result.failed_phase is None else "not run"
+            said = "not yet timed" if phase.name in LATER and result.failed_phase is None else "not run"
         bars.append(
             {
                 "name": phase.name,
@@ -119,7 +119,8 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     if result.seed is not None:
         facts.append(("seed", str(result.seed)))
     load = result.benchmark.load if result.benchmark else {}
-    return facts + [(key.replace("_", " "), _words(value)) for key, value in load.items()]
+    facts += [(key.replace("_", " "), _words(value)) for key, value in load.items()]
+    return [(name, value) for name, value in facts if value]
 
 
 def _words(value: Any) -> str:

@@ -198,7 +198,7 @@ def by_tier(nodes: Iterable[NodeUse]) -> dict[str, list[NodeUse]]:
 def links(result: Result) -> Table:
     """Configured beside measured, a row per directed link."""
     rows = [_link(link, configured_rtt_ms(link, result.network)) for link in result.network]
-    columns = ("link", "delay (ms)", "RTT (ms)", "measured", "Mbit/s", "goodput", "loss", "")
+    columns = ("link", "delay (ms)", "RTT (ms)", "measured", "Mbit/s", "measured", "loss", "")
     return Table("Links: configured and measured", columns, tuple(rows), frozenset({"loss"}), frozenset({""}))
 
 
