@@ -113,9 +113,10 @@ def headline(result: Result) -> str:
 def complaints(result: Result) -> tuple[str, ...]:
     """Why the numbers must not be believed, a failed phase included."""
     failed = result.failed_phase
-    said = any(failed and failed.name in reason for reason in result.invalid_reasons)
-    extra = (f"phase {failed.name} failed: {failed.error}",) if failed and not said else ()
-    return (*extra, *result.invalid_reasons)
+    if failed is None:
+        return result.invalid_reasons
+    first = f"phase {failed.name} failed: {failed.error}"
+    return (first, *(reason for reason in result.invalid_reasons if reason not in (first, failed.error)))
 
 
 def verdict(result: Result) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from continuum.phases import Phase
 from continuum.report import terminal
 from continuum.result import LinkFidelity, NodeUse, Result
 from tests.fake_runs import SCENARIOS, make_result, make_trace, write_bare
@@ -89,6 +90,15 @@ def test_failed_run_says_where_and_why(tmp_path):
     text = printed(Result.load(write_bare(tmp_path, "failed", "provision")))
     assert "The run failed\n  phase provision failed: edge0: no /dev/net/tun" in text
     assert "provision 0.27 s FAILED" in text
+
+
+def test_a_failure_is_told_once():
+    phases = (Phase("shape", "failed", error="no room"),)
+    text = printed(
+        Result("r", invalid_reasons=("no room", "phase shape failed: no room", "more"), phases=phases)
+    )
+    assert text.count("no room") == 1
+    assert "  more\n" in text
 
 
 def test_nothing_completed():
