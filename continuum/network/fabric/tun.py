@@ -80,7 +80,8 @@ def configure(
     """
     mask = socket.inet_ntoa(struct.pack("!I", (0xFFFFFFFF << (32 - prefix)) & 0xFFFFFFFF))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
-        fcntl.ioctl(control, _SIOCSIFTXQLEN, struct.pack("16si20x", name.encode("ascii"), txqueuelen))
+        with suppress(PermissionError):  # the initial user namespace's alone; the usual 500 do, too
+            fcntl.ioctl(control, _SIOCSIFTXQLEN, struct.pack("16si20x", name.encode("ascii"), txqueuelen))
         fcntl.ioctl(control, _SIOCSIFMTU, struct.pack("16si20x", name.encode("ascii"), mtu))
         fcntl.ioctl(control, _SIOCSIFADDR, _address_request(name, address))
         fcntl.ioctl(control, _SIOCSIFNETMASK, _address_request(name, mask))

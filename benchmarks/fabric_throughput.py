@@ -1,0 +1,39 @@
+"""TCP goodput of one flow between two nodes: unshaped, and with a delay but no limit; MTU 1500."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fabric_nodes import BareNetwork, both_ways, flow
+from table import Row, arguments, report
+
+BAR_GBIT = 1.0
+SECONDS = 4.0
+
+
+def main() -> int:
+    options = arguments(__doc__).parse_args()
+    rows = []
+    with BareNetwork({"cloud0": "cloud", "edge0": "edge"}) as net:
+        for name, delay_ms, bar in (("unshaped", 0.0, BAR_GBIT), ("10 ms, unlimited", 10.0, None)):
+            deployment = net.deployment(*both_ways("cloud", "edge", latency_ms=delay_ms))
+            before = net.client.stats()["cpu_seconds"]
+            mbit = flow(net, deployment, "cloud0", "edge0", skip_s=1.0, steady_s=SECONDS)
+            cpu = (net.client.stats()["cpu_seconds"] - before) / (SECONDS + 1.0)
+            rows.append(
+                Row(
+                    f"one TCP flow, {name}",
+                    mbit / 1000,
+                    "Gbit/s",
+                    bar,
+                    at_most=False,
+                    detail=f"fabric used {cpu:.2f} cores",
+                )
+            )
+    return report(rows, options.json)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,95 @@
+"""Round trips against configured delays, 1-200 ms one way, 20 nodes at once; idle, and with every core busy.
+
+Nineteen endpoints probe one cloud node by UDP. Arrival times are the kernel's; the time the echo takes is not
+counted, so that a round trip is what ``ping`` would show. The bars hold for the idle machine.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fabric_nodes import BareNetwork, both_ways
+from table import Row, arguments, report
+
+from continuum.network.verify_agents import Agents
+
+DELAYS_MS = (1, 2, 5, 10, 20, 50, 100, 200)
+NODES = 20
+PROBES = 100
+INTERVAL_S = 0.02
+BAR_P99_MS = 1.0
+
+
+def main() -> int:
+    options = arguments(__doc__).parse_args()
+    rows = []
+    names = {"cloud0": "cloud", **{f"endpoint{i}": "endpoint" for i in range(NODES - 1)}}
+    with BareNetwork(names) as net:
+        deployment = net.deployment(*both_ways("cloud", "endpoint"))
+        with Agents(deployment, names, net.directory) as agents:
+            for is_busy in (False, True):
+                with _load(is_busy):
+                    for delay_ms in DELAYS_MS:
+                        net.shape(*both_ways("cloud", "endpoint", latency_ms=delay_ms))
+                        rows += _rows(delay_ms, _round_trips(agents, delay_ms), is_busy)
+        lateness = net.client.stats()["lateness"]
+    print(
+        f"deliveries behind schedule: mean {lateness['mean_ms']:.3f} ms, worst {lateness['worst_ms']:.2f} ms"
+    )
+    return report(rows, options.json)
+
+
+def _round_trips(agents: Agents, delay_ms: float) -> list[float]:
+    """Round trips in ms of all endpoints; the first probes of each are left out."""
+    to = [agents["cloud0"].address, agents["cloud0"].ports["udp"]]
+    wait_s = 0.1 + 2.5 * delay_ms / 1000
+    endpoints = [f"endpoint{i}" for i in range(NODES - 1)]
+    for number, name in enumerate(endpoints):
+        agents[name].tell("probe", stream=number, to=to, count=PROBES, interval_s=INTERVAL_S, wait_s=wait_s)
+    trips: list[float] = []
+    for number, name in enumerate(endpoints):
+        answer = agents.answer(name, "stream", number, PROBES * INTERVAL_S + wait_s)
+        trips += [ns / 1e6 for ns in answer["rtt_ns"][3:]]
+    return trips
+
+
+def _rows(delay_ms: float, trips_ms: list[float], is_busy: bool) -> Iterator[Row]:
+    expected = 2 * delay_ms
+    ordered = sorted(trips_ms)
+    p50 = ordered[len(ordered) // 2]
+    errors = sorted(abs(trip - expected) for trip in trips_ms)
+    p99 = errors[int(0.99 * len(errors))]
+    name = f"2 x {delay_ms} ms{', cores busy' if is_busy else ''}"
+    bar = None if is_busy else max(0.01 * expected, 0.3)
+    yield Row(f"{name}: error of p50", abs(p50 - expected), "ms", bar, detail=f"{p50:.3f} ms")
+    yield Row(
+        f"{name}: p99 of the error",
+        p99,
+        "ms",
+        None if is_busy else BAR_P99_MS,
+        detail=f"{len(trips_ms)} of {(NODES - 1) * (PROBES - 3)} probes, worst {errors[-1]:.2f} ms",
+    )
+
+
+@contextmanager
+def _load(is_busy: bool) -> Iterator[None]:
+    """Keep every core busy, if asked for."""
+    cores = len(os.sched_getaffinity(0)) if is_busy else 0
+    spin = [sys.executable, "-I", "-S", "-c", "while True: pass"]
+    burners = [subprocess.Popen(spin) for _ in range(cores)]
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

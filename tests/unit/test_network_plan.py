@@ -1,0 +1,93 @@
+"""Which links are put in force, and by which engine."""
+
+from pathlib import Path
+
+import pytest
+
+from continuum.errors import HostError
+from continuum.network import plan
+from continuum.topology import Link, NodeSpec, Tier, Topology
+
+CLOUD, ENDPOINT = Tier("cloud", 1, 1, 1024), Tier("endpoint", 2, 1, 1024)
+NODES = (
+    NodeSpec("cloud0", "cloud", 0, 1, 1024),
+    NodeSpec("endpoint0", "endpoint", 0, 1, 1024),
+    NodeSpec("endpoint1", "endpoint", 1, 1, 1024),
+)
+UP, DOWN = Link("endpoint", "cloud", 45, 5, 7.21), Link("cloud", "endpoint", 40)
+ADDRESSES = {"cloud0": "10.77.0.1", "endpoint0": "10.77.0.2", "endpoint1": "10.77.0.3"}
+
+
+def topology(*, emulated: bool = True) -> Topology:
+    return Topology((CLOUD, ENDPOINT), NODES, (UP, DOWN), emulated)
+
+
+def test_every_tier_pair_that_can_speak_has_a_link() -> None:
+    assert plan.tier_links(topology()) == (DOWN, UP, Link("endpoint", "endpoint"))
+
+
+def test_nothing_is_shaped_without_emulation() -> None:
+    assert not any(link.is_shaped for link in plan.tier_links(topology(emulated=False)))
+
+
+def test_routes_join_every_ordered_pair_of_nodes() -> None:
+    routes = list(plan.routes(topology(), ADDRESSES))
+    assert [(r.src, r.dst) for r in routes] == [
+        ("cloud0", "endpoint0"),
+        ("cloud0", "endpoint1"),
+        ("endpoint0", "cloud0"),
+        ("endpoint0", "endpoint1"),
+        ("endpoint1", "cloud0"),
+        ("endpoint1", "endpoint0"),
+    ]
+    assert routes[0].link == DOWN
+    assert routes[2] == plan.Route("endpoint0", "cloud0", "10.77.0.1", UP)
+
+
+def test_a_change_concerns_its_routes_alone_and_a_node_goes_before_its_tier() -> None:
+    slow, slower = Link("endpoint", "cloud", 80), Link("endpoint1", "cloud0", 90)
+    routes = list(plan.routes(topology(), ADDRESSES, [slow, slower]))
+    assert [(r.src, r.link.latency_ms) for r in routes] == [("endpoint0", 80), ("endpoint1", 90)]
+
+
+WORKS = {"fabric": "", "netem": ""}
+NO_NETEM = {"fabric": "", "netem": "the kernel has no sch_netem"}
+
+
+@pytest.mark.parametrize(
+    ("requested", "supported", "lacks", "chosen"),
+    [
+        ("auto", ("fabric",), WORKS, "fabric"),
+        ("auto", ("netem", "fabric"), WORKS, "netem"),
+        ("auto", ("netem", "fabric"), NO_NETEM, "fabric"),
+        ("fabric", ("netem", "fabric"), WORKS, "fabric"),
+        ("auto", (), NO_NETEM, ""),
+        ("netem", (), NO_NETEM, ""),
+    ],
+)
+def test_the_first_engine_that_works_is_chosen(
+    requested: str, supported: tuple[str, ...], lacks: dict[str, str], chosen: str
+) -> None:
+    assert plan.choose(requested, supported, lacks) == chosen
+
+
+def test_an_engine_the_provider_cannot_use_is_refused_by_name() -> None:
+    with pytest.raises(HostError, match=r'network_engine = "netem".*"auto" or "fabric"'):
+        plan.choose("netem", ("fabric",), WORKS)
+
+
+def test_what_is_lacking_is_said() -> None:
+    with pytest.raises(HostError, match="netem: the kernel has no sch_netem"):
+        plan.choose("netem", ("netem", "fabric"), NO_NETEM)
+
+
+def test_capabilities_of_a_bare_root(tmp_path: Path) -> None:
+    lacks = plan.capabilities(tmp_path)
+    assert "modprobe tun" in lacks["fabric"]
+    assert "sch_htb, sch_netem, cls_u32" in lacks["netem"]
+
+
+def test_a_loaded_module_counts(tmp_path: Path) -> None:
+    for name in ("sch_htb", "sch_netem", "cls_u32"):
+        (tmp_path / "sys/module" / name).mkdir(parents=True)
+    assert plan.capabilities(tmp_path)["netem"] == ""

@@ -1,0 +1,75 @@
+"""Links in the units of the datapath."""
+
+from random import Random
+from statistics import mean, pstdev
+
+import pytest
+
+from continuum.network.fabric.shape import Shape, draw_delay, from_link, queue_bytes
+
+
+def link(**values: object) -> dict[str, object]:
+    return {"src": "a", "dst": "b", **values}
+
+
+def test_a_plain_link_passes_packets_untouched() -> None:
+    assert from_link(link(latency_ms=0, jitter_ms=0, bandwidth_mbit=None, loss_percent=0)).plain
+
+
+@pytest.mark.parametrize("key", ["latency_ms", "jitter_ms", "bandwidth_mbit", "loss_percent"])
+def test_any_value_makes_it_shaped(key: str) -> None:
+    assert not from_link(link(**{key: 1})).plain
+
+
+def test_units() -> None:
+    shape = from_link(link(latency_ms=45, jitter_ms=5, bandwidth_mbit=8, loss_percent=2))
+    assert (shape.delay_s, shape.jitter_s, shape.loss) == (0.045, 0.005, 0.02)
+    assert shape.seconds_per_byte == pytest.approx(1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"latency_ms": -1}, "latency_ms is -1"),
+        ({"latency_ms": "5"}, "not a number"),
+        ({"latency_ms": True}, "not a number"),
+        ({"jitter_ms": float("nan")}, "not a number"),
+        ({"loss_percent": 101}, "not between 0 and 100"),
+        ({"bandwidth_mbit": 0}, "not above 0"),
+        ({"bandwidth_mbit": -5}, "bandwidth_mbit is -5"),
+    ],
+)
+def test_values_out_of_range_are_refused(values: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        from_link(link(**values))
+
+
+def test_queue_holds_what_a_flow_needs() -> None:
+    assert queue_bytes(125_000, 0) == 48_000  # 1 Mbit/s: 32 packets
+    assert queue_bytes(62_500_000, 0) == 62_500_000 * 0.025  # 500 Mbit/s: 25 ms
+    assert queue_bytes(62_500_000, 0.05) == 62_500_000 * 0.1 * 1.5  # 1.5 x bandwidth-delay product
+
+
+def test_super_packets_are_cut_where_it_matters() -> None:
+    assert from_link(link(bandwidth_mbit=10)).segments == 1
+    assert from_link(link(bandwidth_mbit=500)).segments == 10
+    assert from_link(link(bandwidth_mbit=500, loss_percent=1)).segments == 1
+    assert from_link(link(latency_ms=10)).segments == 0
+
+
+def test_delays_are_normal_and_never_negative() -> None:
+    uniform = Random(5).random
+    far = [draw_delay(0.045, 0.005, uniform) for _ in range(20_000)]
+    assert mean(far) == pytest.approx(0.045, rel=0.01)
+    assert pstdev(far) == pytest.approx(0.005, rel=0.03)
+    near = [draw_delay(0.0, 0.005, uniform) for _ in range(20_000)]
+    assert min(near) >= 0
+    assert mean(near) == pytest.approx(0.005 * (2 / 3.14159265) ** 0.5, rel=0.03)  # half-normal
+
+
+def test_a_change_reaches_everyone_who_follows_the_link() -> None:
+    shape = Shape()
+    follower = shape
+    shape.become(from_link(link(latency_ms=10)))
+    assert follower.delay_s == 0.01
+    assert not follower.plain
