@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 
-_PRIVATE = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points a node has for itself
+PRIVATE = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points a node has for itself
 _VIRTUAL = frozenset(
     {"autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs"}
     | {"efivarfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs"}
@@ -63,9 +63,19 @@ def overlaid(mounts: Iterable[Mount]) -> tuple[str, ...]:
     points = [
         point
         for point, mount in last.items()
-        if point != "/" and mount.kind not in _VIRTUAL and not lies_below(point, _PRIVATE)
+        if point != "/" and mount.kind not in _VIRTUAL and not lies_below(point, PRIVATE)
     ]
     return ("/", *sorted(points))
+
+
+def overlaid_as_user(folders: Iterable[str], mounts: Iterable[Mount]) -> tuple[str, ...]:
+    """Those of the folders in ``/`` that a user namespace may overlay: nothing is mounted below them."""
+    points = {mount.point for mount in mounts}
+    return tuple(
+        folder
+        for folder in sorted(folders)
+        if not any(point != folder and lies_below(point, (folder,)) for point in points)
+    )
 
 
 def lies_below(path: str, folders: Iterable[str]) -> bool:
@@ -76,7 +86,7 @@ def lies_below(path: str, folders: Iterable[str]) -> bool:
 
 def shown(paths: Iterable[str]) -> tuple[str, ...]:
     """Those of the paths a node would not see otherwise, each once, none within another."""
-    hidden = sorted({path for path in paths if lies_below(path, _PRIVATE)})
+    hidden = sorted({path for path in paths if lies_below(path, PRIVATE)})
     kept: list[str] = []
     for path in hidden:
         if not lies_below(path, kept):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -33,6 +35,7 @@ FIRST_ADDRESS = IPv4Address("10.77.0.1")
 NODE_FILES = "nodes"
 GROUP = "cgroup"
 MAX_NODES = 65_000
+READ = os.R_OK | os.X_OK
 
 
 class LocalProvider(Provider):
@@ -142,12 +145,29 @@ def _groups_of(run: Run, owned: Sequence[tuple[str, str]]) -> list[Path]:
 def _plan(specs: Sequence[NodeSpec], addresses: dict[str, str], run: Run) -> Plan:
     mounted = mounts.parse(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape"))
     needed = (sys.prefix, sys.base_prefix, str(CHECKOUT), str(Path(sys.executable).resolve().parent.parent))
-    return Plan(
+    plan = Plan(
         run_id=run.id,
         directory=str(run.directory),
         nodes=tuple(NodePlan(spec.name, addresses[spec.name]) for spec in specs),
         overlaid=mounts.overlaid(mounted),
         shown=mounts.shown(needed),
+    )
+    return plan if os.geteuid() == 0 else _plan_as_user(plan, mounted)
+
+
+def _plan_as_user(plan: Plan, mounted: Sequence[mounts.Mount]) -> Plan:
+    entries = [entry for entry in Path("/").iterdir() if str(entry) not in (*mounts.PRIVATE, "/root")]
+    folders = [
+        str(entry)
+        for entry in entries
+        if entry.is_dir() and not entry.is_symlink() and os.access(entry, READ)
+    ]
+    overlaid = mounts.overlaid_as_user(folders, mounted)
+    return plan._replace(
+        as_user=True,
+        overlaid=overlaid,
+        attached=tuple(sorted(set(folders) - set(overlaid))),
+        links=tuple((str(entry), str(entry.readlink())) for entry in entries if entry.is_symlink()),
     )
 
 
@@ -163,11 +183,24 @@ def _attach(
 
 
 def _handle(made: Made) -> dict[str, object]:
-    return {"pid": made.pid, "start": made.start, "as_user": False, "python": sys.executable}
+    return {"pid": made.pid, "start": made.start, "as_user": os.geteuid() != 0, "python": sys.executable}
 
 
 def _remove_files(folder: Path) -> None:
+    """Remove the private layers; the kernel leaves folders in them that even their owner may not list."""
+
+    def retry(function: Callable[[str], object], path: str, _error: object) -> None:
+        if not os.path.lexists(path):
+            return
+        for closed in (path, os.path.dirname(path)):  # noqa: PTH120
+            with contextlib.suppress(OSError):
+                os.chmod(closed, 0o700)  # noqa: PTH101
+        if function is os.unlink or function is os.rmdir:
+            function(path)
+        else:
+            shutil.rmtree(path)
+
     try:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, onerror=retry)
     except OSError as error:
         raise ProvisionError(f"{folder}: cannot be removed: {error}") from error

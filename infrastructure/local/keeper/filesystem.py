@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
 
 from . import syscalls
 from .plan import Plan
@@ -34,6 +33,10 @@ _DEVICE_NUMBERS = {
     "tty": (5, 0),
 }
 _TUN_NUMBER = (10, 200)
+_OWN_FOLDERS = ("/opt", "/srv", "/usr/local/bin", "/var/cache", "/var/lib", "/var/log")
+"""In a user namespace the host's folders belong to nobody; laying ones of its own over these lets it make
+files in them."""
+
 _FRESH = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points, no files
 
 
@@ -44,8 +47,8 @@ def prepare(plan: Plan) -> None:
     for folder in (_ROOT, _SHARED):
         os.makedirs(folder, mode=0o755, exist_ok=True)
     syscalls.mount("tmpfs", _SHARED, "tmpfs", syscalls.MS_NOSUID, "mode=0755,size=16m")
-    for folder in (_DEVICES, f"{_COMMON}/etc"):
-        os.makedirs(folder, mode=0o755)
+    for folder in (_DEVICES, *(_COMMON + path for path in ("/etc", *(_OWN_FOLDERS if plan.as_user else ())))):
+        os.makedirs(folder, mode=0o755, exist_ok=True)
     _write_hosts(plan)
     _fill_devices()
 
@@ -96,7 +99,7 @@ def enter(plan: Plan, name: str) -> None:
     if plan.as_user:
         _assemble_root(plan, private)
     else:
-        _overlay(private, 0, "/", _ROOT, common=True)
+        _overlay(private, 0, "/", _ROOT)
         for index, point in enumerate(plan.overlaid[1:], start=1):
             _overlay_or_show(private, index, point, _ROOT + point)
     _mount_fresh()
@@ -106,33 +109,52 @@ def enter(plan: Plan, name: str) -> None:
     _guard_settings()
 
 
-def _overlay(private: str, index: int, lower: str, target: str, *, common: bool = False) -> None:
+def _overlay(private: str, index: int, lower: str, target: str, *, as_user: bool = False) -> None:
     upper, work = f"{private}/upper{index}", f"{private}/work{index}"
-    have = os.stat(lower)
+    shared = _COMMON + lower.rstrip("/")
+    layered = os.path.isdir(shared)
+    have = os.stat(shared if layered and as_user else lower)
     for folder in (upper, work):
         os.mkdir(folder, 0o700)
-    os.chmod(upper, stat.S_IMODE(have.st_mode))  # the merged folder has the upper's mode
-    if (have.st_uid, have.st_gid) != (0, 0):
-        with suppress(PermissionError, OSError):
-            os.chown(upper, have.st_uid, have.st_gid)
+    os.chmod(upper, stat.S_IMODE(have.st_mode))  # the merged folder has the upper's mode and owner
+    if not as_user and (have.st_uid, have.st_gid) != (0, 0):
+        os.chown(upper, have.st_uid, have.st_gid)
     fd = os.open(lower, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        layers = f"/proc/self/fd/{fd}"
-        if common:
-            shared = _COMMON if lower == "/" else _COMMON + lower
-            layers = f"{shared}:{layers}"
+        layers = f"{shared}:/proc/self/fd/{fd}" if layered else f"/proc/self/fd/{fd}"
         options = f"lowerdir={layers},upperdir={upper},workdir={work}"
-        syscalls.mount("overlay", target, "overlay", 0, options)
+        # Without privileges the overlay keeps its own marks in attributes that users may set.
+        syscalls.mount("overlay", target, "overlay", 0, options + (",userxattr" if as_user else ""))
     finally:
         os.close(fd)
 
 
-def _overlay_or_show(private: str, index: int, lower: str, target: str) -> None:
-    """Overlay a file system of the host; where its kind refuses, show it read-only."""
-    try:
-        _overlay(private, index, lower, target)
-    except OSError:
-        syscalls.bind(lower, target, read_only=True)
+def _overlay_or_show(private: str, index: int, lower: str, target: str, *, as_user: bool = False) -> None:
+    """Overlay a folder of the host; where its file system refuses, show it read-only."""
+    if os.path.isdir(lower):
+        try:
+            _overlay(private, index, lower, target, as_user=as_user)
+        except OSError:
+            pass
+        else:
+            return
+    syscalls.bind(lower, target, recursive=as_user, read_only=True)
+
+
+def _assemble_root(plan: Plan, private: str) -> None:
+    """A root directory made of the host's folders one by one.
+
+    A user namespace may not overlay ``/`` itself, since that would uncover what is mounted below it.
+    """
+    syscalls.mount("tmpfs", _ROOT, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
+    for path in (*_FRESH, "/root", *plan.overlaid, *plan.attached):
+        os.makedirs(_ROOT + os.path.realpath(path), mode=0o755, exist_ok=True)
+    for path, source in plan.links:
+        os.symlink(source, _ROOT + path)
+    for index, path in enumerate(plan.overlaid):
+        _overlay_or_show(private, index, path, _ROOT + path, as_user=True)
+    for path in plan.attached:
+        syscalls.bind(path, _ROOT + path, recursive=True, read_only=True)
 
 
 def _mount_fresh() -> None:
@@ -144,7 +166,7 @@ def _mount_fresh() -> None:
         syscalls.mount("sysfs", target["/sys"], "sysfs", strict | syscalls.MS_RDONLY)
     except OSError:
         syscalls.bind("/sys", target["/sys"], recursive=True, read_only=True)
-    syscalls.bind(_DEVICES, target["/dev"], read_only=True)
+    syscalls.bind(_DEVICES, target["/dev"], recursive=True, read_only=True)
     syscalls.mount("devpts", f"{target['/dev']}/pts", "devpts", strict & ~syscalls.MS_NODEV, _PTS)
     syscalls.mount("tmpfs", f"{target['/dev']}/shm", "tmpfs", quiet, "mode=1777")
     syscalls.mount("tmpfs", target["/tmp"], "tmpfs", quiet, "mode=1777")  # noqa: S108
@@ -173,7 +195,3 @@ def _guard_settings() -> None:
 
 
 _NET_FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
-
-
-def _assemble_root(plan: Plan, private: str) -> None:
-    raise NotImplementedError

@@ -47,7 +47,10 @@ def main(arguments: list[str]) -> None:
 
 
 def _make_all(plan: Plan, channel: socket.socket) -> None:
-    syscalls.unshare(syscalls.CLONE_NEWNS)
+    if plan.as_user:
+        syscalls.become_root_of_user_namespace()
+    else:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
     filesystem.prepare(plan)
     # Children that end are reaped by the kernel, here and in the nodes.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -63,6 +66,8 @@ def _work(plan: Plan, nodes: tuple[NodePlan, ...], channel: socket.socket) -> No
         if syscalls.clone(syscalls.NODE_NAMESPACES) == 0:
             try:
                 _be_node(plan, node, channel)
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
             finally:
                 os._exit(1)  # whatever went wrong: a node never goes on as a worker
     channel.close()
@@ -100,7 +105,10 @@ def _start_time() -> int:
 
 def _is_accepted(channel: socket.socket) -> bool:
     """Wait for the orchestrator's word; False when it has ended without one."""
-    return channel.recv(16) == b"done"
+    try:
+        return channel.recv(16) == b"done"
+    except ConnectionResetError:
+        return False
 
 
 def _wait_forever() -> NoReturn:

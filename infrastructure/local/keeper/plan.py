@@ -28,7 +28,10 @@ class Plan(NamedTuple):
         run_id: the run the nodes belong to.
         directory: the run's directory on the host.
         nodes: the nodes to make.
-        overlaid: mount points of the host, ``/`` first, whose content a node may change for itself.
+        overlaid: folders of the host, outer ones first, whose content a node may change for itself: ``/``
+            and other mount points, or with ``as_user`` the folders below ``/`` that can be overlaid.
+        attached: folders below ``/`` that a node sees read-only, with what is mounted in them.
+        links: symbolic links in ``/`` to make, each with its target; only with ``as_user``.
         shown: other paths of the host a node sees read-only; missing mount points are made.
         upper_in_memory: whether changes are kept in memory, because the file system of ``directory``
             cannot hold the upper layer of an overlay.
@@ -40,6 +43,8 @@ class Plan(NamedTuple):
     directory: str
     nodes: tuple[NodePlan, ...]
     overlaid: tuple[str, ...] = ("/",)
+    attached: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
     shown: tuple[str, ...] = ()
     upper_in_memory: bool = False
     as_user: bool = False
@@ -54,6 +59,7 @@ class Plan(NamedTuple):
         """The plan that ``to_json`` wrote."""
         fields = json.loads(text)
         fields["nodes"] = tuple(NodePlan(*node) for node in fields["nodes"])
-        fields["overlaid"] = tuple(fields["overlaid"])
-        fields["shown"] = tuple(fields["shown"])
+        fields["links"] = tuple((path, target) for path, target in fields["links"])
+        for name in ("overlaid", "attached", "shown"):
+            fields[name] = tuple(fields[name])
         return cls(**fields)

@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import signal
+import struct
 from typing import NoReturn
 
 CLONE_NEWNS = 0x00020000
@@ -31,6 +32,10 @@ _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _SYS_CLONE = {"x86_64": 56, "s390x": 120, "ppc64le": 120}.get(platform.machine(), 220)
+_SYS_MOUNT_SETATTR = 442  # the same on every architecture
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_RDONLY = 0x1
 _SYS_PIVOT_ROOT = {"x86_64": 155, "s390x": 217, "ppc64le": 203}.get(platform.machine(), 41)
 
 # PyDLL keeps the interpreter's lock during a call: after ``clone`` the child then holds it too, as
@@ -63,6 +68,16 @@ def unshare(flags: int) -> None:
         _fail("unshare")
 
 
+def become_root_of_user_namespace() -> None:
+    """Enter a new user namespace with the present user as its root, alone."""
+    user, group = os.geteuid(), os.getegid()
+    unshare(CLONE_NEWUSER | CLONE_NEWNS)
+    stay_readable()
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write(text)
+
+
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
     """Show a file system at ``target``."""
     # A bytes path keeps names that are no UTF-8.
@@ -77,16 +92,26 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
 
 
 def bind(source: str, target: str, *, recursive: bool = False, read_only: bool = False) -> None:
-    """Show what is at ``source`` at ``target`` as well."""
+    """Show what is at ``source`` at ``target`` as well; ``recursive`` with all that is mounted below it."""
     mount(source, target, flags=MS_BIND | (MS_REC if recursive else 0))
-    if read_only:
+    if read_only and recursive:
+        _protect(target)
+    elif read_only:
         mount("none", target, flags=MS_BIND | MS_REMOUNT | MS_RDONLY | _locked_flags(target))
 
 
 def _locked_flags(path: str) -> int:
     """Flags of a mount that a user namespace must keep when it remounts."""
-    have = os.statvfs(path).f_flag
-    return have & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    return os.statvfs(path).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def _protect(path: str) -> None:
+    """Make a mount and all below it read-only (mount_setattr(2), Linux 5.12)."""
+    attributes = struct.pack("QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0)
+    if _libc.syscall(
+        _SYS_MOUNT_SETATTR, _AT_FDCWD, os.fsencode(path), _AT_RECURSIVE, attributes, ctypes.c_size_t(32)
+    ):
+        _fail(f"mount_setattr {path}")
 
 
 def make_private(path: str = "/") -> None:
