@@ -142,6 +142,7 @@ class Session:
                     record["d"] = detail
                 lines.append(json.dumps(record, separators=(",", ":")) + "\n")
             if lines:
+                # One write of whole lines: what is killed in it leaves one torn line at most.
                 if self._file is None:
                     self._file = (self.folder / EVENTS_FILE).open("a", encoding="utf-8")
                 self._file.write("".join(lines))

@@ -49,6 +49,7 @@ class Endpoint:
     _input: tuple[int, int] | None = None
     _answered: threading.Event = field(default_factory=threading.Event)
     _finished: threading.Event = field(default_factory=threading.Event)
+    _trouble: OSError | None = None
 
     @property
     def name(self) -> str:
@@ -115,6 +116,8 @@ class Endpoint:
         self._finished.set()
         self._outbox.put(None)
         threads[1].join(_END_S)
+        if self._trouble is not None:
+            raise self._trouble
         self.session.progress(**self.ledger.numbers())
 
     def _generate(self, start_ns: int, camera: frames.Camera) -> None:
@@ -163,10 +166,16 @@ class Endpoint:
         told = 0.0
         while not self._finished.wait(_HOUSEKEEPING_S):
             self._give_up(time.monotonic_ns())
-            if time.monotonic() - told >= _PROGRESS_S:
-                told = time.monotonic()
-                self.session.progress(**self.ledger.numbers())
+            if time.monotonic() - told < _PROGRESS_S:
+                continue
+            told = time.monotonic()
+            try:
                 self.session.flush()
+                self.session.progress(**self.ledger.numbers())
+            except OSError as error:  # the disk is full, say: what is measured from now on is lost anyway
+                self._trouble = error
+                self.session.stop()
+                return
 
     def _give_up(self, now_ns: int) -> None:
         for request in self.ledger.expire(now_ns):
@@ -225,23 +234,27 @@ def _serve_itself(endpoint: Endpoint) -> LocalUplink:
     return uplink
 
 
+def take_part(session: workload.Session, settings: EndpointSettings) -> None:
+    """Prepare, connect, make load, and leave."""
+    truth_file = session.folder / configuration.TRUTH_FILE
+    truth = frames.read_truth(truth_file) if truth_file.exists() else {}
+    endpoint = Endpoint(session, settings, truth)
+    camera = frames.Camera(session.folder / settings.video)
+    uplink = connect(endpoint)
+    session.ready()
+    endpoint.run(uplink, camera)
+    camera.close()
+    runtime.within(_END_S, uplink.close)
+
+
 def main() -> int:
     """Make load; exit status 1 when it cannot."""
-    with workload.join() as session:
-        settings = configuration.endpoint_from_environment()
-        truth_file = session.folder / configuration.TRUTH_FILE
-        try:
-            truth = frames.read_truth(truth_file) if truth_file.exists() else {}
-            endpoint = Endpoint(session, settings, truth)
-            camera = frames.Camera(session.folder / settings.video)
-            uplink = connect(endpoint)
-            session.ready()
-            endpoint.run(uplink, camera)
-            camera.close()
-            runtime.within(_END_S, uplink.close)
-        except (ModelError, frames.VideoError, OSError, ValueError) as error:
-            print(f"endpoint: {error}", file=sys.stderr, flush=True)
-            return 1
+    try:
+        with workload.join() as session:
+            take_part(session, configuration.endpoint_from_environment())
+    except (ModelError, frames.VideoError, OSError, ValueError) as error:
+        print(f"endpoint: {error}", file=sys.stderr, flush=True)
+        return 1
     return 0
 
 

@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from application.video import frames
@@ -42,8 +43,9 @@ class Service:
     threads: int
     queue_size: int
     reply: Reply = _drop
-    _waiting: queue.Queue[tuple[int, Frame] | None] = field(init=False)
+    _waiting: queue.Queue[Frame | None] = field(init=False)
     _running: list[threading.Thread] = field(default_factory=list)
+    _stopping: bool = False
 
     def __post_init__(self) -> None:
         self._waiting = queue.Queue(self.queue_size)
@@ -62,13 +64,15 @@ class Service:
             frame = Frame.decode(message)
         except ValueError:
             return  # not from an endpoint of ours, so there is nobody to answer
+        if self._stopping:
+            return
         if not frame.request:
             shape = self.classifier.shape
             self.reply(frame.endpoint, Answer("", self.name, width=shape.width, height=shape.height))
             return
         depth = self._waiting.qsize()
         try:
-            self._waiting.put_nowait((arrival_ns, frame))
+            self._waiting.put_nowait(frame)
         except queue.Full:
             self._refuse(frame, f"queue full ({self.queue_size})")
             return
@@ -76,20 +80,18 @@ class Service:
 
     def stop(self, timeout_s: float) -> None:
         """Finish what is being classified, leave the rest."""
-        while True:
-            try:
+        self._stopping = True
+        with suppress(queue.Empty):
+            while True:
                 self._waiting.get_nowait()
-            except queue.Empty:
-                break
-        for _ in self._running:
-            self._waiting.put(None, timeout=timeout_s)
+        # The queue may be shorter than there are threads: each passes the word on.
+        self._waiting.put(None)
         for thread in self._running:
             thread.join(timeout_s)
 
     def _work(self) -> None:
-        while (item := self._waiting.get()) is not None:
-            _, frame = item
-            self.session.record(frame.request, "process", servers=self.threads)
+        while (frame := self._waiting.get()) is not None:
+            self.session.record(frame.request, "process")
             try:
                 label, confidence = self.classifier.classify(frames.decode(frame.image))
             except Exception as error:
@@ -97,6 +99,7 @@ class Service:
                 continue
             self.session.record(frame.request, "downlink")
             self.reply(frame.endpoint, Answer(frame.request, self.name, label, confidence))
+        self._waiting.put(None)
 
     def _refuse(self, frame: Frame, reason: str) -> None:
         self.reply(frame.endpoint, Answer(frame.request, self.name, failure=reason))

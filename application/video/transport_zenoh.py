@@ -8,6 +8,7 @@ that one dead endpoint cannot hold up the answers to the others.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,9 @@ class ZenohUplink:
 
     def send(self, message: bytes, timeout_s: float) -> None:
         """Put the message on the wire."""
-        self.frames.put(message)
+        # Without a session there is nobody to tell: the request will be overdue.
+        with suppress(zenoh.ZError):
+            self.frames.put(message)
 
     def close(self) -> None:
         """End the session."""
@@ -51,7 +54,8 @@ class ZenohDownlink:
         if publisher is None:
             publisher = _publisher(self.session, f"{_ANSWERS}/{endpoint}", zenoh.CongestionControl.DROP)
             self.publishers[endpoint] = publisher
-        publisher.put(message)
+        with suppress(zenoh.ZError):
+            publisher.put(message)
 
     def close(self) -> None:
         """End the session."""

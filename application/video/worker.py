@@ -8,7 +8,6 @@ import sys
 from application.video import runtime
 from application.video import settings as configuration
 from application.video import transport as transports
-from application.video.message import Answer
 from application.video.model import ModelError
 from application.video.service import Service
 from continuum import workload
@@ -30,11 +29,7 @@ def serve(session: workload.Session, settings: configuration.WorkerSettings) -> 
     service = Service(name, classifier, session, settings.threads, settings.queue_size)
     service.start()
     link = transports.load(settings.transport).serve(settings.bind, port, service.receive)
-
-    def reply(endpoint: str, answer: Answer) -> None:
-        link.answer(endpoint, answer.encode())
-
-    service.reply = reply
+    service.reply = lambda endpoint, answer: link.answer(endpoint, answer.encode())
     session.ready()
     try:
         while not session.stopping.wait(_FLUSH_S):
@@ -46,12 +41,12 @@ def serve(session: workload.Session, settings: configuration.WorkerSettings) -> 
 
 def main() -> int:
     """Serve; exit status 1 when it cannot."""
-    with workload.join() as session:
-        try:
+    try:
+        with workload.join() as session:
             serve(session, configuration.worker_from_environment())
-        except (ModelError, OSError) as error:
-            print(f"worker: {error}", file=sys.stderr, flush=True)
-            return 1
+    except (ModelError, OSError) as error:
+        print(f"worker: {error}", file=sys.stderr, flush=True)
+        return 1
     return 0
 
 
