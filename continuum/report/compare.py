@@ -155,15 +155,12 @@ def _draw(comparison: Comparison) -> Figure:
     figure = style.figure_of(9.2, 1.9 + 0.66 * len(comparison.runs))
     axes = figure.subplots()
     bars = [(name, {s: m for s, m, _ in view.shares(_bench(r))}) for name, r in comparison.runs]
-    plots.stacked(axes, bars, comparison.stages)
-    reach = axes.get_xlim()[1]
-    for place, (_, result) in enumerate(comparison.runs):
-        summary = _bench(result).end_to_end_ms
-        for value, marker in ((summary.p50, "|"), (summary.p99, "D")):
+    summaries = [_bench(result).end_to_end_ms for _, result in comparison.runs]
+    plots.stacked(axes, bars, comparison.stages, 1.05 * max(summary.p99 or 0.0 for summary in summaries))
+    for place, summary in enumerate(summaries):
+        for value, shape in ((summary.p50, "|"), (summary.p99, "D")):
             if value is not None:
-                plots.marker(axes, value, place + 0.42, marker)
-                reach = max(reach, 1.05 * value)
-    axes.set_xlim(0, reach)
+                plots.marker(axes, value, place + 0.42, shape)
     axes.set_title("Where the time went")
     axes.set_xlabel("mean latency (ms); below each bar:  |  median   ◆  p99")
     return figure

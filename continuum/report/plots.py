@@ -66,25 +66,28 @@ def means(rows: Sequence[dict[str, Any]], stages: Sequence[str]) -> dict[str, fl
     return {stage: sum(row[f"{stage}_ms"] or 0.0 for row in rows) / len(rows) for stage in stages}
 
 
-def stacked(axes: Axes, bars: Sequence[tuple[str, dict[str, float]]], stages: Sequence[str]) -> None:
-    """Horizontal stacked bars, the first on top, with a legend above."""
+def stacked(
+    axes: Axes, bars: Sequence[tuple[str, dict[str, float]]], stages: Sequence[str], reach: float = 0.0
+) -> None:
+    """Horizontal stacked bars, the first on top; the axis shows at least up to ``reach``."""
     colours = palette.of(stages)
     longest = max(sum(max(0.0, part) for part in parts.values()) for _, parts in bars) or 1.0
+    shown = max(1.12 * longest, reach)
     edge: dict[str, Any] = {"edgecolor": PAPER, "linewidth": 0.8}
     for place, (_, parts) in enumerate(bars):
         left = 0.0
         for stage in stages:
             width = max(0.0, parts.get(stage, 0.0))
             axes.barh(place, width, left=left, height=0.62, color=colours[stage], **edge)
-            if width > 0.055 * longest:
+            if width > 0.055 * shown:
                 text = view.number(width, 0 if longest >= 500 else 1)
                 ink = palette.ink_on(colours[stage])
                 axes.text(left + width / 2, place, text, ha="center", va="center", color=ink)
             left += width
-        axes.text(left + 0.008 * longest, place, view.span(sum(parts.values())), va="center", weight="bold")
+        axes.text(left + 0.007 * shown, place, view.span(sum(parts.values())), va="center", weight="bold")
     axes.set_yticks(range(len(bars)), [name for name, _ in bars], color=INK)
     axes.invert_yaxis()
-    axes.set_xlim(0, longest * 1.12)
+    axes.set_xlim(0, shown)
     axes.grid(visible=False, axis="y")
     axes.tick_params(left=False)
     legend(axes, stages)
