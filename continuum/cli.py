@@ -17,6 +17,7 @@ from pathlib import Path
 
 from continuum import __version__
 from continuum.errors import ContinuumError
+from continuum.phases import LOGGERS
 
 VERBS = {
     "run": "run one or more configs and report; several end with a comparison",
@@ -100,7 +101,7 @@ def _usage() -> str:
 
 def _start_logging(*, verbose: bool) -> None:
     """Let everything of ours be logged; to stderr only when asked for."""
-    for package in ("continuum", "infrastructure", "resource_manager", "application"):
+    for package in LOGGERS:
         logger = logging.getLogger(package)
         logger.setLevel(logging.DEBUG)
         logger.propagate = False

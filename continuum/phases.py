@@ -9,8 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from continuum.errors import ContinuumError
 from continuum.progress import Progress
 from continuum.rundir import Run
+
+LOGGERS = ("continuum", "infrastructure", "resource_manager", "application")
+"""The packages whose logging goes to the phases' files."""
 
 Status = Literal["not_run", "ok", "failed", "skipped"]
 
@@ -74,7 +78,7 @@ class Recorder:
         phase = Phase(name, "failed", 0.0, started_at)
         self.progress.phase_started(name)
         try:
-            with self._logged(name):
+            with self._logged(name), _failure_logged():
                 yield
             phase = replace(phase, status="ok")
         except BaseException as error:
@@ -93,10 +97,25 @@ class Recorder:
             return
         handler = logging.FileHandler(self.run.log(name), delay=True, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        logger = logging.getLogger("continuum")
-        logger.addHandler(handler)
+        loggers = [logging.getLogger(package) for package in LOGGERS]
+        for logger in loggers:
+            logger.addHandler(handler)
         try:
             yield
         finally:
-            logger.removeHandler(handler)
+            for logger in loggers:
+                logger.removeHandler(handler)
             handler.close()
+
+
+@contextmanager
+def _failure_logged() -> Iterator[None]:
+    """Leave a trace of what went wrong in the phase's log; of our own mistakes, all of it."""
+    try:
+        yield
+    except ContinuumError as error:
+        logging.getLogger(__name__).error("%s", error)
+        raise
+    except Exception:
+        logging.getLogger(__name__).exception("failed")
+        raise

@@ -8,7 +8,6 @@ decides what still happens when one of them fails.
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -203,6 +202,5 @@ def _translated() -> Iterator[None]:
         # A mistake of ours must not keep the run from being torn down either.
         if isinstance(error, ContinuumError):
             raise
-        logging.getLogger(__name__).exception("internal error")
         msg = f"internal error: {type(error).__name__}: {error}; the traceback is in the run's logs"
         raise ContinuumError(msg) from error

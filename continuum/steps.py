@@ -223,6 +223,8 @@ def collect(session: Session, *, hurry: bool) -> None:
 
 def analyse(session: Session, phases: Sequence[Phase], errors: Iterable[ContinuumError]) -> None:
     """Turn events into the result; an incident makes it invalid, not absent."""
+    if session.deployment is not None and len(session.stock) < 2:
+        _take_stock(session)  # the benchmark did not come to its end; what nodes used may tell why
     measured = _measured(session)
     session.result = assemble.result(
         session.run,

@@ -36,6 +36,6 @@ def execute(options: argparse.Namespace) -> int:
             print(name)
         for one in found:
             print(f"  {'ok  ' if one.ok else 'LACK'} {one.name}: {one.detail}")
-            if one.remedy:
+            if one.remedy and not one.ok:
                 print(f"       mend: {one.remedy}")
     return 0

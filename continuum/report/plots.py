@@ -163,6 +163,7 @@ def _limits(ordered: Sequence[float]) -> tuple[float, float]:
 
 def timeline(rows: Sequence[dict[str, Any]]) -> Figure:
     """Latency of every request at its intended time, with lost ones, and the queue below."""
+    rows = [row for row in rows if row["due_s"] is not None]  # an endpoint that died kept some to itself
     figure = figure_of(8.4, 4.2)
     depths = [(row["due_s"], row["queue_depth"]) for row in rows if row["queue_depth"] is not None]
     if depths:

@@ -79,22 +79,35 @@ def _namespaces() -> Iterator[str]:
 
 
 def _ours() -> Iterator[Path]:
-    """Processes that a run could have left: labelled ones, children of this test's, and any zombie.
+    """Processes that this test's runs could have left: labelled ones, children of the test, any zombie.
 
-    Whatever else the machine starts and ends meanwhile is none of a test's business.
+    Whatever else the machine starts and ends meanwhile, other tests included, is none of its business.
     """
     state_home = f"XDG_STATE_HOME={os.environ.get('XDG_STATE_HOME')}".encode()
+    labels = {f"CONTINUUM_RUN={run_id}".encode() for run_id in _run_ids()}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         with suppress(OSError):
-            environment = (entry / "environ").read_bytes()
+            environment = {*(entry / "environ").read_bytes().split(b"\0")}
             zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-            if zombie or b"CONTINUUM_RUN=" in environment or state_home in environment:
+            if zombie or state_home in environment or labels & environment:
                 yield entry
 
 
+def _run_ids() -> set[str]:
+    """Every run this test has made, from its own index."""
+    folder = Path(os.environ["XDG_STATE_HOME"]) / "continuum" / "runs"
+    return {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+
+
 def _cgroups() -> Iterator[str]:
+    """Every control group but those that carry the label of somebody else's run."""
+    ours = _run_ids()
     for root, folders, _ in os.walk("/sys/fs/cgroup"):
-        for folder in folders:
-            yield f"{root}/{folder}"
+        for folder in list(folders):
+            run_id = folder.removeprefix("continuum-")
+            if run_id != folder and run_id not in ours:
+                folders.remove(folder)
+            else:
+                yield f"{root}/{folder}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -103,7 +104,12 @@ def started(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
     """A command that is under way; killed at the end if it still is."""
     with (cwd / "stderr").open("w") as errors:
         process = subprocess.Popen(
-            command(*arguments), cwd=cwd, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+            command(*arguments),
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
         )
         try:
             yield process
@@ -114,9 +120,9 @@ def started(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def wait_for(what: str, cwd: Path, process: subprocess.Popen[str]) -> None:
-    """Return when ``what`` stands in what the command under way has said."""
+    """Return when the pattern ``what`` is found in what the command under way has said."""
     deadline = time.monotonic() + TIMEOUT_S
-    while what not in (cwd / "stderr").read_text():
+    while not re.search(what, (cwd / "stderr").read_text()):
         assert process.poll() is None, f"ended before it said {what!r}:\n{(cwd / 'stderr').read_text()}"
         assert time.monotonic() < deadline, f"did not say {what!r}:\n{(cwd / 'stderr').read_text()}"
         time.sleep(0.02)

@@ -19,7 +19,12 @@ def test_video_is_processed_where_the_config_says(tmp_path: Path, offload_to: st
     tiers = {"endpoint": (0, 0, 1), "edge": (0, 1, 2), "cloud": (1, 0, 2), "peer": (0, 0, 2)}[offload_to]
     cloud, edge, endpoint = tiers
     config = program.config(
-        tmp_path, cloud=cloud, edge=edge, endpoint=endpoint, duration=2, benchmark=f"offload_to = {offload_to}"
+        tmp_path,
+        cloud=cloud,
+        edge=edge,
+        endpoint=endpoint,
+        duration=2,
+        benchmark=f"offload_to = {offload_to}",
     )
     with no_leaks():
         done = program.run(config, "--json", cwd=tmp_path)
@@ -51,12 +56,14 @@ def test_stages_add_up_and_everything_is_kept(tmp_path: Path) -> None:
         "plots", "report.html",
     }  # fmt: skip
     assert (directory / "config.cfg").read_text() == config.read_text()
-    assert "src=\"http" not in (directory / "report.html").read_text()
+    assert 'src="http' not in (directory / "report.html").read_text()
     stages = ("preprocess_ms", "uplink_ms", "queue_ms", "process_ms", "downlink_ms", "other_ms")
     rows = _samples(tmp_path)
     assert sum(row["warmup"] in {"1", "true", "True"} for row in rows) == 10
     for row in rows:
-        assert sum(float(row[stage]) for stage in stages) == pytest.approx(float(row["end_to_end_ms"]), abs=1e-3)
+        assert sum(float(row[stage]) for stage in stages) == pytest.approx(
+            float(row["end_to_end_ms"]), abs=1e-3
+        )
 
 
 def test_the_report_comes_from_the_folder_alone(tmp_path: Path) -> None:
@@ -78,7 +85,9 @@ def test_several_configs_end_with_a_comparison(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "first" in done.stdout
     assert "second" in done.stdout
-    assert len(list((tmp_path / "runs").glob("*-first"))) == len(list((tmp_path / "runs").glob("*-second"))) == 1
+    assert (
+        len(list((tmp_path / "runs").glob("*-first"))) == len(list((tmp_path / "runs").glob("*-second"))) == 1
+    )
     assert list((tmp_path / "runs").glob("*.png")) or list((tmp_path / "runs").glob("*/*.html"))
 
 
@@ -90,7 +99,9 @@ def test_up_leaves_nodes_that_can_be_used_until_down(tmp_path: Path) -> None:
         listed = json.loads(program.run("list", "--json", cwd=tmp_path).stdout)
         assert [(row["run_id"], row["status"], row["nodes"]) for row in listed] == [(run_id, "up", 4)]
         assert program.run("exec", run_id, "edge1", "--", "hostname", cwd=tmp_path).stdout == "edge1\n"
-        assert program.run("exec", run_id, "edge1", "--", "sh", "-c", "exit 42", cwd=tmp_path).returncode == 42
+        assert (
+            program.run("exec", run_id, "edge1", "--", "sh", "-c", "exit 42", cwd=tmp_path).returncode == 42
+        )
         reached = program.run("exec", run_id, "edge0", "--", "getent", "hosts", "cloud0", cwd=tmp_path)
         assert "cloud0" in reached.stdout
         unknown = program.run("exec", run_id, "edge7", "--", "true", cwd=tmp_path)
