@@ -44,9 +44,13 @@ class Launch:
         plan: what to make.
         plan_file: where the keeper shall read it.
         log: where it writes what goes wrong.
+
+    Attributes:
+        notes: what the keeper had to do otherwise than one would expect, in words.
     """
 
     def __init__(self, plan: Plan, plan_file: Path, log: Path) -> None:
+        self.notes: list[str] = []
         self._plan = plan
         self._log = log
         _allow_many_files()
@@ -113,6 +117,9 @@ class Launch:
             msg = f"the nodes' keeper ended early; see {self._log}"
             raise ProvisionError(msg)
         message = json.loads(raw)
+        if "note" in message:
+            self.notes.append(message["note"])
+            return self._receive(deadline, descriptors)
         if "error" in message:
             raise ProvisionError(f"{message['name'] or 'the nodes'}: {message['error']}")
         return Made(message["name"], message["pid"], message["start"])

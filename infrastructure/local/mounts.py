@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 PRIVATE = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points a node has for itself
+_CHANGED = ("/etc", "/home", "/opt", "/srv", "/usr", "/var")
 _VIRTUAL = frozenset(
     {"autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs"}
     | {"efivarfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs"}
@@ -69,11 +70,14 @@ def overlaid(mounts: Iterable[Mount]) -> tuple[str, ...]:
 
 
 def overlaid_as_user(folders: Iterable[str], mounts: Iterable[Mount]) -> tuple[str, ...]:
-    """Those of the folders in ``/`` that a user namespace may overlay: nothing is mounted below them."""
+    """Those of the folders in ``/`` that nodes change for themselves in a user namespace.
+
+    Nothing may be mounted below them. Others than the usual ones are left out for speed: an overlay each.
+    """
     points = {mount.point for mount in mounts}
     return tuple(
         folder
-        for folder in sorted(folders)
+        for folder in sorted(set(folders) & set(_CHANGED))
         if not any(point != folder and lies_below(point, (folder,)) for point in points)
     )
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from continuum import topology
 from continuum.connection.namespace import NamespaceConnection, Target
-from continuum.errors import ProvisionError
-from continuum.module import Node, Provider, Usage
+from continuum.errors import HostError, ProvisionError
+from continuum.module import Finding, Node, Provider, Usage
 from continuum.topology import NodeSpec
-from infrastructure.local import limits, mounts, processes
+from infrastructure.local import limits, mounts, probe, processes, trial
 from infrastructure.local.cgroup import find, groups, plan
 from infrastructure.local.cgroup.plan import Layout
 from infrastructure.local.keeper.plan import NodePlan, Plan
@@ -24,6 +27,8 @@ from infrastructure.local.launch import Launch, Made
 from infrastructure.local.limits import NodeGroups
 
 if TYPE_CHECKING:
+    from continuum.config import Config
+    from continuum.errors import Problem
     from continuum.host import Host
     from continuum.network.fabric.client import Client
     from continuum.rundir import Run
@@ -47,6 +52,15 @@ class LocalProvider(Provider):
     def __init__(self) -> None:
         self._notes: dict[str, tuple[str, ...]] = {}
 
+    def probe(self, config: Config, host: Host) -> Iterable[Problem]:
+        """What the host lacks for these nodes, each with its remedy."""
+        pinned = config.infrastructure.flag("cpu_pin")
+        return list(probe.problems(topology.from_config(config), pinned, host))
+
+    def doctor(self, host: Host) -> Iterable[Finding]:
+        """What this host can do for nodes."""
+        return list(probe.findings(host))
+
     def create(self, specs: Sequence[NodeSpec], run: Run) -> tuple[Node, ...]:
         """Make the nodes, their limits but for CPU time, and attach them to the run's fabric.
 
@@ -58,6 +72,8 @@ class LocalProvider(Provider):
         if len(specs) > MAX_NODES:
             raise ProvisionError(f"{len(specs)} nodes: a run's network holds {MAX_NODES}")
         addresses = {spec.name: str(FIRST_ADDRESS + index) for index, spec in enumerate(specs)}
+        if run.config.infrastructure.flag("cpu_pin"):
+            specs = pinned_specs(specs, sorted(os.sched_getaffinity(0)))
         layout = _layout(specs, run)
         self._notes[run.id] = limits.notes(specs, layout)
         folder = run.directory / NODE_FILES
@@ -71,6 +87,7 @@ class LocalProvider(Provider):
                 made = launch.nodes(lambda batch, fds: _attach(fabric, specs, addresses, batch, fds))
                 limited.result()
             launch.accept()
+            self._notes[run.id] += tuple(launch.notes)
         finally:
             launch.close()
         return tuple(
@@ -129,6 +146,19 @@ class LocalProvider(Provider):
         )
 
 
+def pinned_specs(specs: Sequence[NodeSpec], cpus: Sequence[int]) -> tuple[NodeSpec, ...]:
+    """The nodes with host CPUs of their own, one for each core begun; HostError when there are too few."""
+    free = list(cpus)
+    pinned = []
+    for spec in specs:
+        count = math.ceil(spec.cores)
+        if count > len(free):
+            raise HostError(f"cpu_pin: no CPU is left for {spec.name}; use fewer nodes or cores")
+        pinned.append(replace(spec, cpus=tuple(free[:count])))
+        free = free[count:]
+    return tuple(pinned)
+
+
 def _layout(specs: Sequence[NodeSpec], run: Run) -> Layout | None:
     needed = plan.controllers(tuple(specs))
     return find.layout(needed, find.disk_of(run.directory) if "blkio" in needed else "")
@@ -152,7 +182,7 @@ def _plan(specs: Sequence[NodeSpec], addresses: dict[str, str], run: Run) -> Pla
         overlaid=mounts.overlaid(mounted),
         shown=mounts.shown(needed),
     )
-    return plan if os.geteuid() == 0 else _plan_as_user(plan, mounted)
+    return _plan_as_user(plan, mounted) if trial.needs_user_namespace() else plan
 
 
 def _plan_as_user(plan: Plan, mounted: Sequence[mounts.Mount]) -> Plan:
@@ -183,7 +213,12 @@ def _attach(
 
 
 def _handle(made: Made) -> dict[str, object]:
-    return {"pid": made.pid, "start": made.start, "as_user": os.geteuid() != 0, "python": sys.executable}
+    return {
+        "pid": made.pid,
+        "start": made.start,
+        "as_user": trial.needs_user_namespace(),
+        "python": sys.executable,
+    }
 
 
 def _remove_files(folder: Path) -> None:

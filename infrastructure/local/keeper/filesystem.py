@@ -40,8 +40,12 @@ files in them."""
 _FRESH = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points, no files
 
 
-def prepare(plan: Plan) -> None:
-    """Make what all nodes share, in the keeper's own mount namespace and the run's directory."""
+def prepare(plan: Plan) -> bool:
+    """Make what all nodes share, in the keeper's own mount namespace and the run's directory.
+
+    Returns:
+        Whether the file system of that directory can hold private layers.
+    """
     syscalls.make_private()
     os.chdir(plan.directory)
     for folder in (_ROOT, _SHARED):
@@ -51,6 +55,19 @@ def prepare(plan: Plan) -> None:
         os.makedirs(folder, mode=0o755, exist_ok=True)
     _write_hosts(plan)
     _fill_devices()
+    return _holds_layers(as_user=plan.as_user)
+
+
+def _holds_layers(*, as_user: bool) -> bool:
+    """Try an overlay: the upper layer needs features that other overlays and network file systems lack."""
+    private = f"{NODES}/.trial"
+    os.mkdir(private, 0o700)
+    try:
+        _overlay(private, 0, _DEVICES, _ROOT, as_user=as_user)
+    except OSError:
+        return False
+    syscalls.unmount(_ROOT)
+    return True
 
 
 def _write_hosts(plan: Plan) -> None:
@@ -90,11 +107,11 @@ def _make_device(name: str, number: tuple[int, int]) -> None:
         syscalls.bind(f"/dev/{name}", path)
 
 
-def enter(plan: Plan, name: str) -> None:
+def enter(plan: Plan, name: str, *, on_disk: bool) -> None:
     """Make the root file system of one node and change into it; call in the node's namespaces."""
     private = f"{NODES}/{name}"
     os.mkdir(private, 0o755)
-    if plan.upper_in_memory:
+    if not on_disk:
         syscalls.mount("tmpfs", private, "tmpfs", 0, "mode=0755")
     if plan.as_user:
         _assemble_root(plan, private)
@@ -111,7 +128,7 @@ def enter(plan: Plan, name: str) -> None:
 
 def _overlay(private: str, index: int, lower: str, target: str, *, as_user: bool = False) -> None:
     upper, work = f"{private}/upper{index}", f"{private}/work{index}"
-    shared = _COMMON + lower.rstrip("/")
+    shared = _COMMON + "/" + lower.strip("/")
     layered = os.path.isdir(shared)
     have = os.stat(shared if layered and as_user else lower)
     for folder in (upper, work):

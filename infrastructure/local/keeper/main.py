@@ -23,6 +23,7 @@ from . import filesystem, syscalls
 from .plan import PREFIX_BITS, NodePlan, Plan
 
 INTERFACE = "eth0"
+_IN_MEMORY = "what nodes write is kept in memory: the file system of the run's folder holds no private layers"
 
 
 def main(arguments: list[str]) -> None:
@@ -51,21 +52,23 @@ def _make_all(plan: Plan, channel: socket.socket) -> None:
         syscalls.become_root_of_user_namespace()
     else:
         syscalls.unshare(syscalls.CLONE_NEWNS)
-    filesystem.prepare(plan)
+    on_disk = filesystem.prepare(plan)
+    if not on_disk:
+        channel.send(json.dumps({"name": "", "note": _IN_MEMORY}).encode())
     # Children that end are reaped by the kernel, here and in the nodes.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for index in range(plan.workers):
         if os.fork() == 0:
-            _work(plan, plan.nodes[index :: plan.workers], channel)
+            _work(plan, plan.nodes[index :: plan.workers], channel, on_disk)
 
 
-def _work(plan: Plan, nodes: tuple[NodePlan, ...], channel: socket.socket) -> NoReturn:
+def _work(plan: Plan, nodes: tuple[NodePlan, ...], channel: socket.socket, on_disk: bool) -> NoReturn:
     """Make some of the nodes and stay their parent."""
     syscalls.die_with_parent()
     for node in nodes:
         if syscalls.clone(syscalls.NODE_NAMESPACES) == 0:
             try:
-                _be_node(plan, node, channel)
+                _be_node(plan, node, channel, on_disk)
             except BaseException:
                 sys.excepthook(*sys.exc_info())
             finally:
@@ -74,7 +77,7 @@ def _work(plan: Plan, nodes: tuple[NodePlan, ...], channel: socket.socket) -> No
     _wait_forever()
 
 
-def _be_node(plan: Plan, node: NodePlan, channel: socket.socket) -> NoReturn:
+def _be_node(plan: Plan, node: NodePlan, channel: socket.socket, on_disk: bool) -> NoReturn:
     """Become process 1 of a node."""
     try:
         syscalls.die_with_parent()
@@ -86,7 +89,7 @@ def _be_node(plan: Plan, node: NodePlan, channel: socket.socket) -> NoReturn:
         tun.configure(INTERFACE, node.address, PREFIX_BITS)
         tun.raise_tcp_buffers()
         start = _start_time()
-        filesystem.enter(plan, node.name)
+        filesystem.enter(plan, node.name, on_disk=on_disk)
         message = json.dumps({"name": node.name, "pid": pid, "start": start})
         socket.send_fds(channel, [message.encode()], [device])
         os.close(device)

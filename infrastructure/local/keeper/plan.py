@@ -33,8 +33,6 @@ class Plan(NamedTuple):
         attached: folders below ``/`` that a node sees read-only, with what is mounted in them.
         links: symbolic links in ``/`` to make, each with its target; only with ``as_user``.
         shown: other paths of the host a node sees read-only; missing mount points are made.
-        upper_in_memory: whether changes are kept in memory, because the file system of ``directory``
-            cannot hold the upper layer of an overlay.
         as_user: whether a user namespace is needed.
         workers: processes that make nodes side by side.
     """
@@ -46,7 +44,6 @@ class Plan(NamedTuple):
     attached: tuple[str, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     shown: tuple[str, ...] = ()
-    upper_in_memory: bool = False
     as_user: bool = False
     workers: int = 2
 

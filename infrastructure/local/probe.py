@@ -1,0 +1,129 @@
+"""What this host lacks for nodes, each with the command that mends it."""
+
+from __future__ import annotations
+
+import errno
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from continuum.errors import Problem
+from continuum.host import Host
+from continuum.module import Finding
+from continuum.topology import Topology
+from infrastructure.local import trial
+from infrastructure.local.cgroup import find
+
+_SWITCHES = {
+    "kernel/unprivileged_userns_clone": ("0", "1"),
+    "kernel/apparmor_restrict_unprivileged_userns": ("1", "0"),
+    "user/max_user_namespaces": ("0", "15000"),
+    "user/max_net_namespaces": ("0", "15000"),
+}
+_WORDS = {
+    trial.NAMESPACES: "nodes need namespaces",
+    trial.MOUNT: "nodes need namespaces of their own for mounts and network",
+    trial.TUN: "nodes need TUN devices for their network",
+    trial.OVERLAY: "nodes need the overlay file system",
+}
+
+
+def problems(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
+    """Why these nodes cannot be on this host, or should not."""
+    yield from _too_much(topology, pinned, host)
+    for name, error in trial.failures().items():
+        remedy = _remedy(name, error, host)
+        yield Problem(f"{_WORDS[name]}, but this is refused: {error.strerror}; {_do(remedy)}")
+    if host.find_command("nsenter") is None:
+        yield Problem(f"nodes are entered by nsenter, which is missing; {_do(_INSTALL_NSENTER)}")
+
+
+def _do(remedy: str) -> str:
+    return f"to mend it: {remedy}"
+
+
+def _too_much(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
+    memory_mb = sum(node.memory_mb for node in topology.nodes)
+    if memory_mb > host.memory_mb:
+        yield Problem(
+            f"the nodes have {memory_mb} MiB of memory together, this host has {host.memory_mb} MiB;"
+            " use fewer nodes or less memory each"
+        )
+    have = len(host.cpus)
+    cores = sum(math.ceil(node.cores) for node in topology.nodes)
+    if pinned and cores > have:
+        yield Problem(
+            f"cpu_pin needs {cores} CPUs, one for each core of each node, and this host has {have};"
+            " use fewer nodes or cores, or cpu_pin = false"
+        )
+    limit = sum(node.cpu_limit for node in topology.nodes)
+    if limit > have:
+        yield Problem(
+            f"the nodes may use {limit:g} CPUs together and this host has {have}: results that depend on"
+            " CPU speed are wrong as soon as all are busy; use fewer nodes, fewer cores or a lower quota",
+            severity="warning",
+        )
+
+
+_INSTALL_NSENTER = "sudo apt-get install util-linux"
+
+
+def _remedy(name: str, error: OSError, host: Host) -> str:
+    if name == trial.TUN:
+        return _TUN_REMEDIES.get(error.errno or 0, "sudo chmod 666 /dev/net/tun")
+    if name == trial.OVERLAY and error.errno == errno.ENODEV:
+        return "sudo modprobe overlay"
+    for path, (bad, good) in _SWITCHES.items():
+        if _setting(path) == bad:
+            return f"sudo sysctl -w {path.replace('/', '.')}={good}"
+    return "docker run --privileged, if this is a container" if host.is_root else "sudo -E continuum ..."
+
+
+_TUN_REMEDIES = {
+    errno.ENOENT: "sudo sh -c 'modprobe tun; mkdir -p /dev/net; mknod -m 666 /dev/net/tun c 10 200'",
+    errno.ENODEV: "sudo modprobe tun",
+    errno.ENXIO: "sudo modprobe tun",
+}
+
+
+def _setting(path: str) -> str:
+    try:
+        return (Path("/proc/sys") / path).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def findings(host: Host) -> Iterable[Finding]:
+    """What this host can do for nodes."""
+    failed = trial.failures()
+    blocked = next((failed[name] for name in (trial.NAMESPACES, trial.MOUNT) if name in failed), None)
+    user = "as root" if host.is_root else "in an unprivileged user namespace"
+    for name, label in (
+        (trial.NAMESPACES, "namespaces"),
+        (trial.TUN, "TUN devices"),
+        (trial.OVERLAY, "overlay file system"),
+    ):
+        error = blocked or failed.get(name)
+        remedy = _remedy(trial.NAMESPACES if blocked else name, error, host) if error else ""
+        yield Finding(label, error is None, str(error.strerror) if error else user, remedy)
+    nsenter = host.find_command("nsenter")
+    yield Finding(
+        "nsenter", nsenter is not None, str(nsenter or "missing"), "" if nsenter else _INSTALL_NSENTER
+    )
+    yield _limits_finding(host)
+
+
+def _limits_finding(host: Host) -> Finding:
+    layout = find.layout(find.ALL)
+    if layout is None:
+        remedy = (
+            "mount -t cgroup2 none /sys/fs/cgroup"
+            if host.is_root
+            else "systemd-run --user --scope -p Delegate=yes continuum ..."
+        )
+        return Finding("limits (control groups)", False, "none can be made: nodes are without limits", remedy)
+    lacking = [name for name in find.ALL if not layout.has(name)]
+    detail = f"cgroup v{layout.version}: {', '.join(layout.parents)}"
+    if lacking:
+        detail += f"; without {', '.join(lacking)}"
+    return Finding("limits (control groups)", not lacking, detail)
