@@ -48,12 +48,13 @@ def route_commands(interface: str, number: int, route: Route) -> tuple[Command, 
         number: of the destination, from 1 to 4095, the same whenever it is shaped.
         route: destination and link.
     """
-    rate = _rate(route.link)
+    rate, burst = _rate(route.link), f"{_burst_bytes(route.link)}b"
     minor = f"{number:x}"
     return (
         (
             *("tc", "class", "replace", "dev", interface, "parent", "1:", "classid", f"1:{minor}"),
-            *("htb", "rate", rate, "ceil", rate, "quantum", str(MTU_BYTES + _ETHERNET_BYTES)),
+            *("htb", "rate", rate, "ceil", rate, "burst", burst, "cburst", burst),
+            *("quantum", str(MTU_BYTES + _ETHERNET_BYTES)),
         ),
         (
             *("tc", "qdisc", "replace", "dev", interface, "parent", f"1:{minor}"),
@@ -108,6 +109,11 @@ def _rate(link: Link) -> str:
     if link.bandwidth_mbit is None:
         return _UNLIMITED_RATE
     return f"{round(link.bandwidth_mbit * 1e6 * (MTU_BYTES + _ETHERNET_BYTES) / MTU_BYTES)}bit"
+
+
+def _burst_bytes(link: Link) -> int:
+    """Bytes that may leave at once: a millisecond's worth, for a timer does not fire for every packet."""
+    return max(2 * (MTU_BYTES + _ETHERNET_BYTES), round((link.bandwidth_mbit or UNLIMITED_MBIT) * 125))
 
 
 def _microseconds(milliseconds: float) -> str:

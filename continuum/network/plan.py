@@ -190,4 +190,14 @@ def _has_module(root: Path, name: str) -> bool:
             continue
         if any(f"/{name}.ko" in line.partition(":")[0] for line in text.splitlines()):
             return True
-    return False
+    return f"CONFIG_NET_{name.upper()}=y" in _kernel_config(root).splitlines()
+
+
+def _kernel_config(root: Path) -> str:
+    """The options the kernel was built with, where it tells; parts without parameters show only here."""
+    import gzip
+
+    try:
+        return gzip.decompress((root / "proc/config.gz").read_bytes()).decode("ascii", "replace")
+    except OSError:
+        return ""

@@ -14,7 +14,10 @@ def commands(link: Link, number: int = 3) -> list[str]:
 
 def test_a_link_with_everything() -> None:
     assert commands(Link("endpoint", "cloud", 45, 5, 7.21, 0.5)) == [
-        "tc class replace dev eth0 parent 1: classid 1:3 htb rate 7277293bit ceil 7277293bit quantum 1514",
+        (
+            "tc class replace dev eth0 parent 1: classid 1:3 htb rate 7277293bit ceil 7277293bit"
+            " burst 3028b cburst 3028b quantum 1514"
+        ),
         (
             "tc qdisc replace dev eth0 parent 1:3 handle 4: netem limit 1000 delay 45000us 5000us"
             " distribution normal loss random 0.5% rate 100gbit"
@@ -64,6 +67,10 @@ def test_an_unlimited_link_has_a_rate_no_link_reaches() -> None:
 )
 def test_queues_hold_what_is_in_flight_and_waiting(link: Link, packets: int) -> None:
     assert netem.queue_packets(link) == packets
+
+
+def test_a_fast_class_may_send_a_millisecond_at_once() -> None:
+    assert "burst 125000b cburst 125000b" in commands(Link("a", "b", bandwidth_mbit=1000))[0]
 
 
 def test_root_and_removal() -> None:

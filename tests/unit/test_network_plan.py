@@ -1,5 +1,6 @@
 """Which links are put in force, and by which engine."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,10 @@ def test_a_loaded_module_counts(tmp_path: Path) -> None:
     for name in ("sch_htb", "sch_netem", "cls_u32"):
         (tmp_path / "sys/module" / name).mkdir(parents=True)
     assert plan.capabilities(tmp_path)["netem"] == ""
+
+
+def test_a_built_in_part_counts_and_an_unavailable_one_does_not(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    config = b"CONFIG_NET_SCH_HTB=y\nCONFIG_NET_SCH_NETEM=m\nCONFIG_NET_CLS_U32=y\n"
+    (tmp_path / "proc/config.gz").write_bytes(gzip.compress(config))
+    assert "the kernel has no sch_netem;" in plan.capabilities(tmp_path)["netem"]

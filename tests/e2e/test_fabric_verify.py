@@ -1,0 +1,105 @@
+"""Verify measures what links really do: it believes good links, and finds out bad ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.fabric_nodes import BareNetwork, both_ways, why_not
+from continuum.errors import ProvisionError
+from continuum.network.verify import verify
+from continuum.result import LinkFidelity
+from continuum.tolerance import Tolerance
+from continuum.topology import Link
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(bool(reason := why_not()), reason=f"no bare nodes here: {reason}"),
+]
+
+LENIENT = Tolerance(delay_percent=20, delay_floor_ms=10, throughput_percent=30)
+"""What even a very busy host keeps to; the links under test stray much further, or not at all."""
+
+
+@pytest.fixture
+def net() -> Iterator[BareNetwork]:
+    with BareNetwork({"cloud0": "cloud", "endpoint0": "endpoint"}) as network:
+        yield network
+
+
+def by_pair(reports: tuple[LinkFidelity, ...]) -> dict[tuple[str, str], LinkFidelity]:
+    return {(report.src, report.dst): report for report in reports}
+
+
+def test_links_as_configured_are_believed(net: BareNetwork) -> None:
+    up = Link("endpoint", "cloud", latency_ms=40, bandwidth_mbit=8)
+    down = Link("cloud", "endpoint", latency_ms=10, bandwidth_mbit=300)
+    found = by_pair(verify(net.deployment(up, down), net.directory, LENIENT))
+    assert {pair: report.note for pair, report in found.items() if not report.ok} == {}
+    upward = found["endpoint", "cloud"]
+    assert upward.configured == {
+        "latency_ms": 40,
+        "jitter_ms": 0,
+        "bandwidth_mbit": 8,
+        "loss_percent": 0,
+        "rtt_ms": pytest.approx(50.07, abs=0.01),
+    }
+    assert upward.measured["rtt_ms"] == pytest.approx(50, abs=15)
+    assert upward.measured["one_way_ms"] == pytest.approx(40, abs=12)
+    assert upward.measured["throughput_mbit"] == pytest.approx(8, rel=0.3)
+    assert upward.measured["loss_percent"] == pytest.approx(0, abs=2)
+    assert found["cloud", "endpoint"].measured["one_way_ms"] == pytest.approx(10, abs=12)
+
+
+def test_links_that_stray_are_found_out(net: BareNetwork) -> None:
+    deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=5, bandwidth_mbit=20))
+    net.shape(Link("endpoint", "cloud", latency_ms=60, bandwidth_mbit=5, loss_percent=40))
+    found = by_pair(verify(deployment, net.directory, LENIENT))["endpoint", "cloud"]
+    assert found.ok is False
+    assert "packets lost instead of 0.0%" in found.note
+    assert "one-way delay" in found.note
+    assert "throughput" in found.note
+    assert found.measured["attempts"] == 3
+
+
+def test_a_dead_link_is_as_it_should_be_if_it_should(net: BareNetwork) -> None:
+    dead = Link("endpoint", "cloud", loss_percent=100)
+    found = by_pair(verify(net.deployment(dead, Link("cloud", "endpoint")), net.directory, LENIENT))
+    for report in found.values():
+        assert report.ok, report.note
+        assert report.measured["rtt_ms"] is None
+    assert found["endpoint", "cloud"].measured["loss_percent"] == 100
+    assert found["endpoint", "cloud"].measured["throughput_mbit"] is None
+    assert found["cloud", "endpoint"].measured["loss_percent"] == 0
+
+
+def test_a_link_that_should_work_and_is_dead_is_not_ok(net: BareNetwork) -> None:
+    deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=1, bandwidth_mbit=10))
+    net.shape(Link("endpoint", "cloud", loss_percent=100))
+    found = by_pair(verify(deployment, net.directory, LENIENT))
+    assert not found["endpoint", "cloud"].ok
+    assert "100.0% of" in found["endpoint", "cloud"].note
+    assert "no throughput could be measured" in found["endpoint", "cloud"].note
+    assert not found["cloud", "endpoint"].ok
+
+
+def test_tiers_of_several_nodes_are_measured_within_too() -> None:
+    with BareNetwork({"edge0": "edge", "edge1": "edge"}) as net:
+        deployment = net.deployment(Link("edge", "edge", latency_ms=3, jitter_ms=1, bandwidth_mbit=50))
+        (report,) = verify(deployment, net.directory, LENIENT)
+        assert (report.src, report.dst, report.ok) == ("edge", "edge", True), report.note
+
+
+def test_one_node_alone_has_no_link() -> None:
+    with BareNetwork({"edge0": "edge"}) as net:
+        assert verify(net.deployment(), net.directory) == ()
+
+
+def test_an_agent_that_cannot_start_is_named(net: BareNetwork) -> None:
+    deployment = net.deployment(*both_ways("cloud", "endpoint"))
+    net.client.detach(["endpoint0"])
+    with pytest.raises(
+        ProvisionError, match=r"the agent on endpoint0 ended: .*Cannot assign requested address"
+    ):
+        verify(deployment, net.directory)
