@@ -19,6 +19,12 @@ from application.video.transport import Receive
 _FRAMES = "video/frames"
 _ANSWERS = "video/answers"
 _CONNECT_MS = 1000
+# Zenoh would drop an answer that waits for 1 ms behind two others: too little for a node that has its
+# CPU quota used up. An endpoint that is gone costs nothing, as answers are small beside a socket's buffer.
+_QUEUED = 16
+_PATIENCE_US = 1_000_000
+# It would also end the session when a frame has waited for 5 s to be sent, which a slow link can take.
+_FOREVER_US = 3_600_000_000
 
 
 @dataclass
@@ -96,6 +102,9 @@ def _open(listen: list[str] | None = None, connect: list[str] | None = None) -> 
         "connect/timeout_ms": _CONNECT_MS,
         "connect/exit_on_failure": True,
         "transport/link/tx/queue/batching/enabled": False,
+        "transport/link/tx/queue/size/data": _QUEUED,
+        "transport/link/tx/queue/congestion_control/drop/wait_before_drop": _PATIENCE_US,
+        "transport/link/tx/queue/congestion_control/block/wait_before_close": _FOREVER_US,
     }
     for key, value in settings.items():
         config.insert_json5(key, json.dumps(value))

@@ -225,8 +225,9 @@ def test_the_broker_ends_with_its_worker(stage: Stage) -> None:
         eventually(lambda port=settings.ports[0]: not is_open(port), "the broker still listens")
 
 
-def test_a_full_queue_refuses_and_says_so(stage: Stage) -> None:
-    settings = worker_settings("zenoh", queue_size=1)
+@transports
+def test_a_full_queue_refuses_and_says_so(stage: Stage, transport: str) -> None:
+    settings = worker_settings(transport, queue_size=1)
     worker = stage.worker(settings)
     worker.wait_ready()
     camera = stage.endpoint(endpoint_settings(settings, frequency=1000.0, duration_s=0.5))
@@ -237,6 +238,7 @@ def test_a_full_queue_refuses_and_says_so(stage: Stage) -> None:
     ends = outcomes(stage.trace())
     assert ends["completed"] >= 1
     assert ends["failed"] >= 1
+    assert ends["lost"] == 0
     assert sum(ends.values()) == 500
     reasons = {event.detail.get("reason") for event in events.read(stage.raw) if event.stage == "failed"}
     assert reasons == {"queue full (1)"}
