@@ -10,6 +10,7 @@ Talks over the Unix socket it was given (SOCK_SEQPACKET, messages of JSON): for 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> None:
     os.setsid()
     syscalls.set_name("continuum-keep")
     syscalls.adopt_orphans()
+    gc.disable()  # it would touch, and so copy, all of the keeper's memory in every node
     try:
         _make_all(plan, channel)
     except OSError as error:
