@@ -80,7 +80,7 @@ def result(
         run_id=run.id,
         invalid_reasons=_invalid_reasons(incidents, measured, fidelity, nodes),
         notes=(*run.notes(), *analysis.remarks(measured)),
-        config={"file": config.path.name, "text": config.text, "resolved": config.resolved()},
+        config={"file": config.path.name, "text": config.public_text, "resolved": config.resolved()},
         versions=_versions(),
         host=_describe(host),
         provider=config.infrastructure.text("provider"),

@@ -154,8 +154,10 @@ def _finish(
     with _kept(errors):
         with recorder.phase("analyse"):
             steps.analyse(session, recorder.phases, errors)
-        with recorder.phase("report"):
-            if not isinstance(error, InterruptedRunError):
+        if isinstance(error, InterruptedRunError):
+            recorder.skip("report")
+        else:
+            with recorder.phase("report"):
                 steps.report(session)
     if session.result is not None and session.result.invalid_reasons and not errors:
         errors.append(InvalidRunError("; ".join(session.result.invalid_reasons)))

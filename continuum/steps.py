@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from continuum import analysis, assemble, registry, topology, trace
 from continuum.assemble import Stock
@@ -21,6 +22,9 @@ from continuum.progress import Progress
 from continuum.result import Benchmark, LinkFidelity, Result
 from continuum.rundir import Run, node_to_json, write_json
 from continuum.topology import Topology
+
+if TYPE_CHECKING:
+    from continuum.report.style import Plot
 
 READY_TIMEOUT_S = 120.0
 GRACE_S = 30.0
@@ -59,6 +63,7 @@ class Session:
         stock: what each node had used, and its clock, before and after the benchmark.
         incidents: what went wrong without ending the run.
         result: from ``analyse`` on.
+        drawn: the plots, from ``report`` on.
     """
 
     run: Run
@@ -72,6 +77,7 @@ class Session:
     stock: list[Stock] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
     result: Result | None = None
+    drawn: Sequence[Plot] | None = None
 
     def __post_init__(self) -> None:
         self.topology = topology.from_config(self.config)
@@ -270,14 +276,18 @@ def report(session: Session) -> None:
     from continuum import report as reports
 
     assert session.result is not None
-    reports.write(session.run.directory, session.result)
+    session.drawn = reports.draw(session.run.directory, session.result)
 
 
 def save(session: Session, phases: Sequence[Phase]) -> None:
-    """Write the result once more, now that all phases have ended."""
+    """Write the result once more, and the page, now that all phases have ended."""
     if session.result is not None:
         session.result = replace(session.result, phases=tuple(phases))
         session.result.save(session.run.directory)
+    if session.result is not None and session.drawn is not None:
+        from continuum import report as reports
+
+        reports.write_page(session.run.directory, session.result, session.drawn)
 
 
 def _inventory(nodes: Sequence[Node]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from continuum import registry
 
@@ -19,4 +20,6 @@ def execute(options: argparse.Namespace) -> int:
         if options.options:
             for option in module.options:
                 print(f"    [{option.section}] {option.key}: {option.help}")
+    for line in registry.broken():
+        print(line, file=sys.stderr)
     return 0

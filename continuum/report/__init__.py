@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from continuum.result import SAMPLES_FILE, Result
+
+if TYPE_CHECKING:
+    from continuum.report.style import Plot
 
 
 @dataclass(frozen=True)
@@ -36,15 +41,27 @@ def write(run_dir: Path, result: Result | None = None) -> ReportPaths:
     Raises:
         UsageError: there is no result that can be read.
     """
-    # These import numpy and matplotlib, which only a report has to pay for.
-    from continuum.report import html, plots, samples
-
     result = result or Result.load(run_dir)
+    drawn = draw(run_dir, result)
+    return ReportPaths(write_page(run_dir, result, drawn), tuple(plot.path for plot in drawn))
+
+
+def draw(run_dir: Path, result: Result) -> tuple[Plot, ...]:
+    """Draw the plots of a run, as far as there is data for them."""
+    # These import numpy and matplotlib, which only a report has to pay for.
+    from continuum.report import plots, samples
+
     table = run_dir / SAMPLES_FILE
     rows = samples.read(table) if table.is_file() else []
-    drawn = plots.draw(result, rows, run_dir / "plots")
+    return plots.draw(result, rows, run_dir / "plots")
+
+
+def write_page(run_dir: Path, result: Result, drawn: Sequence[Plot]) -> Path:
+    """Write the page of a run around its plots; returns its path."""
+    from continuum.report import html
+
     config = run_dir / "config.cfg"
     text = config.read_text(encoding="utf-8", errors="replace") if config.is_file() else ""
     page = run_dir / "report.html"
     page.write_text(html.render(result, {plot.name: plot.svg for plot in drawn}, text), encoding="utf-8")
-    return ReportPaths(page, tuple(plot.path for plot in drawn))
+    return page

@@ -40,7 +40,7 @@ def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str
         "phases": _phases(result),
         "facts": _facts(result),
         "svg": {name: svg.get(name, "") for name in PLOTS},
-        "config_text": config_text or str(result.config.get("text", "")),
+        "config_text": str(result.config.get("text", "")) or config_text,
         "config_name": Path(str(result.config.get("file") or "config.cfg")).name,
     }
     if bench:
