@@ -108,7 +108,6 @@ def broker_config(bind: str, port: int) -> str:
         "set_tcp_nodelay true",
         "log_dest stderr",
         "log_type error",
-        "log_type warning",
     ]
     if os.geteuid() == 0:
         # Otherwise it would want to become a user that need not exist on the node.

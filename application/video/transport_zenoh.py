@@ -25,6 +25,8 @@ _QUEUED = 16
 _PATIENCE_US = 1_000_000
 # It would also end the session when a frame has waited for 5 s to be sent, which a slow link can take.
 _FOREVER_US = 3_600_000_000
+# And when nothing has come from the other side for 10 s, which an interrupted link can outlast.
+_LEASE_MS = 60_000
 
 
 @dataclass
@@ -101,6 +103,7 @@ def _open(listen: list[str] | None = None, connect: list[str] | None = None) -> 
         "connect/endpoints": connect or [],
         "connect/timeout_ms": _CONNECT_MS,
         "connect/exit_on_failure": True,
+        "transport/link/tx/lease": _LEASE_MS,
         "transport/link/tx/queue/batching/enabled": False,
         "transport/link/tx/queue/size/data": _QUEUED,
         "transport/link/tx/queue/congestion_control/drop/wait_before_drop": _PATIENCE_US,

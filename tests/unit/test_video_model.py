@@ -26,10 +26,11 @@ def make_model(
     if softmax:
         nodes.append(helper.make_node("Softmax", ["means"], ["shares"], axis=1))
     colours = shape[1] if shape[1] in (1, 3) else shape[3]
+    value, result = helper.make_tensor_value_info, "shares" if softmax else "means"
     graph = helper.make_graph(
         nodes, "means",
-        [helper.make_tensor_value_info("image", kind, shape)],
-        [helper.make_tensor_value_info("shares" if softmax else "means", onnx.TensorProto.FLOAT, [1, colours])],
+        [value("image", kind, shape)],
+        [value(result, onnx.TensorProto.FLOAT, [1, colours])],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     helper.set_model_props(model, metadata)
