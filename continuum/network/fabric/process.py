@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
-from time import monotonic
+from time import monotonic, process_time, sleep
 
 from .control import Control, Peer, close_all
 from .switch import Node, Switch
@@ -21,6 +21,12 @@ from .wire import pieces
 
 CLOSING_THREADS = 64
 """Threads that close TUN devices: the kernel waits 36 ms for each, but for all of them at once."""
+
+TURNS_PER_REST = 256
+"""Turns of the loop between two looks at the processor time used."""
+
+MOST_CPU_SHARE = 0.9
+"""Share of a core used at most; above 0.95 the kernel stops a real-time process, for 50 ms at a time."""
 
 _READABLE = select.EPOLLIN
 _GONE = select.EPOLLERR | select.EPOLLHUP
@@ -89,11 +95,13 @@ class Loop:
         self._epoll.register(listener.fileno(), _READABLE)
         self._epoll.register(self._signalled, _READABLE)
         self._ended = False
+        self._used, self._looked_at = process_time(), monotonic()
 
     def run(self) -> None:
         """Serve until asked to close; then close every device and answer."""
         switch, nodes = self._switch, self._nodes
         wait, poll, watched = select.select, self._epoll.poll, [self._epoll.fileno()]
+        turns = 0
         while not self._ended and self._control.closing is None:
             due = switch.release()
             if due is None:
@@ -117,11 +125,24 @@ class Loop:
                     except OSError:
                         self._drop(node)
                 switch.release()
+            turns += 1
+            if turns == TURNS_PER_REST:
+                turns = 0
+                self._rest()
         self._close()
+
+    def _rest(self) -> None:
+        """Leave the core to others for a moment after a time without any."""
+        used, now = process_time(), monotonic()
+        owed = (used - self._used) / MOST_CPU_SHARE - (now - self._looked_at)
+        if owed > 0.0:
+            sleep(min(owed, 0.005))
+        self._used, self._looked_at = used, monotonic()
 
     def _handle(self, fd: int, events: int) -> None:
         """Everything but packets."""
         if fd == self._signalled:
+            print("ended by a signal", flush=True)
             self._ended = True
         elif fd == self._listener.fileno():
             self._accept()
