@@ -66,6 +66,7 @@ def _make_all(plan: Plan, channel: socket.socket) -> None:
 
 def _work(plan: Plan, nodes: tuple[NodePlan, ...], channel: socket.socket, on_disk: bool) -> NoReturn:
     """Make some of the nodes and stay their parent."""
+    syscalls.set_name("continuum-work")
     syscalls.die_with_parent()
     for node in nodes:
         if syscalls.clone(syscalls.NODE_NAMESPACES) == 0:

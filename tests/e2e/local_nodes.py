@@ -1,0 +1,83 @@
+"""Nodes of the provider ``local`` for a test, made as the pipeline makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from continuum import config, network, registry, rundir, topology
+from continuum.connection import Connection
+from continuum.module import Node, Provider
+from continuum.network.plan import choose_engine
+from continuum.rundir import Run
+
+TEXT = """
+[infrastructure]
+provider = local
+infra_only = True
+base_path = {base}
+cloud_nodes = 1
+cloud_cores = 1
+cloud_memory = {memory} MiB
+endpoint_nodes = {endpoints}
+endpoint_cores = 1
+endpoint_memory = {memory} MiB
+{more}
+"""
+
+
+@dataclass
+class Nodes:
+    """Nodes that exist, and what made them."""
+
+    provider: Provider
+    run: Run
+    nodes: tuple[Node, ...]
+    connections: dict[str, Connection] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Connection:
+        return self.connections[name]
+
+    def node(self, name: str) -> Node:
+        return next(node for node in self.nodes if node.name == name)
+
+    def destroy(self) -> None:
+        destroy(self.provider, self.run)
+
+
+def new_run(base: Path, *, endpoints: int = 1, memory: int = 128, more: str = "") -> Run:
+    """A run that has a folder and nothing else."""
+    base.mkdir(parents=True, exist_ok=True)
+    file = base / "nodes.cfg"
+    file.write_text(TEXT.format(base=base, endpoints=endpoints, memory=memory, more=more))
+    return rundir.create(config.load(file))
+
+
+def make(run: Run) -> Nodes:
+    """Create what the run's config asks for."""
+    provider = registry.provider("local")
+    engine = choose_engine(run.config, provider)
+    run.update_state(engine=engine.name)
+    engine.prepare(run)
+    nodes = provider.create(topology.from_config(run.config).nodes, run)
+    return Nodes(provider, run, nodes, {node.name: provider.connect(node, run) for node in nodes})
+
+
+def destroy(provider: Provider, run: Run) -> None:
+    """What teardown does."""
+    owned = run.owned()
+    provider.destroy(run, owned)
+    network.destroy(run, owned)
+
+
+@contextmanager
+def nodes(base: Path, *, endpoints: int = 1, memory: int = 128, more: str = "") -> Iterator[Nodes]:
+    """Nodes for the time of a test."""
+    run = new_run(base, endpoints=endpoints, memory=memory, more=more)
+    try:
+        yield make(run)
+    finally:
+        destroy(registry.provider("local"), run)
+        run.unlock()
