@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from continuum import config, network, registry, rundir, topology
 from continuum.connection import Connection
 from continuum.module import Node, Provider
 from continuum.network.plan import choose_engine
 from continuum.rundir import Run
+
+if TYPE_CHECKING:
+    import pytest
 
 TEXT = """
 [infrastructure]
@@ -81,3 +85,14 @@ def nodes(base: Path, *, endpoints: int = 1, memory: int = 128, more: str = "") 
     finally:
         destroy(registry.provider("local"), run)
         run.unlock()
+
+
+@contextmanager
+def shared_nodes(factory: pytest.TempPathFactory, *, endpoints: int = 1) -> Iterator[Nodes]:
+    """Nodes for all tests of a module, with a state folder of their own."""
+    import pytest  # which an ordinary user who runs this may not have
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(factory.mktemp("state")))
+        with nodes(factory.mktemp("local"), endpoints=endpoints) as made:
+            yield made

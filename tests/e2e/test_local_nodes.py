@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from infrastructure.local import provider
-from tests.e2e.local_nodes import Nodes, nodes
+from tests.e2e.local_nodes import Nodes, nodes, shared_nodes
 
 pytestmark = [
     pytest.mark.root,
@@ -20,7 +20,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    with nodes(tmp_path_factory.mktemp("local"), endpoints=2) as existing:
+    with shared_nodes(tmp_path_factory, endpoints=2) as existing:
         yield existing
 
 

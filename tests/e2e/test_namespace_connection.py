@@ -13,7 +13,7 @@ import pytest
 
 from continuum.connection.namespace import NamespaceConnection, Target
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
-from tests.e2e.local_nodes import Nodes, nodes
+from tests.e2e.local_nodes import Nodes, nodes, shared_nodes
 
 pytestmark = [
     pytest.mark.root,
@@ -24,7 +24,7 @@ DEADLINE_S = 20
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    with nodes(tmp_path_factory.mktemp("local")) as existing:
+    with shared_nodes(tmp_path_factory) as existing:
         yield existing
 
 

@@ -309,7 +309,8 @@ class Switch:
         ``unroutable`` packets had no node to go to (IPv6, multicast, broadcast, unknown addresses);
         ``undeliverable`` ones found the receiver's interface down or its queue full; ``in_flight`` and
         ``peak_in_flight`` count packets scheduled; ``lateness`` tells how far behind the schedule packets
-        were delivered: wake-ups, those more than 1 ms late, mean and worst in ms.
+        were delivered: wake-ups, those more than 1 ms late, mean and worst in ms; ``real_time`` whether the
+        process was given real-time priority, without which a busy host makes it late.
         """
         times = os.times()
         return {
@@ -323,6 +324,7 @@ class Switch:
             "in_flight": len(self._heap),
             "peak_in_flight": self._peak_in_flight,
             "cpu_seconds": times.user + times.system,
+            "real_time": os.sched_getscheduler(0) != os.SCHED_OTHER,
             "lateness": {
                 "wakeups": self._releases,
                 "over_1ms": self._late_releases,
