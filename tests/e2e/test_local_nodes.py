@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from infrastructure.local import provider
+from infrastructure.local import mounts, provider
 from tests.e2e.local_nodes import Nodes, nodes, shared_nodes
 
 pytestmark = [
@@ -123,7 +123,7 @@ def test_what_lies_in_a_private_folder_of_the_host_is_shown_read_only(
     checkout.mkdir()
     (checkout / "code").write_text("here")
     monkeypatch.setattr(provider, "CHECKOUT", checkout)
-    monkeypatch.setattr(provider.mounts, "PRIVATE", (*provider.mounts.PRIVATE, str(tmp_path)))
+    monkeypatch.setattr(mounts, "PRIVATE", (*mounts.PRIVATE, str(tmp_path)))
     with nodes(tmp_path / "base") as made:
         assert made["cloud0"].run(["cat", str(checkout / "code")], timeout=9).stdout == "here"
         written = made["cloud0"].run(["touch", str(checkout / "code")], timeout=9, check=False)

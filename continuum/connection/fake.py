@@ -1,0 +1,191 @@
+"""A connection to a pretended node, for tests: a folder of this host and plain processes in it.
+
+Nothing is isolated. A path of the node is looked for below the node's folder: an argument that is such a
+path, or ends in one behind a ``=``, is replaced before the command runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from continuum.connection.base import Completed, Limits
+from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+
+
+class FakeConnection:
+    """Commands run on this host, files go below one folder; as ``Connection``.
+
+    Args:
+        node: the node's name.
+        root: folder that stands for the node's ``/``.
+        clock_offset_ns: how far the pretended clock of the node is ahead of this host's; None makes the
+            node share the host's clock.
+    """
+
+    def __init__(self, node: str, root: Path, clock_offset_ns: int | None = None) -> None:
+        self.node = node
+        self.root = root
+        self.host_clock = clock_offset_ns is None
+        self._offset_ns = clock_offset_ns or 0
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        check: bool = True,
+        stdin: bytes | None = None,
+    ) -> Completed:
+        """Run a command to its end."""
+        pipe = subprocess.PIPE
+        popen = self._popen(argv, {}, stdin=pipe, stdout=pipe, stderr=pipe)
+        try:
+            stdout, stderr = popen.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired:
+            raise CommandTimeout(self.node, argv, timeout) from None
+        finally:
+            _kill_group(popen)
+            popen.communicate()
+        if check and popen.returncode:
+            raise CommandFailed(self.node, argv, popen.returncode, stderr.decode("utf-8", "replace"))
+        return Completed(
+            tuple(argv),
+            popen.returncode,
+            stdout.decode("utf-8", "replace"),
+            stderr.decode("utf-8", "replace"),
+        )
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        limits: Limits | None = Limits(),  # noqa: B008 - frozen
+    ) -> FakeProcess:
+        """Start a command; limits are not enforced."""
+        with log.open("ab") as file:
+            popen = self._popen(argv, env, stdin=subprocess.PIPE, stdout=file.fileno(), stderr=file.fileno())
+        return FakeProcess(self.node, tuple(argv), popen)
+
+    def attach(self, argv: Sequence[str]) -> int:
+        """Run a command with this process's own standard streams."""
+        status = self._popen(argv, {}, stdin=None, stdout=None, stderr=None).wait()
+        return 128 - status if status < 0 else status
+
+    def put(self, src: Path, dst: PurePosixPath) -> None:
+        """Copy a file below the node's folder; atomic at ``dst``."""
+        target = self._host_path(dst)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.new")
+        shutil.copy(src, temporary)
+        temporary.replace(target)
+
+    def get(self, src: PurePosixPath, dst: Path) -> None:
+        """Copy a file or a folder from below the node's folder."""
+        source = self._host_path(src)
+        dst.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, dst, symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, dst)
+
+    @contextlib.contextmanager
+    def clock(self) -> Iterator[Callable[[], int]]:
+        """The host's clock and the pretended offset."""
+        yield lambda: time.monotonic_ns() + self._offset_ns
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _host_path(self, path: PurePosixPath | str) -> Path:
+        return self.root / str(path).lstrip("/")
+
+    def _translated(self, word: str) -> str:
+        if word == "{python}":
+            return sys.executable
+        before, sign, path = word.rpartition("=")
+        if path.startswith("/") and path != "/" and self._host_path(path).exists():
+            return f"{before}{sign}{self._host_path(path)}"
+        return word
+
+    def _popen(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        stdin: int | None,
+        stdout: int | None,
+        stderr: int | None,
+    ) -> subprocess.Popen[bytes]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            return subprocess.Popen(
+                [self._translated(word) for word in argv],
+                cwd=self.root,
+                env={
+                    "PATH": os.environ.get("PATH", os.defpath),
+                    "HOME": str(self.root),
+                    "CONTINUUM_NODE": self.node,
+                    **env,
+                },
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ConnectionFailure(f"{self.node}: {argv[0]}: {error.strerror}") from error
+
+
+class FakeProcess:
+    """A process of this host; as ``Process``."""
+
+    def __init__(self, node: str, argv: tuple[str, ...], popen: subprocess.Popen[bytes]) -> None:
+        self._node, self._argv, self._popen = node, argv, popen
+
+    def poll(self) -> int | None:
+        """Exit status, or None while it runs."""
+        return self._popen.poll()
+
+    def wait(self, timeout: float) -> int:
+        """Exit status; raises CommandTimeout after ``timeout`` seconds."""
+        try:
+            return self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise CommandTimeout(self._node, self._argv, timeout) from None
+
+    def write(self, data: bytes) -> None:
+        """Send ``data`` to its standard input at once."""
+        assert self._popen.stdin is not None
+        try:
+            self._popen.stdin.write(data)
+            self._popen.stdin.flush()
+        except OSError as error:
+            raise ConnectionFailure(f"{self._node}: {self._argv[0]}: takes no input any more") from error
+
+    def terminate(self) -> None:
+        """Ask it to end; harmless when it has ended."""
+        self._popen.terminate()
+
+    def kill(self) -> None:
+        """End it and what is left of its process group."""
+        _kill_group(self._popen)
+        self._popen.wait(10)
+        if self._popen.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._popen.stdin.close()
+
+
+def _kill_group(popen: subprocess.Popen[bytes]) -> None:
+    # The group outlives its leader as long as a member is left, and so does its number.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(popen.pid, signal.SIGKILL)
