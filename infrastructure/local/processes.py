@@ -20,6 +20,9 @@ RUN = "CONTINUUM_RUN"
 KEEPER = "CONTINUUM_KEEPER"
 """Set to the run's directory in the keeper and in process 1 of every node."""
 
+DIRECTORY = "CONTINUUM_RUN_DIRECTORY"
+"""Set to the run's directory in its processes outside the nodes, such as the fabric."""
+
 NODE = "CONTINUUM_NODE"
 """Set to the node's name in every process that was started on a node."""
 
@@ -60,7 +63,7 @@ def labelled(run_id: str | None = None) -> Iterator[Labelled]:
             yield Labelled(
                 pid,
                 environment.get(RUN, ""),
-                environment.get(KEEPER, ""),
+                environment.get(KEEPER) or environment.get(DIRECTORY, ""),
                 any(mark in environment for mark in MARKS),
                 _name(pid),
             )

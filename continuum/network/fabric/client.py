@@ -34,11 +34,10 @@ def launch(run_directory: Path, run_id: str, seed: int) -> int:
     Raises:
         ProvisionError: the socket or the log cannot be made, or there is a fabric already.
     """
-    log = run_directory / "logs" / "fabric.log"
     try:
-        log.parent.mkdir(mode=0o700, exist_ok=True)
+        (run_directory / "logs").mkdir(mode=0o700, exist_ok=True)
         with _listen(run_directory) as listener:
-            return _spawn(listener, log, run_id, seed)
+            return _spawn(listener, run_directory, run_id, seed)
     except OSError as error:
         raise ProvisionError(f"fabric: cannot start in {run_directory}: {error}") from error
 
@@ -57,15 +56,19 @@ def _listen(run_directory: Path) -> socket.socket:
     return listener
 
 
-def _spawn(listener: socket.socket, log: Path, run_id: str, seed: int) -> int:
+def _spawn(listener: socket.socket, run_directory: Path, run_id: str, seed: int) -> int:
     program = str(Path(__file__).parent)
     return os.posix_spawn(
         sys.executable,
         [sys.executable, "-I", "-S", program, run_id, str(seed)],
-        {"CONTINUUM_RUN": run_id, "PATH": os.environ.get("PATH", os.defpath)},
+        {
+            "CONTINUUM_RUN": run_id,
+            "CONTINUUM_RUN_DIRECTORY": str(run_directory),
+            "PATH": os.environ.get("PATH", os.defpath),
+        },
         file_actions=[
             (os.POSIX_SPAWN_DUP2, listener.fileno(), 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_OPEN, 1, str(run_directory / "logs" / "fabric.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
         setsid=True,
