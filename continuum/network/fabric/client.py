@@ -57,7 +57,7 @@ def _listen(run_directory: Path) -> socket.socket:
 
 
 def _spawn(listener: socket.socket, run_directory: Path, run_id: str, seed: int) -> int:
-    program = str(Path(__file__).parent)
+    program, log = str(Path(__file__).parent), str(run_directory / "logs" / "fabric.log")
     return os.posix_spawn(
         sys.executable,
         [sys.executable, "-I", "-S", program, run_id, str(seed)],
@@ -68,7 +68,7 @@ def _spawn(listener: socket.socket, run_directory: Path, run_id: str, seed: int)
         },
         file_actions=[
             (os.POSIX_SPAWN_DUP2, listener.fileno(), 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(run_directory / "logs" / "fabric.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
         setsid=True,
