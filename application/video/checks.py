@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from application.video import files, plan
-from application.video.options import ENDPOINT, PEER
+from application.video.options import ENDPOINT, PEER, PREFERRED_TIERS
 from continuum.errors import Problem
 from continuum.topology import Tier
 
@@ -55,26 +56,48 @@ def _target(config: Config, where: str, counts: dict[str, int]) -> Iterator[Prob
 
 
 def _resources(config: Config, where: str) -> Iterator[Problem]:
+    """Whether what was given fits into a node; what was not given does."""
     endpoints = _tier(config, ENDPOINT)
     if endpoints.count:
-        yield from _fits(config, endpoints, "endpoint", plan.endpoint_share(config, endpoints), 1)
-    if where != ENDPOINT:
-        tier = _tier(config, plan.worker_tier(where))
-        replicas = config.benchmark.integer("applications_per_worker")
-        yield from _fits(config, tier, "worker", plan.worker_share(config, tier), replicas)
+        yield from _excess(config, endpoints, "endpoint", 1)
+    if where == ENDPOINT:
+        return
+    found = list(_excess(config, _tier(config, plan.worker_tier(where)), "worker", _replicas(config)))
+    elsewhere = _fits_elsewhere(config, where)
+    for problem in found:
+        if elsewhere:
+            # The framework chooses the tier by its resource manager, so its files need not name one.
+            message = f"{problem.message}; cut to that, unless offload_to = {elsewhere}"
+            yield replace(problem, message=message, severity="warning")
+        else:
+            yield problem
 
 
-def _fits(config: Config, tier: Tier, role: str, share: plan.Share, copies: int) -> Iterator[Problem]:
-    """Whether what was given fits into a node; what was not given does."""
+def _fits_elsewhere(config: Config, where: str) -> str:
+    """A tier that workers would fit into, if ``where`` was not the user's choice; empty if there is none."""
+    if config.benchmark.given("offload_to"):
+        return ""
+    tiers = (_tier(config, name) for name in PREFERRED_TIERS if name not in (where, ENDPOINT))
+    fitting = (t for t in tiers if t.count and not list(_excess(config, t, "worker", _replicas(config))))
+    return next((tier.name for tier in fitting), "")
+
+
+def _replicas(config: Config) -> int:
+    return config.benchmark.integer("applications_per_worker")
+
+
+def _excess(config: Config, tier: Tier, role: str, copies: int) -> Iterator[Problem]:
     section = config.benchmark
     several = f"{copies} x " if copies > 1 else ""
     key = f"application_{role}_cpu"
-    if section.given(key) and copies * share.cores > tier.cores + 1e-9:
-        has = f"{several}{share.cores:g} cores, but a node of tier {tier.name} has {tier.cores:g}"
+    cores = section.maybe_real(key)
+    if cores is not None and copies * cores > tier.cores + 1e-9:
+        has = f"{several}{cores:g} cores, but a node of tier {tier.name} has {tier.cores:g}"
         yield section.problem(key, f"{has}; write at most {tier.cores / copies:g}")
     key = f"application_{role}_memory"
-    if section.given(key) and copies * share.memory_mb > tier.memory_mb:
-        has = f"{several}{share.memory_mb} MiB, but a node of tier {tier.name} has {tier.memory_mb} MiB"
+    memory_mb = section.maybe_integer(key)
+    if memory_mb is not None and copies * memory_mb > tier.memory_mb:
+        has = f"{several}{memory_mb} MiB, but a node of tier {tier.name} has {tier.memory_mb} MiB"
         yield section.problem(key, f'{has}; write at most "{tier.memory_mb // copies} MiB"')
 
 

@@ -75,13 +75,20 @@ def worker_name(node: NodeSpec, replica: int, replicas: int) -> str:
 
 
 def worker_share(config: Config, tier: Tier) -> Share:
-    """What one worker gets: half a core of the node less than there is, and a GB per core, unless given."""
+    """What one worker gets: half a core of the node less than there is, and a GB per core, unless given.
+
+    What was given is cut to what the node has: ``checks.py`` says where that is a mistake.
+    """
     replicas = config.benchmark.integer("applications_per_worker")
     cores = config.benchmark.maybe_real("application_worker_cpu")
     memory_mb = config.benchmark.maybe_integer("application_worker_memory")
     return Share(
-        max(_LEAST_CORES, (tier.cores - 0.5) / replicas) if cores is None else cores,
-        _memory_mb(tier, (tier.cores - 0.5) / replicas, replicas) if memory_mb is None else memory_mb,
+        max(_LEAST_CORES, (tier.cores - 0.5) / replicas)
+        if cores is None
+        else min(cores, tier.cores / replicas),
+        _memory_mb(tier, (tier.cores - 0.5) / replicas, replicas)
+        if memory_mb is None
+        else min(memory_mb, tier.memory_mb // replicas),
     )
 
 
