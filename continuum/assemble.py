@@ -17,7 +17,7 @@ from continuum.errors import ContinuumError
 from continuum.host import Host
 from continuum.module import Deployment, Node, Provider, Usage
 from continuum.phases import Phase
-from continuum.result import Benchmark, LinkFidelity, NodeUse, Result
+from continuum.result import Benchmark, Delivery, LinkFidelity, NodeUse, Result
 from continuum.rundir import Run
 
 REPORTED_PACKAGES = (
@@ -90,6 +90,7 @@ def result(
         nodes=nodes,
         network=tuple(fidelity),
         clocks=_foreign_clocks(deployment, stock),
+        deliveries=tuple(Delivery(**row) for row in run.records("deliveries")),
         benchmark=measured,
         directory=run.directory,
     )

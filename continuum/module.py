@@ -98,6 +98,7 @@ class Workload:
         environment: variables of its own.
         files: files of this host it reads, by the name it finds them under in its folder.
         requirements: Python packages it imports, as pip requirement strings.
+        code: modules and packages of this project it imports, by dotted name; ``continuum`` always is.
         cpu_cores: cores of the node it may use; None for all.
         memory_mb: memory it may use in MiB; None for all of the node's.
         ports: TCP ports it serves.
@@ -112,6 +113,7 @@ class Workload:
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     requirements: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
     cpu_cores: float | None = None
     memory_mb: int | None = None
     ports: tuple[int, ...] = ()

@@ -79,6 +79,30 @@ class LinkFidelity:
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """How a workload came onto a node that does not share the host's Python.
+
+    Attributes:
+        node: the node's name.
+        workload: the workload's name.
+        build_s: time to build the package; 0 where what was built for another node served.
+        copy_s: time to copy what the node lacked of it.
+        install_s: time to install it there.
+        start_s: time from the start of the workload's last replica there to its being ready; None when it
+            never was.
+        copied_mb: what was copied, in MiB.
+    """
+
+    node: str
+    workload: str
+    build_s: float = 0.0
+    copy_s: float = 0.0
+    install_s: float = 0.0
+    start_s: float | None = None
+    copied_mb: float = 0.0
+
+
+@dataclass(frozen=True)
 class RequestCounts:
     """Where requests ended; ``sent`` = ``completed`` + ``lost`` + ``failed``, warm-up apart.
 
@@ -163,6 +187,7 @@ class Result:
         nodes: the nodes and what they used.
         network: the fidelity table.
         clocks: by node, ``offset_ms``, ``error_ms``, ``drift_ppm``, where nodes have clocks of their own.
+        deliveries: how workloads came onto nodes that do not share the host's Python.
         benchmark: None for infrastructure alone, or when the run failed before it.
         directory: the run directory; not part of the file.
     """
@@ -180,6 +205,7 @@ class Result:
     nodes: tuple[NodeUse, ...] = ()
     network: tuple[LinkFidelity, ...] = ()
     clocks: Mapping[str, Numbers] = field(default_factory=dict)
+    deliveries: tuple[Delivery, ...] = ()
     benchmark: Benchmark | None = None
     directory: Path | None = field(default=None, compare=False)
 
@@ -209,6 +235,7 @@ class Result:
         known["phases"] = tuple(_make(Phase, phase) for phase in data.get("phases", ()))
         known["nodes"] = tuple(_make(NodeUse, node) for node in data.get("nodes", ()))
         known["network"] = tuple(_make(LinkFidelity, link) for link in data.get("network", ()))
+        known["deliveries"] = tuple(_make(Delivery, one) for one in data.get("deliveries", ()))
         known["benchmark"] = _benchmark(data.get("benchmark"))
         for name in ("invalid_reasons", "notes"):
             known[name] = tuple(data.get(name, ()))

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from continuum.config import Config
 
 RUNS = "runs"
+_RECORDING = threading.Lock()
 
 
 class Run:
@@ -83,6 +85,15 @@ class Run:
     def notes(self) -> tuple[str, ...]:
         """The remarks kept so far."""
         return tuple(read_json(self.directory / "notes.json", default=[]))
+
+    def record(self, table: str, **row: Any) -> None:
+        """Add a row of plain JSON values to a table of the run; from any thread."""
+        with _RECORDING:
+            write_json(self.directory / f"{table}.json", [*self.records(table), row])
+
+    def records(self, table: str) -> tuple[dict[str, Any], ...]:
+        """The rows of a table, in the order they came."""
+        return tuple(read_json(self.directory / f"{table}.json", default=[]))
 
     def state(self) -> dict[str, Any]:
         """What is known of the run: status, provider, engine, nodes."""

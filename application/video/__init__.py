@@ -22,6 +22,7 @@ __all__ = ["MODULE", "Video"]
 
 _NO_BROKER = "no mosquitto on this host; apt install mosquitto"
 _REQUIREMENTS = ("numpy>=1.24", "opencv-python-headless>=4.8")
+_CODE = ("application.video",)
 _INFERENCE = ("onnxruntime>=1.16",)
 _TRANSPORT = {"zenoh": ("eclipse-zenoh>=1.4",), "mqtt": ("paho-mqtt>=2.0",), settings.LOCAL: ()}
 
@@ -114,6 +115,7 @@ class Video(Application):
             environment=settings.to_environment(serving),
             files={settings.MODEL_FILE: chosen.model, settings.LABELS_FILE: chosen.labels},
             requirements=(*_REQUIREMENTS, *_INFERENCE, *_TRANSPORT[serving.transport]),
+            code=_CODE,
             cpu_cores=share.cores,
             memory_mb=share.memory_mb,
             ports=serving.ports,
@@ -137,6 +139,7 @@ class Video(Application):
             environment=settings.to_environment(self._load_of(config, topology, where, share)),
             files=read,
             requirements=(*_REQUIREMENTS, *_INFERENCE, *_TRANSPORT[transport]),
+            code=_CODE,
             cpu_cores=share.cores,
             memory_mb=share.memory_mb,
         )

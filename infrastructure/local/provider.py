@@ -180,6 +180,7 @@ def _plan(specs: Sequence[NodeSpec], addresses: dict[str, str], run: Run) -> Pla
         directory=str(run.directory),
         nodes=tuple(NodePlan(spec.name, addresses[spec.name]) for spec in specs),
         overlaid=mounts.overlaid(mounted),
+        attached=mounts.attached(mounted),
         shown=mounts.shown(needed),
     )
     return _plan_as_user(plan, mounted) if trial.needs_user_namespace() else plan
@@ -218,6 +219,7 @@ def _handle(made: Made) -> dict[str, object]:
         "start": made.start,
         "as_user": trial.needs_user_namespace(),
         "python": sys.executable,
+        "shares_host": True,
     }
 
 

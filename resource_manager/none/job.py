@@ -35,6 +35,15 @@ class Replica:
         self.node, self.name, self.folder = node, name, folder
         self.connection, self.process = connection, process
         self.messages = Messages(log)
+        self.start_s: float | None = None
+        self._started_at = time.monotonic()
+
+    def is_ready(self) -> bool:
+        """Whether it has said so by now."""
+        self.messages.refresh()
+        if self.messages.ready and self.start_s is None:
+            self.start_s = time.monotonic() - self._started_at
+        return self.messages.ready
 
     def __str__(self) -> str:
         return f"{self.name} on {self.node}"
@@ -52,9 +61,12 @@ class Replica:
 class DirectJob(Job):
     """Processes started through connections, followed through their logs."""
 
-    def __init__(self, workload: Workload, replicas: Sequence[Replica]) -> None:
+    def __init__(
+        self, workload: Workload, replicas: Sequence[Replica], on_ready: Callable[[], None] = lambda: None
+    ) -> None:
         self.workload = workload
         self.replicas = tuple(replicas)
+        self._on_ready = on_ready
         self._stopping = False
 
     def wait_ready(self, timeout: float) -> None:
@@ -63,8 +75,7 @@ class DirectJob(Job):
         waiting = list(self.replicas)
         while waiting:
             for replica in list(waiting):
-                replica.messages.refresh()
-                if replica.messages.ready:
+                if replica.is_ready():
                     waiting.remove(replica)
                 elif (status := replica.process.poll()) is not None:
                     replica.messages.refresh()
@@ -76,6 +87,7 @@ class DirectJob(Job):
                 raise DeployError(msg)
             if waiting:
                 time.sleep(POLL_S)
+        self._on_ready()
 
     def release(self) -> None:
         """Give every replica its starting time: one instant, a little ahead, on the host's clock."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import continuum
 from continuum.connection import Limits
 from continuum.module import Deployment, Node, ResourceManager, Workload
 from continuum.rundir import Run
 from resource_manager.none.job import DirectJob, Replica
+
+if TYPE_CHECKING:
+    from continuum.packages.deliver import Placed
 
 FOLDER = PurePosixPath("/var/lib/continuum")
 PARALLEL_STARTS = 16
@@ -28,13 +31,15 @@ class NoManager(ResourceManager):
 
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> DirectJob:
         """Copy the workload's files and start every replica."""
+        places = tuple(_places(workload, deployment))
+        packages = _packages(workload, [node for node, number in places if number == 0], deployment)
         with ThreadPoolExecutor(PARALLEL_STARTS) as pool:
             starts = [
-                pool.submit(_start, workload, node, number, deployment, run)
-                for node, number in _places(workload, deployment)
+                pool.submit(_start, workload, node, number, deployment, run, packages.get(node.name))
+                for node, number in places
             ]
         replicas = [start.result() for start in starts if not start.exception()]
-        job = DirectJob(workload, replicas)
+        job = DirectJob(workload, replicas, lambda: _record(workload, packages, job, run))
         for start in starts:
             if error := start.exception():
                 job.cancel()
@@ -50,7 +55,34 @@ def _places(workload: Workload, deployment: Deployment) -> Iterator[tuple[Node, 
                 yield node, number
 
 
-def _start(workload: Workload, node: Node, number: int, deployment: Deployment, run: Run) -> Replica:
+def _packages(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -> Mapping[str, Placed]:
+    """What was installed on the nodes that do not share this host's Python."""
+    if all(node.handle.get("shares_host") for node in nodes):
+        return {}
+    from continuum.packages import deliver
+
+    return deliver.prepare(workload, nodes, deployment)
+
+
+def _record(workload: Workload, packages: Mapping[str, Placed], job: DirectJob, run: Run) -> None:
+    """Keep for the result how long it took to bring the workload to its nodes and up."""
+    started = {replica.node: replica.start_s for replica in job.replicas}
+    for node, placed in packages.items():
+        run.record(
+            "deliveries",
+            node=node,
+            workload=workload.name,
+            build_s=placed.build_s,
+            copy_s=placed.copy_s,
+            install_s=placed.install_s,
+            start_s=started.get(node),
+            copied_mb=placed.copied_bytes / 2**20,
+        )
+
+
+def _start(
+    workload: Workload, node: Node, number: int, deployment: Deployment, run: Run, placed: Placed | None
+) -> Replica:
     connection = deployment.connections[node.name]
     folder = FOLDER / f"{workload.name}-{number}"
     connection.put(_settings(workload, node, number, run), folder / "workload.json")
@@ -58,28 +90,28 @@ def _start(workload: Workload, node: Node, number: int, deployment: Deployment, 
         connection.put(source, folder / name)
     log = run.directory / "logs" / f"{node.name}-{workload.name}-{number}.log"
     process = connection.start(
-        _argv(workload, node, folder),
-        env={**workload.environment, **_identity(workload, node, number, run)},
+        _argv(workload, node, folder, placed),
+        env={**workload.environment, **_identity(workload, node, number, run, placed)},
         log=log,
         limits=Limits(workload.cpu_cores, workload.memory_mb),
     )
     return Replica(node.name, f"{workload.name}-{number}", folder, connection, process, log)
 
 
-def _argv(workload: Workload, node: Node, folder: PurePosixPath) -> list[str]:
+def _argv(workload: Workload, node: Node, folder: PurePosixPath, placed: Placed | None) -> list[str]:
     """The command, begun in the replica's folder."""
-    python = str(node.handle.get("python", sys.executable))
+    python = placed.python if placed else str(node.handle.get("python", sys.executable))
     argv = [python if word == "{python}" else word for word in workload.argv]
     return ["/usr/bin/env", f"--chdir={folder}", *argv]
 
 
-def _identity(workload: Workload, node: Node, number: int, run: Run) -> dict[str, str]:
+def _identity(workload: Workload, node: Node, number: int, run: Run, placed: Placed | None) -> dict[str, str]:
     return {
         "CONTINUUM_NODE": node.name,
         "CONTINUUM_WORKLOAD": workload.name,
         "CONTINUUM_REPLICA": str(number),
         "CONTINUUM_RUN": run.id,
-        "PYTHONPATH": str(CHECKOUT),
+        "PYTHONPATH": placed.code if placed else str(CHECKOUT),
         "PYTHONUNBUFFERED": "1",
     }
 
