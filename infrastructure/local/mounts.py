@@ -9,11 +9,13 @@ from pathlib import PurePath
 
 PRIVATE = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points a node has for itself
 _CHANGED = ("/etc", "/home", "/opt", "/srv", "/usr", "/var")
-_VIRTUAL = frozenset(
-    {"autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs"}
-    | {"efivarfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs"}
-    | {"selinuxfs", "sysfs", "tracefs"}
+_WRITABLE = frozenset(
+    {"9p", "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nfs", "nfs4", "reiserfs", "tmpfs"}
+    | {"virtiofs", "xfs", "zfs"}
 )
+_READ_ONLY = frozenset({"erofs", "exfat", "iso9660", "ntfs3", "squashfs", "vfat"})
+_OWN_FILES = ("/etc/hosts", "/etc/hostname")
+"""Containers have these mounted from outside; a node's own must not be covered by them."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,27 @@ def _unescape(text: str) -> str:
 
 
 def overlaid(mounts: Iterable[Mount]) -> tuple[str, ...]:
-    """Mount points whose files a node sees and may change for itself: ``/``, then the real ones below.
+    """Mount points whose files a node sees and may change for itself: ``/``, then the real ones below."""
+    return ("/", *_points(mounts, _WRITABLE))
 
-    Kernel file systems are left out, and what lies below folders that a node has for itself.
+
+def attached(mounts: Iterable[Mount]) -> tuple[str, ...]:
+    """Mount points whose files a node sees read-only, such as those of snaps, of which there are many."""
+    return _points(mounts, _READ_ONLY)
+
+
+def _points(mounts: Iterable[Mount], kinds: frozenset[str]) -> tuple[str, ...]:
+    """Mount points of some kinds of file systems below ``/``, outer ones first.
+
+    Left out are what nodes have for themselves, file systems of the kernel, of containers (``overlay``), and
+    those served by a program (``fuse``), which may refuse even root.
     """
     last = {mount.point: mount for mount in mounts}
-    points = [
+    return tuple(
         point
-        for point, mount in last.items()
-        if point != "/" and mount.kind not in _VIRTUAL and not lies_below(point, PRIVATE)
-    ]
-    return ("/", *sorted(points))
+        for point in sorted(last)
+        if point not in ("/", *_OWN_FILES) and last[point].kind in kinds and not lies_below(point, PRIVATE)
+    )
 
 
 def overlaid_as_user(folders: Iterable[str], mounts: Iterable[Mount]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -150,3 +151,35 @@ def test_two_runs_do_not_disturb_each_other(made: Nodes, tmp_path: Path) -> None
         assert made["cloud0"].run(["ls", "/tmp"], timeout=9).stdout == ""
         other.destroy()
         assert sh(made, "cloud0", "echo alive").strip() == "alive"
+
+
+IN_CONTAINER = """
+import sys
+from pathlib import Path
+from tests.e2e.local_nodes import nodes
+with nodes(Path(sys.argv[1])) as made:
+    print(made["cloud0"].run(["getent", "hosts", "endpoint0"], timeout=9).stdout.split()[1])
+    print(made["cloud0"].run(["cat", "/mnt/inner/file"], timeout=9).stdout)
+    edit = "echo new > /mnt/inner/file; cat /mnt/inner/file"
+    print(made["cloud0"].run(["sh", "-c", edit], timeout=9).stdout)
+"""
+
+
+def test_mounts_of_the_host_and_hosts_file_of_a_container(tmp_path: Path) -> None:
+    """A file mounted over /etc/hosts, as containers have it, and a further file system."""
+    (tmp_path / "hosts").write_text("127.0.0.1 localhost\n")
+    inner = "mkdir /mnt/inner && mount -t tmpfs none /mnt/inner && echo old > /mnt/inner/file"
+    script = (
+        f"mount --bind {tmp_path}/hosts /etc/hosts && mount -t tmpfs none /mnt && {inner} &&"
+        ' "$@" && cat /mnt/inner/file'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", IN_CONTAINER, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.split() == ["endpoint0", "old", "new", "old"]

@@ -17,6 +17,10 @@ MOUNTINFO = r"""
 31 30 8:3 / /run/media/usb rw - vfat /dev/sdc1 rw
 32 31 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw
 33 27 0:50 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw
+36 27 7:1 / /snap/core/1 ro - squashfs /dev/loop1 ro
+37 27 0:60 / /var/lib/docker/overlay2/ab/merged rw - overlay overlay rw
+38 27 0:61 / /home/me/.cache/doc rw - fuse.portal portal rw
+39 27 254:0 /c/hosts /etc/hosts rw - ext4 /dev/vda rw
 34 27 0:51 / /var/lib/nfs/rpc_pipefs rw - rpc_pipefs sunrpc rw
 35 27 254:0 /etc/real /etc/resolv.conf rw - ext4 /dev/vda rw
 broken line
@@ -25,7 +29,7 @@ broken line
 
 def test_mounts_are_read_with_their_odd_names() -> None:
     parsed = {mount.point: mount for mount in mounts.parse(MOUNTINFO)}
-    assert len(parsed) == 13
+    assert len(parsed) == 17
     assert parsed["/mnt/my disk,\\odd"] == Mount(
         "/mnt/my disk,\\odd", "ext4", "/dev/sdb1", "8:2", "/sub", "rw"
     )
@@ -41,14 +45,19 @@ def test_real_file_systems_get_a_private_layer_and_the_kernels_own_do_not() -> N
     )
 
 
+def test_many_read_only_ones_are_only_shown() -> None:
+    assert mounts.attached(mounts.parse(MOUNTINFO)) == ("/snap/core/1",)
+
+
 def test_outer_mounts_come_before_inner_ones() -> None:
     points = mounts.overlaid([Mount("/a/b", "ext4"), Mount("/a", "ext4"), Mount("/", "ext4")])
     assert points == ("/", "/a", "/a/b")
 
 
-def test_user_namespace_overlays_folders_without_mounts_below() -> None:
+def test_user_namespace_overlays_usual_folders_without_mounts_below() -> None:
     folders = ["/etc", "/home", "/var", "/usr", "/mnt", "/boot"]
-    assert mounts.overlaid_as_user(folders, mounts.parse(MOUNTINFO)) == ("/home", "/usr")
+    assert mounts.overlaid_as_user(folders, mounts.parse(MOUNTINFO)) == ("/usr",)
+    assert mounts.overlaid_as_user(["/home"], [Mount("/home", "xfs")]) == ("/home",)
 
 
 def test_what_lies_in_a_private_folder_is_shown_once() -> None:

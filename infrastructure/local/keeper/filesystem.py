@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 
 from . import syscalls
 from .plan import Plan
@@ -119,6 +120,9 @@ def enter(plan: Plan, name: str, *, on_disk: bool) -> None:
         _overlay(private, 0, "/", _ROOT)
         for index, point in enumerate(plan.overlaid[1:], start=1):
             _overlay_or_show(private, index, point, _ROOT + point)
+        for point in plan.attached:
+            with suppress(OSError):
+                syscalls.bind(point, _ROOT + point, read_only=True)
     _mount_fresh()
     for path in plan.shown:
         _show(path)
@@ -148,6 +152,8 @@ def _overlay(private: str, index: int, lower: str, target: str, *, as_user: bool
 
 def _overlay_or_show(private: str, index: int, lower: str, target: str, *, as_user: bool = False) -> None:
     """Overlay a folder of the host; where its file system refuses, show it read-only."""
+    if not os.path.exists(lower):
+        return  # covered by a later mount over a folder above it
     if os.path.isdir(lower):
         try:
             _overlay(private, index, lower, target, as_user=as_user)
@@ -172,6 +178,8 @@ def _assemble_root(plan: Plan, private: str) -> None:
         _overlay_or_show(private, index, path, _ROOT + path, as_user=True)
     for path in plan.attached:
         syscalls.bind(path, _ROOT + path, recursive=True, read_only=True)
+    if "/etc" in plan.attached:  # something is mounted in it, as in a container
+        syscalls.bind(f"{_COMMON}/etc/hosts", f"{_ROOT}/etc/hosts", read_only=True)
 
 
 def _mount_fresh() -> None:

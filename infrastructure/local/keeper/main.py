@@ -88,6 +88,7 @@ def _be_node(plan: Plan, node: NodePlan, channel: socket.socket, on_disk: bool) 
         syscalls.set_name(node.name)
         syscalls.set_hostname(node.name)
         tun.bring_loopback_up()
+        _switch_ipv6_off()
         device = tun.open_tun(INTERFACE)
         tun.configure(INTERFACE, node.address, PREFIX_BITS)
         tun.raise_tcp_buffers()
@@ -101,6 +102,15 @@ def _be_node(plan: Plan, node: NodePlan, channel: socket.socket, on_disk: bool) 
         raise
     channel.close()
     _wait_forever()
+
+
+def _switch_ipv6_off() -> None:
+    """Keep the kernel from sending what nobody answers: links between nodes carry IPv4."""
+    try:
+        with open("/proc/sys/net/ipv6/conf/default/disable_ipv6", "wb", buffering=0) as file:
+            file.write(b"1")
+    except OSError:
+        pass  # no IPv6 here at all, or a container that shows settings read-only
 
 
 def _start_time() -> int:

@@ -30,7 +30,8 @@ class Plan(NamedTuple):
         nodes: the nodes to make.
         overlaid: folders of the host, outer ones first, whose content a node may change for itself: ``/``
             and other mount points, or with ``as_user`` the folders below ``/`` that can be overlaid.
-        attached: folders below ``/`` that a node sees read-only, with what is mounted in them.
+        attached: further mount points that a node sees read-only; with ``as_user`` the other folders
+            below ``/``, with what is mounted in them.
         links: symbolic links in ``/`` to make, each with its target; only with ``as_user``.
         shown: other paths of the host a node sees read-only; missing mount points are made.
         as_user: whether a user namespace is needed.
