@@ -183,3 +183,35 @@ def test_mounts_of_the_host_and_hosts_file_of_a_container(tmp_path: Path) -> Non
     )
     assert done.stderr == ""
     assert done.stdout.split() == ["endpoint0", "old", "new", "old"]
+
+
+IN_OVERLAY = """
+import sys
+from pathlib import Path
+from tests.e2e.local_nodes import nodes
+with nodes(Path(sys.argv[1])) as made:
+    made["cloud0"].run(["sh", "-c", "echo x > /etc/passwd"], timeout=9)
+    print(made["endpoint0"].run(["wc", "-l", "/etc/passwd"], timeout=9).stdout.split()[0])
+    print(*made.provider.notes(made.run))
+"""
+
+
+def test_run_in_a_folder_that_holds_no_layers(tmp_path: Path) -> None:
+    """As in a container, whose own root is an overlay: changes are kept in memory and that is said."""
+    for name in ("upper", "work", "top"):
+        (tmp_path / name).mkdir()
+    overlay = f"mount -t overlay overlay -o lowerdir=/etc,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    script = f'{overlay} {tmp_path}/top && "$@"'
+    base = str(tmp_path / "top" / "base")
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", IN_OVERLAY, base],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    lines, note = done.stdout.splitlines()
+    assert int(lines) > 1
+    assert "kept in memory" in note
