@@ -110,7 +110,7 @@ def _begin(config: Config, recorder: Recorder) -> Session:
 def _bring_up(session: Session, recorder: Recorder) -> None:
     """Nodes with shaped links; workloads on them wait for the start."""
     with recorder.phase("provision"):
-        steps.provision(session)
+        steps.provision(session, recorder.progress)
     with recorder.phase("install"):
         steps.install(session)
     if session.wants_benchmark:

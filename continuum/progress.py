@@ -66,14 +66,21 @@ class LiveProgress(Progress):
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
         from rich.progress import Progress as Bar
+
+        class Seconds(ProgressColumn):
+            """How long a phase has taken so far."""
+
+            def render(self, task: Task) -> str:
+                elapsed = task.finished_time if task.finished else task.elapsed
+                return f"{elapsed or 0.0:6.2f} s"
 
         self._bar: Bar = Bar(
             SpinnerColumn(finished_text="[green]✓[/]"),
             TextColumn("{task.description:<10}"),
             BarColumn(bar_width=24),
-            TimeElapsedColumn(),
+            Seconds(),
             TextColumn("{task.fields[detail]}"),
             console=Console(stderr=True),
         )

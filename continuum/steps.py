@@ -129,7 +129,7 @@ def probe(modules: Modules, config: Config, host: Host) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def provision(session: Session) -> None:
+def provision(session: Session, progress: Progress) -> None:
     """Create the nodes, with the network engine they need in place."""
     run, provider = session.run, session.modules.provider
     name = session.config.infrastructure.text("provider")
@@ -140,6 +140,7 @@ def provision(session: Session) -> None:
     run.update_state(status="running", provider=name, engine=session.engine.name, links=links)
     session.engine.prepare(run)
     nodes = provider.create(session.topology.nodes, run)
+    progress.counters({"nodes ready": len(nodes)})
     run.update_state(nodes=[node_to_json(node) for node in nodes])
     connections = {node.name: provider.connect(node, run) for node in nodes}
     session.deployment = Deployment(session.topology, nodes, connections, session.engine.name)
