@@ -146,7 +146,7 @@ def worker_settings(transport: str, **changed: Any) -> WorkerSettings:
 
 
 def endpoint_settings(worker: WorkerSettings, **changed: Any) -> EndpointSettings:
-    load = {"frequency": 40.0, "duration_s": 1.0, "timeout_s": 5.0, **changed}
+    load = {"frequency": 40.0, "duration_s": 1.0, "timeout_s": 20.0, **changed}
     servers = {f"endpoint{i}": Server("edge0", HOST, worker.ports[0]) for i in range(2)}
     return EndpointSettings(video="video.mp4", transport=worker.transport, servers=servers, **load)
 
