@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ALL = ("startup", "fidelity_rtt", "fidelity_goodput", "fabric_throughput", "quickstart", "memory")
+ALL = ("startup", "fidelity_rtt", "fidelity_goodput", "fabric_throughput", "quickstart", "memory", "video_transport")
 
 
 def main(names: list[str]) -> int:
