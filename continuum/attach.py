@@ -42,6 +42,7 @@ def deployment(run: Run) -> Deployment:
         existing,
         {node.name: provider.connect(node, run) for node in existing},
         str(run.state().get("engine", "")),
+        {(src, dst): delay_ms for src, dst, delay_ms in run.state().get("native_delays_ms", [])},
     )
 
 

@@ -129,12 +129,15 @@ class Deployment:
         nodes: what exists, in the topology's order.
         connections: one per node, by its name.
         engine: network engine that shapes the links.
+        native_delays_ms: one-way delay that the real network has between two tiers, as measured; empty
+            where the whole network is emulated.
     """
 
     topology: Topology
     nodes: tuple[Node, ...]
     connections: Mapping[str, Connection]
     engine: str = ""
+    native_delays_ms: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     def node(self, name: str) -> Node:
         """The node of that name; KeyError if there is none."""
@@ -219,9 +222,13 @@ class Provider(Module):
 
     Attributes:
         engines: network engines its nodes can use, the preferred one first.
+        own_kernel: whether nodes have kernels of their own, so that this host's says nothing about engines.
+        real_network: whether a network that delays packets by itself lies between nodes.
     """
 
     engines: ClassVar[tuple[str, ...]] = ()
+    own_kernel: ClassVar[bool] = False
+    real_network: ClassVar[bool] = False
 
     @abstractmethod
     def create(self, specs: Sequence[NodeSpec], run: Run) -> tuple[Node, ...]:
@@ -245,6 +252,10 @@ class Provider(Module):
 
     def notes(self, run: Run) -> tuple[str, ...]:
         """What could not be enforced on this host, in words; part of the result."""
+        return ()
+
+    def estimate(self, config: Config, topology: Topology) -> tuple[str, ...]:
+        """What the nodes will cost, one line each, for ``continuum plan``; pure."""
         return ()
 
     def survivors(self, host: Host) -> Iterable[str]:

@@ -35,6 +35,7 @@ def _plan(config: Config, planned: Topology) -> dict[str, Any]:
         "provider": config.infrastructure.text("provider"),
         "resource_manager": config.benchmark.text("resource_manager"),
         "nodes": [{**vars(node), "cpus": list(node.cpus)} for node in planned.nodes],
+        "estimate": list(modules.provider.estimate(config, planned)),
         "links": [vars(planned.link(src, dst)) for src, dst in planned.tier_pairs()],
         "workloads": [
             {
@@ -58,6 +59,7 @@ def _as_text(plan: dict[str, Any]) -> str:
     ]
     lines.append("links (one-way):")
     lines += [f"  {describe(Link(**link))}" for link in plan["links"]]
+    lines += plan["estimate"]
     lines.append("workloads:" if plan["workloads"] else "no workloads")
     lines += [
         f"  {work['name']} on {', '.join(work['nodes'])}, {work['replicas_per_node']} each"

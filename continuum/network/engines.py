@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from continuum.network import netem
+from continuum.network import native, netem
 from continuum.network.fabric.client import Client, launch
 from continuum.network.plan import Engine, routes, tier_links
 from continuum.topology import Link
@@ -55,13 +55,13 @@ class NetemEngine(Engine):
     def shape(self, deployment: Deployment, run: Run) -> None:
         """Put every link of the topology in force, on all nodes at once."""
         numbers = netem.class_numbers(deployment.topology)
-        ways = routes(deployment.topology, _addresses(deployment))
+        ways = native.rest(deployment, routes(deployment.topology, _addresses(deployment)))
         netem.execute(deployment, netem.by_node(deployment, ways, numbers, fresh=True), fresh=True)
 
     def change(self, deployment: Deployment, run: Run, links: Sequence[Link]) -> None:
         """Replace the classes and queues that the links concern."""
         numbers = netem.class_numbers(deployment.topology)
-        ways = routes(deployment.topology, _addresses(deployment), links)
+        ways = native.rest(deployment, routes(deployment.topology, _addresses(deployment), links))
         netem.execute(deployment, netem.by_node(deployment, ways, numbers, fresh=False), fresh=False)
 
     def stats(self, deployment: Deployment, run: Run) -> Mapping[str, Any]:

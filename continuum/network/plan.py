@@ -134,7 +134,10 @@ def choose_engine(config: Config, provider: Provider) -> Engine:
         HostError: the one that is asked for, or every one, does not work here.
     """
     requested = config.infrastructure.text("network_engine")
-    return open_engine(choose(requested, provider.engines, capabilities()))
+    if provider.real_network and not config.infrastructure.flag("network_emulation"):
+        return NoEngine()
+    lacks = {} if provider.own_kernel else capabilities()
+    return open_engine(choose(requested, provider.engines, lacks))
 
 
 def choose(requested: str, supported: Sequence[str], lacks: Mapping[str, str]) -> str:

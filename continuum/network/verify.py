@@ -115,6 +115,21 @@ def verify(
     return tuple(judge(case, tolerance) for case in cases)
 
 
+def round_trips(deployment: Deployment, run_log_dir: Path) -> dict[tuple[str, str], float | None]:
+    """Median round trip in ms for every ordered pair of tiers; None where nothing came back.
+
+    The links of the topology say how long to wait.
+    """
+    cases = _cases(deployment)
+    if not cases:
+        return {}
+    with Agents(deployment, [name for case in cases for name in (case.src, case.dst)], run_log_dir) as agents:
+        _probe(agents, cases)
+    return {
+        (case.link.src, case.link.dst): median(case.trips_ms) if case.trips_ms else None for case in cases
+    }
+
+
 def _cases(deployment: Deployment) -> list[_Case]:
     links = {(link.src, link.dst): link for link in tier_links(deployment.topology)}
     cases = []

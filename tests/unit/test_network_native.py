@@ -1,0 +1,78 @@
+"""What the real network takes is subtracted from what is configured."""
+
+from dataclasses import replace
+
+import pytest
+
+from continuum.errors import ProvisionError
+from continuum.module import Deployment, Node
+from continuum.network import native
+from continuum.network.plan import Route, routes
+from continuum.topology import Link, NodeSpec, Tier, Topology
+
+NATIVE = {("cloud", "edge"): 0.8, ("edge", "cloud"): 0.9}
+
+
+def deployment(*links: Link, emulated: bool = True) -> Deployment:
+    specs = (NodeSpec("cloud0", "cloud", 0, 1, 1), NodeSpec("edge0", "edge", 0, 1, 1))
+    topology = Topology((Tier("cloud", 1, 1, 1), Tier("edge", 1, 1, 1)), specs, links, emulated)
+    nodes = tuple(Node(spec, f"10.0.0.{n}") for n, spec in enumerate(specs, 1))
+    return Deployment(topology, nodes, {})
+
+
+def delays(deployed: Deployment) -> dict[str, float]:
+    addresses = {node.name: node.address for node in deployed.nodes}
+    left = native.rest(deployed, routes(deployed.topology, addresses))
+    return {route.src: route.link.latency_ms for route in left}
+
+
+def test_what_is_left_is_emulated_and_the_whole_is_verified() -> None:
+    settled, notes = native.settle(
+        deployment(Link("cloud", "edge", 10), Link("edge", "cloud", 20, jitter_ms=2)), NATIVE
+    )
+    assert not notes
+    assert delays(settled) == pytest.approx({"cloud0": 9.2, "edge0": 19.1})
+    assert settled.topology.link("edge", "cloud") == Link("edge", "cloud", 20, jitter_ms=2)
+
+
+def test_a_link_faster_than_the_network_is_refused_in_words() -> None:
+    with pytest.raises(ProvisionError) as refused:
+        native.settle(deployment(Link("cloud", "edge", 0.5), Link("edge", "cloud", 0.6)), NATIVE)
+    assert str(refused.value).splitlines() == [
+        (
+            "link cloud -> edge: 0.5 ms cannot be had, the real network takes 0.80 ms;"
+            " write more than that, or put the nodes closer to each other"
+        ),
+        (
+            "link edge -> cloud: 0.6 ms cannot be had, the real network takes 0.90 ms;"
+            " write more than that, or put the nodes closer to each other"
+        ),
+    ]
+
+
+def test_a_link_without_a_delay_takes_the_networks() -> None:
+    settled, notes = native.settle(
+        deployment(Link("cloud", "edge", bandwidth_mbit=5), Link("edge", "cloud", 3)), NATIVE
+    )
+    assert settled.topology.link("cloud", "edge") == Link("cloud", "edge", 0.8, bandwidth_mbit=5)
+    assert delays(settled) == pytest.approx({"cloud0": 0.0, "edge0": 2.1})
+    assert notes == ("cloud -> edge: no delay is configured; the real network's 0.8 ms stand",)
+
+
+def test_without_emulation_links_are_the_networks_own() -> None:
+    settled, notes = native.settle(deployment(Link("cloud", "edge", 10), emulated=False), NATIVE)
+    assert settled.topology.links == (Link("cloud", "edge", 0.8), Link("edge", "cloud", 0.9))
+    assert len(notes) == 2
+
+
+def test_a_change_of_a_link_is_held_to_the_same() -> None:
+    settled = replace(deployment(), native_delays_ms=NATIVE)
+    with pytest.raises(ProvisionError, match=r"cloud -> edge: 0\.2 ms cannot be had"):
+        native.rest(settled, [Route("cloud0", "edge0", "10.0.0.2", Link("cloud", "edge", 0.2))])
+    (left,) = native.rest(settled, [Route("cloud0", "edge0", "10.0.0.2", Link("cloud", "edge", 0.0))])
+    assert left.link.latency_ms == 0
+
+
+def test_an_emulated_network_is_left_alone() -> None:
+    given = (Route("cloud0", "edge0", "10.0.0.2", Link("cloud", "edge", 0.2)),)
+    assert native.rest(deployment(), given) == given
