@@ -47,7 +47,7 @@ class LocalProvider(Provider):
     """Nodes are namespaces of this host."""
 
     summary: ClassVar[str] = "namespaces of this host: a hundred nodes in well under a second, no daemon"
-    engines: ClassVar[tuple[str, ...]] = ("fabric",)
+    engines: ClassVar[tuple[str, ...]] = ("fabric", "netem")
 
     def __init__(self) -> None:
         self._notes: dict[str, tuple[str, ...]] = {}
@@ -79,6 +79,7 @@ class LocalProvider(Provider):
         folder = run.directory / NODE_FILES
         own_groups = [(GROUP, str(path)) for path in limits.run_paths(run.id, layout)]
         run.own_all([("keeper", run.id), ("node-files", str(folder)), *own_groups])
+        _start_switch(run)
         folder.mkdir(mode=0o700)
         launch = Launch(_plan(specs, addresses, run), folder / "plan.json", run.log("keeper"))
         try:
@@ -144,6 +145,15 @@ class LocalProvider(Provider):
                 join=NodeGroups.of(node).join,
             )
         )
+
+
+def _start_switch(run: Run) -> None:
+    """Where the kernel shapes what leaves a node, the fabric is needed still, to pass packets on."""
+    if run.state().get("engine") != "netem":
+        return
+    from continuum.network.engines import FabricEngine
+
+    FabricEngine().prepare(run)
 
 
 def pinned_specs(specs: Sequence[NodeSpec], cpus: Sequence[int]) -> tuple[NodeSpec, ...]:

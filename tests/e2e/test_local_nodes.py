@@ -10,8 +10,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from continuum import registry, topology
+from continuum.module import Deployment
+from continuum.network.plan import capabilities, open_engine
 from infrastructure.local import mounts, provider
-from tests.e2e.local_nodes import Nodes, nodes, shared_nodes
+from tests.e2e.local_nodes import Nodes, destroy, new_run, nodes, shared_nodes
 
 pytestmark = [
     pytest.mark.root,
@@ -215,3 +218,40 @@ def test_run_in_a_folder_that_holds_no_layers(tmp_path: Path) -> None:
     lines, note = done.stdout.splitlines()
     assert int(lines) > 1
     assert "kept in memory" in note
+
+
+ROUND_TRIP = """
+import socket, sys, time
+start = time.monotonic()
+try:
+    socket.create_connection((sys.argv[1], 9), 10)
+except ConnectionRefusedError:
+    print(time.monotonic() - start)
+"""
+
+
+def test_kernels_traffic_control_shapes_what_leaves_a_node(tmp_path: Path) -> None:
+    if lack := capabilities()["netem"]:
+        pytest.skip(lack)
+    links = "network_engine = netem\nnetwork_emulation = True\ncloud_endpoint_latency_avg = 20"
+    with nodes(tmp_path, more=links) as made:
+        shape = topology.from_config(made.run.config)
+        deployment = Deployment(shape, made.nodes, made.connections, "netem")
+        open_engine("netem").shape(deployment, made.run)
+        said = made["endpoint0"].run(["{python}", "-c", ROUND_TRIP, "cloud0"], timeout=20).stdout
+        assert float(said) > 0.03
+
+
+def test_engine_that_only_passes_packets_on_is_started_where_the_kernel_shapes(tmp_path: Path) -> None:
+    """The same without netem in the kernel: the links are plain wires then."""
+    run = new_run(tmp_path)
+    try:
+        run.update_state(engine="netem")
+        provider_ = registry.provider("local")
+        made = provider_.create(topology.from_config(run.config).nodes, run)
+        connection = provider_.connect(made[0], run)
+        said = connection.run(["{python}", "-c", ROUND_TRIP, made[1].name], timeout=20).stdout
+        assert float(said) > 0
+    finally:
+        destroy(registry.provider("local"), run)
+    assert not (run.directory / "fabric.sock").exists()
