@@ -1,0 +1,166 @@
+"""The Docker daemon's API: opened late, spoken to from any thread, its refusals put into words."""
+
+from __future__ import annotations
+
+import importlib
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any
+
+from continuum.errors import ConnectionFailure, HostError
+
+DEFAULT_URL = "unix:///var/run/docker.sock"
+REQUEST_TIMEOUT_S = 120
+_POOL = 64
+_HEADER = struct.Struct(">BxxxL")
+_CHUNK_BYTES = 1 << 16
+
+NO_LIBRARY = (
+    "the Python package docker is not installed; run: pip install docker"
+    " (or install Continuum with the extra `docker`)"
+)
+
+
+class DaemonError(ConnectionFailure):
+    """The daemon refused a request or does not answer.
+
+    Attributes:
+        status: HTTP status of the refusal; 0 when there was no answer.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@cache
+def client(url: str) -> Any:
+    """A ``docker.APIClient`` for the daemon at a URL, one for the whole process.
+
+    Raises:
+        HostError: the library is missing.
+        DaemonError: no daemon answers, or this user may not speak to it.
+    """
+    try:
+        library = importlib.import_module("docker")
+    except ImportError:
+        raise HostError(NO_LIBRARY) from None
+    with worded(url):
+        return library.APIClient(
+            base_url=url, version="auto", timeout=REQUEST_TIMEOUT_S, max_pool_size=_POOL, num_pools=_POOL
+        )
+
+
+@contextmanager
+def worded(url: str, what: str = "") -> Iterator[None]:
+    """Turn what the library raises into DaemonError, with the remedy.
+
+    Args:
+        url: the daemon's.
+        what: what was asked of it, for a refusal.
+    """
+    errors = importlib.import_module("docker.errors")
+    requests = importlib.import_module("requests.exceptions")
+    try:
+        yield
+    except errors.APIError as error:
+        text = str(error.explanation or error).strip()
+        raise DaemonError(f"{what}: {text}" if what else text, int(error.status_code or 0)) from error
+    except requests.Timeout as error:
+        raise DaemonError(f"the Docker daemon at {url} does not answer in time") from error
+    except (errors.DockerException, requests.RequestException, OSError, EOFError) as error:
+        raise DaemonError(why_silent(url, error)) from error
+
+
+def why_silent(url: str, error: BaseException) -> str:
+    """Why nothing was heard from the daemon, and what to do about it."""
+    text = str(error)
+    if "Permission denied" in text:
+        return (
+            f"the Docker daemon's socket {url} may not be used by this user;"
+            " run: sudo usermod -aG docker $USER, and log in again"
+        )
+    return f"no Docker daemon answers at {url}; run: sudo systemctl start docker (or sudo dockerd)"
+
+
+class Stream:
+    """Standard streams of a command in a container, over one connection to the daemon.
+
+    Args:
+        connection: what ``exec_start(socket=True)`` returned.
+        multiplexed: whether output and errors come apart, as they do without a terminal.
+    """
+
+    def __init__(self, connection: Any, *, multiplexed: bool = True) -> None:
+        self._keep = connection  # closes the socket when it is collected
+        self.socket: socket.socket = getattr(connection, "_sock", connection)
+        self.socket.settimeout(None)
+        self._multiplexed = multiplexed
+        self._pending = b""
+
+    def frames(self, deadline: float | None = None) -> Iterator[tuple[int, bytes]]:
+        """Pieces of output as they come: 1 or 2 for output or errors, and the bytes.
+
+        Raises TimeoutError at ``deadline`` of the monotonic clock.
+        """
+        while True:
+            while not self._multiplexed and self._pending:
+                piece, self._pending = self._pending, b""
+                yield 1, piece
+            while self._multiplexed and len(self._pending) >= _HEADER.size:
+                kind, size = _HEADER.unpack_from(self._pending)
+                if len(self._pending) < _HEADER.size + size:
+                    break
+                piece = self._pending[_HEADER.size : _HEADER.size + size]
+                self._pending = self._pending[_HEADER.size + size :]
+                yield kind, piece
+            data = self._receive(deadline)
+            if not data:
+                return
+            self._pending += data
+
+    def _receive(self, deadline: float | None) -> bytes:
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.socket], [], [], left)[0]:
+                raise TimeoutError
+        try:
+            return self.socket.recv(_CHUNK_BYTES)
+        except OSError:
+            return b""  # the daemon went away
+
+    def line(self, deadline: float) -> str:
+        """The first line of output; what follows it stays. Empty when there is none."""
+        head = b""
+        for _, piece in self.frames(deadline):
+            head += piece
+            if b"\n" in head:
+                first, _, rest = head.partition(b"\n")
+                if rest and self._multiplexed:
+                    self._pending = _HEADER.pack(1, len(rest)) + rest + self._pending
+                else:
+                    self._pending = rest + self._pending
+                return first.decode("utf-8", "replace").strip()
+        return head.decode("utf-8", "replace")
+
+    def send(self, data: bytes) -> None:
+        """Write to standard input; OSError when it takes no more."""
+        self.socket.sendall(data)
+
+    def end_input(self) -> None:
+        """Close standard input."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Give the connection up."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        if hasattr(self._keep, "close"):
+            self._keep.close()

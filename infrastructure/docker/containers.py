@@ -1,0 +1,110 @@
+"""What is asked of the daemon for each node: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from continuum.topology import NodeSpec
+
+LABEL_RUN = "continuum.run"
+LABEL_NODE = "continuum.node"
+LABEL_USER = "continuum.user"
+LABEL_FOLDER = "continuum.folder"
+
+PERIOD_US = 10_000
+"""Period in which a CPU quota is counted; at the usual 100 ms a quarter core would compute for 25 ms at full
+speed, which is a whole inference."""
+
+MIN_QUOTA_US = 1_000
+"""Smallest quota the kernel accepts."""
+
+MAX_PERIOD_US = 1_000_000
+"""Longest period the kernel accepts."""
+
+# Process 1 of a container takes care of processes whose parent has ended: a shell that waits does.
+COMMAND = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What tells whose a container is.
+
+    Attributes:
+        run_id: the run.
+        user_id: id of the user whose run it is.
+        folder: the run's folder.
+    """
+
+    run_id: str
+    user_id: int
+    folder: str
+
+    def of(self, node: str) -> dict[str, str]:
+        """The labels of one node's container."""
+        return {
+            LABEL_RUN: self.run_id,
+            LABEL_NODE: node,
+            LABEL_USER: str(self.user_id),
+            LABEL_FOLDER: self.folder,
+        }
+
+
+def container_name(run_id: str, node: str) -> str:
+    """What a node's container is called."""
+    return f"continuum-{run_id}-{node}"
+
+
+def settings(
+    spec: NodeSpec, labels: Labels, image: str, addresses: Mapping[str, str], device: str
+) -> dict[str, Any]:
+    """The request that makes a node's container, as ``POST /containers/create`` takes it.
+
+    CPU quotas are not in it: they are put in force later.
+
+    Args:
+        spec: what the node shall be.
+        labels: whose it is.
+        image: image it is made from.
+        addresses: IPv4 address of every node of the run, by name.
+        device: the disk its files are on, as ``/dev/sda``; empty when it cannot be throttled.
+    """
+    return {
+        "Image": image,
+        "Hostname": spec.name,
+        "Entrypoint": list(COMMAND[:1]),
+        "Cmd": list(COMMAND[1:]),
+        "Labels": labels.of(spec.name),
+        "Env": [f"CONTINUUM_RUN={labels.run_id}"],
+        "NetworkDisabled": False,
+        "HostConfig": {
+            "NetworkMode": "none",
+            "ExtraHosts": [f"{name}:{address}" for name, address in addresses.items()],
+            "Memory": spec.memory_mb << 20,
+            "MemorySwap": spec.memory_mb << 20,
+            **_cpus(spec),
+            **_throttles(spec, device),
+        },
+    }
+
+
+def _cpus(spec: NodeSpec) -> dict[str, Any]:
+    return {"CpusetCpus": ",".join(str(cpu) for cpu in spec.cpus)} if spec.cpus else {}
+
+
+def _throttles(spec: NodeSpec, device: str) -> dict[str, Any]:
+    rates = {"BlkioDeviceReadBps": spec.read_mb_per_s, "BlkioDeviceWriteBps": spec.write_mb_per_s}
+    return {
+        key: [{"Path": device, "Rate": max(1, round(rate * 1e6))}]
+        for key, rate in rates.items()
+        if rate and device
+    }
+
+
+def quota(cpu_limit: float) -> dict[str, int]:
+    """What ``POST /containers/update`` takes to give a container so many CPUs."""
+    period = PERIOD_US
+    if cpu_limit * period < MIN_QUOTA_US:
+        period = min(MAX_PERIOD_US, int(MIN_QUOTA_US / cpu_limit) + 1)
+    return {"cpu_period": period, "cpu_quota": max(MIN_QUOTA_US, round(cpu_limit * period))}

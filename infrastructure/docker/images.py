@@ -1,0 +1,85 @@
+"""Images that nodes are made from: which one, whether it is there, pulling it, building it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from continuum.connection.docker_api import DaemonError, client, worded
+from continuum.errors import ProvisionError
+
+BUILT = "continuum-node"
+"""What ``continuum image build`` makes, unless told otherwise."""
+
+PULLED = "python:3.11-slim-bookworm"
+"""What is pulled where nothing was named and nothing was built."""
+
+BUILD = f"continuum image build --provider docker (makes {BUILT} from Debian packages, no registry needed)"
+_NOT_FOUND = 404
+
+
+def choose(url: str, wanted: str | None) -> str:
+    """The image for a run's nodes, pulled if it is not there.
+
+    Raises:
+        ProvisionError: it is not there and cannot be pulled.
+    """
+    for name in [wanted] if wanted else [BUILT, PULLED]:
+        if has(url, name):
+            return name
+    name = wanted or PULLED
+    pull(url, name)
+    return name
+
+
+def has(url: str, name: str) -> bool:
+    """Whether the daemon has an image."""
+    try:
+        with worded(url):
+            client(url).inspect_image(name)
+    except DaemonError as error:
+        if error.status == _NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+def pull(url: str, name: str) -> None:
+    """Fetch an image from its registry.
+
+    Raises:
+        ProvisionError: it has none, or none that answers.
+    """
+    repository, _, tag = name.partition("@") if "@" in name else _split(name)
+    try:
+        with worded(url):
+            client(url).pull(repository, tag=tag or None)
+    except DaemonError as error:
+        if not error.status:
+            raise
+        raise ProvisionError(
+            f"image {name} is not on this machine and cannot be pulled ({_first_line(error)});"
+            f" load it with docker load, name another one as docker_image, or run: {BUILD}"
+        ) from error
+
+
+def _split(name: str) -> tuple[str, str, str]:
+    head, slash, last = name.rpartition("/")
+    base, colon, tag = last.partition(":")
+    return f"{head}{slash}{base}", colon, tag or "latest"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0]
+
+
+def load_root(url: str, archive: Path, name: str) -> str:
+    """Make an image out of the archive of a root file system; returns its id."""
+    repository, _, tag = _split(name)
+    with worded(url, f"image {name}"):
+        api: Any = client(url)
+        with archive.open("rb") as file:
+            answer = api.import_image_from_data(file, repository=repository, tag=tag)
+        if '"error"' in str(answer):
+            raise ProvisionError(f"image {name} was not taken: {answer}")
+        return str(api.inspect_image(name)["Id"])

@@ -1,0 +1,303 @@
+"""The provider ``docker``: creates, limits and destroys nodes that are containers."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from continuum import topology
+from continuum.connection.docker import DockerConnection, Target
+from continuum.connection.docker_api import DEFAULT_URL, DaemonError, client, worded
+from continuum.errors import ContinuumError, HostError, ProvisionError
+from continuum.module import Finding, Node, Provider, Usage
+from continuum.options import Option, Text
+from continuum.topology import NodeSpec
+from infrastructure.docker import cgroups, containers, images, interfaces, probe
+from infrastructure.docker.containers import LABEL_FOLDER, LABEL_RUN, LABEL_USER, Labels
+from infrastructure.local.cgroup import find
+from infrastructure.local.limits import NodeGroups
+
+if TYPE_CHECKING:
+    from continuum.config import Config
+    from continuum.errors import Problem
+    from continuum.host import Host
+    from continuum.rundir import Run
+
+T = TypeVar("T")
+
+FIRST_ADDRESS = IPv4Address("10.77.0.1")
+"""Address of the first node; the network of a run is its /16, visible in its nodes alone."""
+
+DAEMON = "docker-daemon"
+CONTAINER = "docker-container"
+PARALLEL = 8
+_NOT_FOUND, _BEING_REMOVED = 404, 409
+_HOST_KEY = "docker_host"
+
+
+class DockerProvider(Provider):
+    """Nodes are containers of a Docker daemon on this machine."""
+
+    summary: ClassVar[str] = "Docker containers on no Docker network: their only links are the emulated ones"
+    engines: ClassVar[tuple[str, ...]] = ("fabric",)
+    options: ClassVar[tuple[Option, ...]] = (
+        Option(
+            "infrastructure",
+            "docker_image",
+            Text(),
+            None,
+            "Image the nodes are made from. It needs a shell and Python 3.10 or newer.",
+            default_text=f"`{images.BUILT}` where `continuum image build` made it, else `{images.PULLED}`",
+        ),
+        Option(
+            "infrastructure",
+            _HOST_KEY,
+            Text(),
+            None,
+            "Socket of the Docker daemon, on this machine.",
+            default_text=f"the environment's `DOCKER_HOST`, else `{DEFAULT_URL}`",
+        ),
+    )
+
+    def __init__(self) -> None:
+        self._notes: dict[str, tuple[str, ...]] = {}
+
+    def probe(self, config: Config, host: Host) -> Iterable[Problem]:
+        """What the host lacks for these nodes, each with its remedy."""
+        pinned = config.infrastructure.flag("cpu_pin")
+        return list(probe.problems(topology.from_config(config), pinned, _url(config), host))
+
+    def doctor(self, host: Host) -> Iterable[Finding]:
+        """What this host can do for containers as nodes."""
+        return list(probe.findings(_default_url(), host))
+
+    def create(self, specs: Sequence[NodeSpec], run: Run) -> tuple[Node, ...]:
+        """Start the containers and attach them to the run's fabric.
+
+        Raises:
+            ProvisionError: the image cannot be had, or a container cannot be made.
+        """
+        url = _url(run.config)
+        if run.config.infrastructure.flag("cpu_pin"):
+            specs = _pinned(specs)
+        image = images.choose(url, run.config.infrastructure.maybe_text("docker_image"))
+        addresses = {spec.name: str(FIRST_ADDRESS + index) for index, spec in enumerate(specs)}
+        device = _disk(url, specs)
+        self._notes[run.id] = _notes(specs, device)
+        labels = Labels(run.id, os.geteuid(), str(run.directory))
+        names = {spec.name: containers.container_name(run.id, spec.name) for spec in specs}
+        run.own_all([(DAEMON, url), *((CONTAINER, name) for name in names.values())])
+        requests = [
+            (names[spec.name], containers.settings(spec, labels, image, addresses, device)) for spec in specs
+        ]
+        made = _everywhere(partial(_start, url), requests)
+        _attach(run, specs, addresses, [pid for _, pid in made])
+        return tuple(
+            Node(spec, addresses[spec.name], _handle(url, ident, pid))
+            for spec, (ident, pid) in zip(specs, made, strict=True)
+        )
+
+    def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
+        """Remove every container that the journal names or that carries the run's label.
+
+        Raises:
+            ProvisionError: the daemon does not answer, so that it is not known what is left.
+        """
+        urls = [ident for kind, ident in owned if kind == DAEMON]
+        names = [ident for kind, ident in owned if kind == CONTAINER]
+        # Without a journal only the daemon this user usually speaks to can be asked.
+        for url in dict.fromkeys(urls or ([] if run.directory.is_dir() else [_default_url()])):
+            try:
+                _remove_all(url, run.id, names)
+            except (DaemonError, HostError) as error:
+                raise ProvisionError(
+                    f"containers of run {run.id} may be left: {error}; then: continuum destroy {run.id}"
+                ) from error
+
+    def enforce(self, nodes: Sequence[Node], run: Run) -> None:
+        """Put CPU quotas in force, those of workloads that run already included."""
+        _everywhere(_enforce, nodes)
+        if nodes and not all(cgroups.bounds_workloads(node) for node in nodes):
+            self._notes[run.id] = (
+                *self._notes.get(run.id, ()),
+                "workloads have no limits of their own within their containers (cgroup v2)",
+            )
+
+    def usage(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Usage]:
+        """What each node has used so far, by its name."""
+        return dict(zip((node.name for node in nodes), _everywhere(_usage, nodes), strict=True))
+
+    def notes(self, run: Run) -> tuple[str, ...]:
+        """What could not be enforced on this host, in words."""
+        return self._notes.get(run.id, ())
+
+    def survivors(self, host: Host) -> Iterable[str]:
+        """Runs of this user whose containers exist though their folder does not."""
+        url = _default_url()
+        if not Path(url.removeprefix("unix://")).exists() or probe.unreachable(url):
+            return []
+        mine = [
+            one["Labels"]
+            for one in _labelled(url, LABEL_RUN)
+            if one["Labels"].get(LABEL_USER) == str(host.user_id)
+        ]
+        return {
+            labels[LABEL_RUN] for labels in mine if not Path(labels.get(LABEL_FOLDER, "/nowhere")).is_dir()
+        }
+
+    def connect(self, node: Node, run: Run) -> DockerConnection:
+        """A connection to a node that exists, from its handle alone."""
+        handle = node.handle
+        return DockerConnection(
+            Target(
+                node=node.name,
+                run_id=run.id,
+                container=str(handle["container"]),
+                url=str(handle["daemon"]),
+                join=partial(cgroups.join, node),
+            )
+        )
+
+
+def _default_url() -> str:
+    return os.environ.get("DOCKER_HOST") or DEFAULT_URL
+
+
+def _url(config: Config) -> str:
+    return config.infrastructure.maybe_text(_HOST_KEY) or _default_url()
+
+
+def _everywhere(action: Callable[[Any], T], items: Iterable[Any]) -> list[T]:
+    """Do something for all at the same time; the first error after all have come to their end."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        futures = [pool.submit(action, item) for item in items]
+    return [future.result() for future in futures]
+
+
+def _pinned(specs: Sequence[NodeSpec]) -> tuple[NodeSpec, ...]:
+    """The nodes with host CPUs of their own, one for each core begun."""
+    free = sorted(os.sched_getaffinity(0))
+    pinned = []
+    for spec in specs:
+        count = math.ceil(spec.cores)
+        if count > len(free):
+            raise HostError(f"cpu_pin: no CPU is left for {spec.name}; use fewer nodes or cores")
+        pinned.append(replace(spec, cpus=tuple(free[:count])))
+        free = free[count:]
+    return tuple(pinned)
+
+
+def _disk(url: str, specs: Sequence[NodeSpec]) -> str:
+    """The disk that holds the containers' files, where a node's throughput is limited; else empty."""
+    if not any(spec.read_mb_per_s or spec.write_mb_per_s for spec in specs):
+        return ""
+    with worded(url):
+        root = Path(client(url).info()["DockerRootDir"])
+    try:
+        number = find.disk_of(root)
+        event = Path(f"/sys/dev/block/{number}/uevent").read_text(encoding="ascii") if number else ""
+    except OSError:
+        return ""
+    names = [line.partition("=")[2] for line in event.splitlines() if line.startswith("DEVNAME=")]
+    return f"/dev/{names[0]}" if names else ""
+
+
+def _notes(specs: Sequence[NodeSpec], device: str) -> tuple[str, ...]:
+    if device or not any(spec.read_mb_per_s or spec.write_mb_per_s for spec in specs):
+        return ()
+    return ("disk throughput is not limited (Docker's files are on no disk of this host's own)",)
+
+
+def _start(url: str, request: tuple[str, dict[str, Any]]) -> tuple[str, int]:
+    """Make and start a container; its id, and its process 1 in this host's numbers."""
+    name, settings = request
+    node = settings["Hostname"]
+    try:
+        with worded(url, f"{node}: container {name}"):
+            api = client(url)
+            ident = api.create_container_from_config(settings, name)["Id"]
+            api.start(ident)
+            return str(ident), int(api.inspect_container(ident)["State"]["Pid"])
+    except DaemonError as error:
+        raise ProvisionError(str(error)) from error
+
+
+def _attach(run: Run, specs: Sequence[NodeSpec], addresses: Mapping[str, str], pids: Sequence[int]) -> None:
+    from continuum.network.fabric.client import Client
+
+    places = [
+        interfaces.Place(spec.name, pid, addresses[spec.name]) for spec, pid in zip(specs, pids, strict=True)
+    ]
+    descriptors = interfaces.make(places)
+    try:
+        with Client(run.directory) as fabric:
+            fabric.attach([(spec.name, spec.tier, addresses[spec.name]) for spec in specs], descriptors)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _handle(url: str, ident: str, pid: int) -> dict[str, Any]:
+    return {
+        "container": ident,
+        "daemon": url,
+        "python": "python3",
+        "shares_host": False,
+        "groups": cgroups.handle(pid),
+    }
+
+
+def _enforce(node: Node) -> None:
+    url = str(node.handle["daemon"])
+    try:
+        with worded(url, f"{node.name}: CPU quota"):
+            client(url).update_container(node.handle["container"], **containers.quota(node.spec.cpu_limit))
+        if cgroups.bounds_workloads(node):
+            NodeGroups.of(node).enforce()
+    except (DaemonError, OSError) as error:
+        raise ProvisionError(f"{node.name}: CPU quota: {error}") from error
+
+
+def _usage(node: Node) -> Usage:
+    """What a node has used: from its groups, or what the daemon says of a container that is no more."""
+    used = NodeGroups.of(node).usage()
+    if used.cpu_seconds is not None:
+        return used
+    url = str(node.handle["daemon"])
+    try:
+        with worded(url):
+            state = client(url).inspect_container(node.handle["container"])["State"]
+    except ContinuumError:
+        return used
+    return replace(used, out_of_memory_kills=int(bool(state.get("OOMKilled"))))
+
+
+def _labelled(url: str, label: str) -> list[dict[str, Any]]:
+    with worded(url):
+        found: list[dict[str, Any]] = client(url).containers(all=True, filters={"label": label})
+    return found
+
+
+def _remove_all(url: str, run_id: str, names: Iterable[str]) -> None:
+    """Remove containers until the daemon knows of none: one that was being made may come late."""
+    label = f"{LABEL_RUN}={run_id}"
+    left = {*names, *(one["Id"] for one in _labelled(url, label))}
+    while left:
+        _everywhere(partial(_remove, url), left)
+        left = {one["Id"] for one in _labelled(url, label)}
+
+
+def _remove(url: str, container: str) -> None:
+    try:
+        with worded(url, f"container {container}"):
+            client(url).remove_container(container, force=True, v=True)
+    except DaemonError as error:
+        if error.status not in {_NOT_FOUND, _BEING_REMOVED}:
+            raise
