@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from continuum.errors import Problem
+from continuum.errors import Problem, UsageError
 from continuum.topology import NodeSpec, Topology
 
 if TYPE_CHECKING:
     from continuum.config import Config
     from continuum.connection.base import Connection
     from continuum.host import Host
+    from continuum.images import ImageRequest
     from continuum.options import Option
     from continuum.rundir import Run
     from continuum.trace import Event
@@ -257,6 +258,13 @@ class Provider(Module):
     def estimate(self, config: Config, topology: Topology) -> tuple[str, ...]:
         """What the nodes will cost, one line each, for ``continuum plan``; pure."""
         return ()
+
+    def build_image(self, request: ImageRequest) -> str:
+        """Make the base image its nodes start from; returns its name.
+
+        Raises UsageError where nodes need none, HostError and ProvisionError when it cannot be made.
+        """
+        raise UsageError("nodes of this provider are not made from an image that could be built")
 
     def survivors(self, host: Host) -> Iterable[str]:
         """Ids of this user's runs of which something exists but neither folder nor journal."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from continuum.connection.docker_api import DaemonError, client, worded
 from continuum.errors import ProvisionError
+from continuum.images import NODE_PACKAGES, ImageRequest, debian_root
 
 BUILT = "continuum-node"
 """What ``continuum image build`` makes, unless told otherwise."""
@@ -73,13 +75,27 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no reason given"])[0]
 
 
-def load_root(url: str, archive: Path, name: str) -> str:
-    """Make an image out of the archive of a root file system; returns its id."""
+def build(url: str, name: str, request: ImageRequest) -> str:
+    """Make an image from Debian packages; returns its name.
+
+    Raises:
+        HostError: a tool is missing.
+        ProvisionError: it cannot be made.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "root.tar"
+        debian_root(request, NODE_PACKAGES, archive)
+        request.say(f"docker import {archive.name} {name}")
+        load_root(url, archive, name)
+    return name
+
+
+def load_root(url: str, archive: Path, name: str) -> None:
+    """Make an image out of the archive of a root file system."""
     repository, _, tag = _split(name)
     with worded(url, f"image {name}"):
         api: Any = client(url)
         with archive.open("rb") as file:
-            answer = api.import_image_from_data(file, repository=repository, tag=tag)
-        if '"error"' in str(answer):
-            raise ProvisionError(f"image {name} was not taken: {answer}")
-        return str(api.inspect_image(name)["Id"])
+            answer = str(api.import_image_from_data(file, repository=repository, tag=tag))
+    if '"error"' in answer:
+        raise ProvisionError(f"image {name} was not taken: {answer}")

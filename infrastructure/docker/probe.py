@@ -20,11 +20,9 @@ _UNIX = "unix://"
 
 def lacks(url: str, host: Host) -> Iterator[str]:
     """Why no nodes can be made here, in words."""
-    if importlib.util.find_spec("docker") is None:
-        yield NO_LIBRARY
-        return
-    if silence := unreachable(url):
-        yield silence
+    daemon = list(lacks_daemon(url))
+    if daemon:
+        yield from daemon
     elif not host.is_root:
         yield (
             "the network of containers is made inside their namespaces, which takes root;"
@@ -32,6 +30,14 @@ def lacks(url: str, host: Host) -> Iterator[str]:
         )
     elif not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         yield "containers need TUN devices for their network; run: sudo modprobe tun"
+
+
+def lacks_daemon(url: str) -> Iterator[str]:
+    """Why no daemon can be spoken to, in words."""
+    if importlib.util.find_spec("docker") is None:
+        yield NO_LIBRARY
+    elif silence := unreachable(url):
+        yield silence
 
 
 def unreachable(url: str) -> str:

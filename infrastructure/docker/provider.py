@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from continuum.config import Config
     from continuum.errors import Problem
     from continuum.host import Host
+    from continuum.images import ImageRequest
     from continuum.rundir import Run
 
 T = TypeVar("T")
@@ -137,6 +138,13 @@ class DockerProvider(Provider):
     def notes(self, run: Run) -> tuple[str, ...]:
         """What could not be enforced on this host, in words."""
         return self._notes.get(run.id, ())
+
+    def build_image(self, request: ImageRequest) -> str:
+        """A Debian with Python, from packages alone; the image nodes are made from unless told otherwise."""
+        url, name = _default_url(), request.name or images.BUILT
+        if lack := next(probe.lacks_daemon(url), ""):
+            raise HostError(f"provider docker: {lack}")
+        return images.build(url, name, request)
 
     def survivors(self, host: Host) -> Iterable[str]:
         """Runs of this user whose containers exist though their folder does not."""

@@ -87,7 +87,8 @@ class DirectJob(Job):
                 raise DeployError(msg)
             if waiting:
                 time.sleep(POLL_S)
-        self._on_ready()
+        on_ready, self._on_ready = self._on_ready, lambda: None
+        on_ready()
 
     def release(self) -> None:
         """Give every replica its starting time: one instant, a little ahead, on the host's clock."""

@@ -1,0 +1,39 @@
+"""``continuum image build --provider NAME``: make the base image that a provider's nodes start from."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from continuum import host, images, registry
+from continuum.images import ImageRequest
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("action", choices=("build",), help="what to do")
+    parser.add_argument("--provider", required=True, help="provider whose nodes it is for")
+    parser.add_argument("--name", help="name or path of the image; default: the one nodes use unless told")
+    parser.add_argument("--suite", default=images.SUITE, help="release of Debian (default: %(default)s)")
+    parser.add_argument("--mirror", help="where Debian's packages come from")
+    parser.add_argument(
+        "--package", action="append", default=[], metavar="NAME", help="a further Debian package"
+    )
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Build it; prints its name alone on stdout."""
+    begin = time.monotonic()
+    request = ImageRequest(
+        host=host.read(),
+        name=options.name,
+        suite=options.suite,
+        mirror=options.mirror,
+        packages=tuple(options.package),
+        say=lambda text: print(text, file=sys.stderr),
+    )
+    name = registry.provider(options.provider).build_image(request)
+    print(f"image built in {time.monotonic() - begin:.0f} s", file=sys.stderr)
+    print(name)
+    return 0
