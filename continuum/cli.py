@@ -115,8 +115,8 @@ def _without_packages(missing: Sequence[str], arguments: list[str]) -> int:
     """Go on with the checkout's own environment where there is one, else say what to run."""
     checkout = Path(__file__).resolve().parent.parent
     python = checkout / ".venv" / "bin" / "python"
-    is_checkout = (checkout / "continuum.py").is_file()
-    if arguments and is_checkout and python.is_file() and _REEXECUTED not in os.environ:
+    is_checkout = os.access(checkout / "continuum.py", os.R_OK)
+    if arguments and is_checkout and os.access(python, os.X_OK) and _REEXECUTED not in os.environ:
         os.environ[_REEXECUTED] = "1"
         os.execv(python, [str(python), str(checkout / "continuum.py"), *arguments])
     remedy = f"make -C {checkout} setup" if is_checkout else "pip install continuum-bench"
