@@ -11,7 +11,16 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ALL = ("startup", "fidelity_rtt", "fidelity_goodput", "fabric_throughput", "quickstart", "memory", "video_transport")
+ALL = (
+    "startup",
+    "fidelity_rtt",
+    "fidelity_goodput",
+    "fabric_throughput",
+    "quickstart",
+    "memory",
+    "video_transport",
+    "docker_startup",
+)
 
 
 def main(names: list[str]) -> int:

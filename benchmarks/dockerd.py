@@ -1,0 +1,135 @@
+"""A Docker daemon of one's own, for benchmarks and tests: its files in one folder, no network, no trace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from continuum import host
+from continuum.images import ImageRequest
+from continuum.packages.store import cache_folder
+from infrastructure.docker import images, probe
+
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60
+
+
+def why_not() -> str:
+    """Why this machine cannot run one; empty when it can."""
+    if os.geteuid() != 0:
+        return "a Docker daemon is started by root only"
+    missing = [name for name in ("dockerd", "containerd", "runc", "mmdebstrap") if not _find(name)]
+    if missing:
+        return f"{', '.join(missing)} missing; run: sudo apt-get install docker.io mmdebstrap"
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "no /dev/net/tun; run: sudo modprobe tun"
+    return ""
+
+
+def _find(name: str) -> str | None:
+    found = host.read().find_command(name)
+    return str(found) if found else None
+
+
+class Dockerd:
+    """A daemon that has no network and all of its files below one folder.
+
+    Args:
+        folder: where they are; on a file system that can hold overlays.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"unix://{folder}/docker.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        program = _find("dockerd")
+        assert program is not None
+        folders = [f"--{name}={self.folder / name}" for name in ("data-root", "exec-root", "pidfile")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    program,
+                    *folders,
+                    "-H",
+                    self.url,
+                    "--bridge=none",
+                    "--iptables=false",
+                    "--ip-forward=false",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while silence := probe.unreachable(self.url):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                tail = (self.folder / "log").read_text(errors="replace").splitlines()[-5:]
+                raise RuntimeError("\n".join([silence, *tail]))
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it, and with it every container."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(STOP_TIMEOUT_S)
+            self._process = None
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Dockerd]:
+    """A daemon from ``with`` to its end."""
+    daemon = Dockerd(folder)
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.stop()
+        _unmount_below(folder)
+
+
+def _unmount_below(folder: Path) -> None:
+    """What the daemon leaves mounted when it ends."""
+    points = [line.split(" ")[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for point in sorted((point for point in points if point.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "--lazy", point], check=False)
+
+
+def provide_image(daemon: Dockerd) -> str:
+    """The image that ``continuum image build`` makes; its root file system is kept for the next time."""
+    archive = cache_folder() / "tests" / "node.tar"
+    if not archive.is_file():
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        from continuum.images import NODE_PACKAGES, debian_root
+
+        part = archive.with_name(f"part-{os.getpid()}.tar")
+        debian_root(ImageRequest(host.read()), NODE_PACKAGES, part)
+        part.replace(archive)
+    images.load_root(daemon.url, archive, images.BUILT)
+    return images.BUILT
+
+
+@contextmanager
+def temporary() -> Iterator[Dockerd]:
+    """A daemon with an image for nodes, in a folder that is removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="dockerd-"))
+    try:
+        with running(folder) as daemon:
+            provide_image(daemon)
+            yield daemon
+    finally:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder)
