@@ -1,0 +1,114 @@
+"""What providers of hosts reached by ssh have in common: waiting for them, keys, names, use."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from continuum.connection.ssh import SshConnection
+from continuum.errors import CommandFailed, ConnectionFailure, HostError, ProvisionError
+from continuum.module import Node, Usage
+
+T = TypeVar("T")
+
+PARALLEL = 16
+_TIMEOUT_S = 30.0
+_POLL_S = 0.5
+
+
+def make_key(path: Path, comment: str) -> str:
+    """Make an ed25519 key pair, readable by this user alone; return the public half.
+
+    Raises:
+        HostError: ``ssh-keygen`` is missing or fails.
+    """
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    except FileNotFoundError:
+        raise HostError("there is no ssh-keygen; run: sudo apt-get install openssh-client") from None
+    if done.returncode:
+        raise HostError(f"{path}: ssh-keygen made no key: {done.stderr.strip() or done.stdout.strip()}")
+    return path.with_name(path.name + ".pub").read_text(encoding="ascii").strip()
+
+
+def known_host(address: str, port: int, kind: str, key: str) -> str:
+    """A line of a known_hosts file."""
+    return f"{address if port == 22 else f'[{address}]:{port}'} {kind} {key}\n"
+
+
+def wait_reachable(connection: SshConnection, deadline: float, *, poll_s: float = _POLL_S) -> None:
+    """Return when a host that is starting can be logged into.
+
+    Args:
+        connection: the way to it.
+        deadline: on ``time.monotonic``.
+        poll_s: between two attempts.
+
+    Raises:
+        ProvisionError: it cannot in time; with the last reason.
+    """
+    while True:
+        try:
+            connection.run(("true",), timeout=_TIMEOUT_S)
+        except ConnectionFailure as error:
+            if time.monotonic() > deadline:
+                raise ProvisionError(str(error)) from error
+        else:
+            return
+        time.sleep(poll_s)
+
+
+def interface_to(connection: SshConnection, address: str) -> str:
+    """The network interface that leads to an address.
+
+    Raises:
+        ProvisionError: there is no way there, or no ``ip`` on the host.
+    """
+    try:
+        said = connection.run(("ip", "-j", "-4", "route", "get", address), timeout=_TIMEOUT_S).stdout
+        return str(json.loads(said)[0]["dev"])
+    except (CommandFailed, ValueError, KeyError, IndexError) as error:
+        raise ProvisionError(f"{connection.node}: no way to {address} is known there: {error}") from error
+
+
+def hosts_lines(addresses: Mapping[str, str]) -> str:
+    """The nodes' names as lines of ``/etc/hosts``."""
+    return "".join(f"{address}\t{name}\n" for name, address in addresses.items())
+
+
+def append_hosts(connection: SshConnection, lines: str) -> None:
+    """Add lines to the ``/etc/hosts`` of a host that belongs to the run."""
+    script = f"printf %s {shlex.quote(lines)} >>/etc/hosts"
+    connection.run(("sh", "-c", script), timeout=_TIMEOUT_S)
+
+
+def everywhere(items: Sequence[T], act: Callable[[T], object]) -> None:
+    """Do the same with many at once; raises what one of them raised, when all have come to an end."""
+    if not items:
+        return
+    with ThreadPoolExecutor(min(PARALLEL, len(items))) as pool:
+        ends = [pool.submit(act, item) for item in items]
+    errors = [error for end in ends if (error := end.exception())]
+    if errors:
+        raise errors[0]
+
+
+def usage(nodes: Sequence[Node], connect: Callable[[Node], SshConnection]) -> dict[str, Usage]:
+    """What each node has used so far; nothing is known of one that does not answer."""
+    found: dict[str, Usage] = {}
+
+    def ask(node: Node) -> None:
+        with suppress(ConnectionFailure, ValueError):
+            used = json.loads(connect(node).usage())
+            found[node.name] = Usage(float(used["cpu_seconds"]), float(used["memory_peak_mb"]))
+
+    everywhere(nodes, ask)
+    return found

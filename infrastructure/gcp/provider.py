@@ -1,0 +1,182 @@
+"""The provider ``gcp``: creates, reaches and destroys instances of Google Compute Engine."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from continuum import topology
+from continuum.connection import ssh_hosts
+from continuum.connection.ssh import SshConnection, SshTarget
+from continuum.errors import HostError, Problem
+from continuum.module import Finding, Node, Provider, Usage
+from infrastructure.gcp import places, prices, settings
+from infrastructure.gcp.settings import Place
+
+if TYPE_CHECKING:
+    from continuum.config import Config
+    from continuum.host import Host
+    from continuum.options import Option
+    from continuum.rundir import Run
+    from continuum.topology import NodeSpec, Topology
+    from infrastructure.gcp.api import Patience
+
+PLACE = "gcp-place"
+_INSTALL = 'pip install "continuum-bench[gcp]"'
+
+
+class GcpProvider(Provider):
+    """Nodes are instances of Google Compute Engine.
+
+    Attributes:
+        patience: how long to wait for what; None for the usual times.
+    """
+
+    summary: ClassVar[str] = "instances of Google Compute Engine, in a network of the run's own"
+    options: ClassVar[tuple[Option, ...]] = settings.OPTIONS
+    engines: ClassVar[tuple[str, ...]] = ("netem",)
+    own_kernel: ClassVar[bool] = True
+    real_network: ClassVar[bool] = True
+
+    patience: Patience | None = None
+
+    def __init__(self) -> None:
+        self._connections: dict[tuple[str, str], SshConnection] = {}
+
+    def check(self, config: Config) -> Iterable[Problem]:
+        """Keys that are missing or contradict each other."""
+        planned = topology.from_config(config)
+        return [*settings.problems(config, planned), *prices.mismatches(config, planned)]
+
+    def estimate(self, config: Config, topology: Topology) -> tuple[str, ...]:
+        """The price per hour, from a table with a date."""
+        return prices.estimate(config, topology)
+
+    def probe(self, config: Config, host: Host) -> Iterable[Problem]:
+        """What this host lacks to ask Google for instances and to log into them."""
+        path = config.infrastructure.path("gcp_credentials")
+        if path is not None and not path.is_file():
+            yield config.infrastructure.problem("gcp_credentials", f"there is no file {path}")
+        for finding in self.doctor(host):
+            if not finding.ok:
+                yield Problem(f"{finding.name}: {finding.detail}; to mend it: {finding.remedy}")
+
+    def doctor(self, host: Host) -> Iterable[Finding]:
+        """What this host has for it."""
+        there = _has_google()
+        detail = "installed" if there else "google-cloud-compute is not installed"
+        yield Finding("client of Google Cloud", there, detail, _INSTALL)
+        for name in ("ssh", "ssh-keygen"):
+            path = host.find_command(name)
+            remedy = "sudo apt-get install openssh-client"
+            yield Finding(name, path is not None, str(path or "not found"), remedy)
+
+    def create(self, specs: Sequence[NodeSpec], run: Run) -> tuple[Node, ...]:
+        """Make the network, then all instances at once, and log into each.
+
+        Raises:
+            ProvisionError: the API or an instance says no, or nothing in time.
+        """
+        from infrastructure.gcp.making import Maker
+
+        place = settings.place_of(run.config)
+        run.own(PLACE, place.to_json())
+        places.remember(place)
+        maker = Maker(self._cloud(place), run, self._patience())
+        found = maker.make(specs)
+        nodes = tuple(Node(spec, found[spec.name].inside, found[spec.name].handle()) for spec in specs)
+        deadline = time.monotonic() + self._patience().boot_s
+        lines = ssh_hosts.hosts_lines({node.name: node.address for node in nodes})
+        ready: dict[str, Node] = {}
+
+        def prepare(node: Node) -> None:
+            peer = next((other.address for other in nodes if other is not node), "10.80.0.1")
+            ready[node.name] = self._prepare(node, run, peer, lines, deadline)
+
+        ssh_hosts.everywhere(nodes, prepare)
+        return tuple(ready[node.name] for node in nodes)
+
+    def _prepare(self, node: Node, run: Run, peer: str, lines: str, deadline: float) -> Node:
+        """Log in for the first time; the node with what it tells of itself."""
+        connection = self.connect(node, run)
+        ssh_hosts.wait_reachable(connection, deadline, poll_s=self._patience().poll_s)
+        if run.config.infrastructure.flag("network_emulation"):
+            connection.run(("modprobe", "sch_netem"), timeout=60)
+        if not node.handle["shared"]:
+            ssh_hosts.append_hosts(connection, lines)
+        return replace(node, handle={**node.handle, "interface": ssh_hosts.interface_to(connection, peer)})
+
+    def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
+        """Remove what the journal names, then what carries the run's label or name."""
+        for key in [key for key in self._connections if key[0] == run.id]:
+            self._connections.pop(key).close()
+        found = [Place.from_json(ident) for kind, ident in owned if kind == PLACE]
+        if not found and not run.directory.is_dir():
+            found = list(places.remembered())
+        if not found:
+            return
+        from infrastructure.gcp import removing
+
+        for place in found:
+            removing.remove(self._cloud(place), run.id, owned)
+
+    def survivors(self, host: Host) -> Iterable[str]:
+        """Runs of this user and host of which something is left in a project used before."""
+        known = list(places.remembered())
+        if not known or not _has_google():
+            return []
+        from infrastructure.gcp import removing
+
+        return removing.labelled(self._cloud(place) for place in known)
+
+    def connect(self, node: Node, run: Run) -> SshConnection:
+        """A connection to an instance, by the run's own key and with its own known hosts."""
+        key = (run.id, node.name)
+        if key not in self._connections:
+            handle = node.handle
+            folder = run.directory / "ssh"
+            self._connections[key] = SshConnection(
+                SshTarget(
+                    node=node.name,
+                    run_id=run.id,
+                    host=str(handle["host"]),
+                    user=str(handle["user"]),
+                    port=int(handle["port"]),
+                    key=folder / "key",
+                    known_hosts=folder / "known_hosts",
+                    sudo=handle["user"] != "root",
+                    python=str(handle["python"]),
+                )
+            )
+        return self._connections[key]
+
+    def usage(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Usage]:
+        """What each instance has used so far."""
+        return ssh_hosts.usage(nodes, lambda node: self.connect(node, run))
+
+    def notes(self, run: Run) -> tuple[str, ...]:
+        """What Google's machines do not limit."""
+        return settings.unlimited(topology.from_config(run.config))
+
+    def _patience(self) -> Patience:
+        from infrastructure.gcp.api import Patience
+
+        return self.patience or Patience()
+
+    def _cloud(self, place: Place) -> Any:
+        if not _has_google():
+            raise HostError(f"google-cloud-compute is not installed; run: {_INSTALL}")
+        from infrastructure.gcp.api import Cloud
+
+        return Cloud(place, self._patience())
+
+
+def _has_google() -> bool:
+    """Whether Google's client can be imported; without doing so, which takes a second."""
+    try:
+        return importlib.util.find_spec("google.cloud.compute_v1") is not None
+    except ModuleNotFoundError:
+        return False

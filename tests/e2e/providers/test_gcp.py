@@ -1,0 +1,327 @@
+"""The provider ``gcp`` through Google's own client, against a server that keeps state and fails as told."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from continuum import config, rundir, teardown, topology
+from continuum.connection import ssh_hosts
+from continuum.errors import ContinuumError, ProvisionError
+from continuum.module import Node
+from continuum.rundir import Run
+from tests.e2e.providers.fake_gcp import FakeCompute, Fault
+
+if importlib.util.find_spec("google") is None or importlib.util.find_spec("google.cloud") is None:
+    pytest.skip("google-cloud-compute is not installed (extra gcp)", allow_module_level=True)
+
+from continuum import registry
+from infrastructure.gcp import names
+from infrastructure.gcp.api import Patience
+from infrastructure.gcp.provider import GcpProvider
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+QUICK = Patience(request_s=3, operation_s=3, boot_s=0.3, poll_s=0.01, most_retry_s=0.05)
+
+TEXT = """
+[infrastructure]
+provider = gcp
+infra_only = True
+gcp_project = project-1
+gcp_zone = europe-west4-a
+gcp_cloud = e2-standard-2
+gcp_endpoint = e2-small
+gcp_api = {api}
+gcp_source = 203.0.113.7
+cloud_nodes = 1
+cloud_cores = 2
+cloud_memory = 8
+endpoint_nodes = 3
+endpoint_cores = 2
+endpoint_memory = 2
+{more}
+"""
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeCompute]:
+    with FakeCompute().serving() as served:
+        yield served
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> GcpProvider:
+    made = registry.provider("gcp")
+    assert isinstance(made, GcpProvider)
+    monkeypatch.setattr(made, "patience", QUICK)
+    return made
+
+
+@pytest.fixture
+def no_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The instances of the fake cannot be logged into; what is under test here is the API."""
+    monkeypatch.setattr(GcpProvider, "_prepare", lambda self, node, *_: node)
+
+
+def new_run(tmp_path: Path, fake: FakeCompute, more: str = "") -> Run:
+    file = tmp_path / "gcp.cfg"
+    file.write_text(TEXT.format(api=fake.url, more=f"base_path = {tmp_path}\n{more}"))
+    run = rundir.create(config.load(file))
+    run.own("provider", "gcp")
+    return run
+
+
+def make(provider: GcpProvider, run: Run) -> tuple[Node, ...]:
+    return provider.create(topology.from_config(run.config).nodes, run)
+
+
+def only(things: dict[str, dict[str, object]], suffix: str) -> dict[str, object]:
+    (found,) = [thing for name, thing in things.items() if name.endswith(suffix)]
+    return found
+
+
+def test_everything_is_made_as_described_and_removed(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, no_ssh: None
+) -> None:
+    run = new_run(tmp_path, fake, "gcp_spot = True")
+    nodes = make(provider, run)
+    assert [node.name for node in nodes] == ["cloud0", "endpoint0", "endpoint1", "endpoint2"]
+    assert len({node.address for node in nodes}) == 4
+    left = fake.left()
+    assert {kind: len(found) for kind, found in left.items()} == {
+        "networks": 1, "subnetworks": 1, "firewalls": 2, "instances": 4, "disks": 4,
+    }  # fmt: skip
+    login = only(fake.resources["firewalls"], "-ssh")
+    assert login["sourceRanges"] == ["203.0.113.7/32"]
+    assert login["allowed"] == [{"IPProtocol": "tcp", "ports": ["22"]}]
+    assert only(fake.resources["firewalls"], "-inside")["sourceRanges"] == ["10.80.0.0/16"]
+    cloud: dict[str, object] = only(fake.resources["instances"], "-cloud0")
+    assert cloud["machineType"] == "zones/europe-west4-a/machineTypes/e2-standard-2"
+    assert cloud["labels"]["continuum-run"] == names.label(run.id)  # type: ignore[index]
+    assert cloud["scheduling"]["provisioningModel"] == "SPOT"  # type: ignore[index]
+    told = {item["key"]: item["value"] for item in cloud["metadata"]["items"]}  # type: ignore[index]
+    assert told["ssh-keys"] == f"continuum:{(run.directory / 'ssh' / 'key.pub').read_text().strip()}"
+    assert (run.directory / "ssh" / "key").stat().st_mode & 0o777 == 0o600
+    journalled = {ident for _, ident in run.owned()}
+    assert all(name in journalled for kind, found in left.items() if kind != "disks" for name in found)
+    teardown.destroy(run)
+    assert fake.left() == {}
+    teardown.destroy(run)
+
+
+def test_the_journal_alone_is_enough(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, no_ssh: None
+) -> None:
+    run = new_run(tmp_path, fake)
+    make(provider, run)
+    (run.directory / "config.cfg").unlink()
+    GcpProvider.patience = QUICK
+    try:
+        GcpProvider().destroy(Run(run.directory), run.owned())
+    finally:
+        GcpProvider.patience = None
+    assert fake.left() == {}
+
+
+def test_what_no_journal_tells_of_is_found_by_its_label(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, no_ssh: None
+) -> None:
+    from continuum import host
+
+    other = {"name": "theirs", "labels": {"continuum-run": "another", "continuum-owner": "somebody"}}
+    fake.resources["disks"]["theirs"] = other
+    run = new_run(tmp_path, fake)
+    make(provider, run)
+    stray = {"name": "lost", "labels": {"continuum-run": names.label(run.id)}}
+    fake.resources["disks"]["lost"] = stray
+    shutil.rmtree(run.directory)
+    assert list(provider.survivors(host.read())) == [names.label(run.id)]
+    teardown.destroy_stray(provider, run.id)
+    assert fake.left() == {"disks": ["theirs"]}
+
+
+FAULTS = {
+    "401": (Fault("POST", "/networks", 401, "authError", times=-1), "gcloud auth application-default login"),
+    "403": (Fault("POST", "/instances", 403, "forbidden", times=-1), "role Compute Admin"),
+    "quota": (Fault("POST", "/instances", skip=2, operation="QUOTA_EXCEEDED"), "quota is used up"),
+    "quota at once": (
+        Fault("POST", "/instances", 403, "quotaExceeded", skip=1, times=-1),
+        "quota is used up",
+    ),
+    "zone": (
+        Fault("POST", "/instances", skip=1, operation="ZONE_RESOURCE_POOL_EXHAUSTED", times=-1),
+        "no capacity left.*another gcp_zone",
+    ),
+    "endless": (Fault("POST", "/instances", skip=1, operation="never"), "no end after 3 s"),
+    "rate": (Fault("POST", "/firewalls", 429, "rateLimitExceeded", times=-1), "too many requests"),
+    "5xx": (Fault("POST", "/subnetworks", 503, "backendError", times=-1), "create subnetwork"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_told_in_words_and_leaves_nothing(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, no_ssh: None, name: str
+) -> None:
+    fault, words = FAULTS[name]
+    fake.faults = [replace(fault)]
+    provider.patience = Patience(request_s=0.3, operation_s=3, boot_s=0.3, poll_s=0.01, most_retry_s=0.05)
+    run = new_run(tmp_path, fake)
+    with pytest.raises(ProvisionError, match=words) as failed:
+        make(provider, run)
+    assert failed.value.exit_status == 4
+    assert str(failed.value).startswith("Google Cloud: create ")
+    teardown.destroy(run)
+    assert fake.left() == {}
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, no_ssh: None, status: int
+) -> None:
+    fake.faults = [
+        Fault("POST", "/networks", status, "backendError", times=2),
+        Fault("GET", "/operations", status, "backendError", times=3),
+        Fault("POST", "/instances", status, "backendError", skip=1, times=2),
+        Fault("DELETE", "/instances", status, "backendError", times=2),
+        Fault("GET", "/instances$", status, "backendError", times=1),
+    ]
+    run = new_run(tmp_path, fake)
+    assert len(make(provider, run)) == 4
+    teardown.destroy(run)
+    assert fake.left() == {}
+    assert all(fault.times == 0 for fault in fake.faults)
+
+
+def test_the_server_says_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, fake: FakeCompute) -> None:
+    from infrastructure.gcp import api
+    from infrastructure.gcp.settings import Place
+
+    waited: list[float] = []
+    monkeypatch.setattr(api.time, "sleep", waited.append)
+    fake.faults = [Fault("GET", "/disks", 429, "rateLimitExceeded", {"Retry-After": "7"}, times=2)]
+    cloud = api.Cloud(Place("p", "r", "r-a", api=fake.url), Patience(poll_s=0.5))
+    assert cloud.list("Disks", "") == ()
+    assert waited == [7.0, 7.0]
+
+
+@pytest.mark.parametrize("kind", ["networks", "subnetworks", "firewalls", "instances"])
+def test_an_answer_that_is_lost_makes_nothing_twice(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, no_ssh: None, kind: str
+) -> None:
+    fake.faults = [Fault("POST", f"/{kind}", lose_answer=True)]
+    run = new_run(tmp_path, fake)
+    assert len(make(provider, run)) == 4
+    assert len(fake.left()["instances"]) == 4
+    teardown.destroy(run)
+    assert fake.left() == {}
+
+
+def test_a_name_that_is_taken_already_is_the_runs_own(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, no_ssh: None
+) -> None:
+    """After a repeated request that the server no longer recognises: 409."""
+    run = new_run(tmp_path, fake)
+    fake.resources["networks"][names.network(run.id)] = {"name": names.network(run.id)}
+    assert len(make(provider, run)) == 4
+    teardown.destroy(run)
+    assert fake.left() == {}
+
+
+def test_destroy_goes_on_after_a_failure_and_names_it(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, no_ssh: None
+) -> None:
+    run = new_run(tmp_path, fake)
+    make(provider, run)
+    fake.faults = [Fault("DELETE", "/firewalls", 403, "forbidden", times=-1)]
+    provider.patience = Patience(request_s=0.3, operation_s=0.3, boot_s=0.3, poll_s=0.01, most_retry_s=0.05)
+    with pytest.raises(ContinuumError, match="delete firewall"):
+        teardown.destroy(run)
+    assert sorted(fake.left()) == ["firewalls", "networks"]
+    fake.faults = []
+    teardown.destroy(run)
+    assert fake.left() == {}
+
+
+def test_an_instance_that_does_not_come_up_is_named(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider
+) -> None:
+    fake.host_keys = {}
+    run = new_run(tmp_path, fake)
+    with pytest.raises(
+        ProvisionError, match=r"(cloud|endpoint)\d: .*has not published its host keys within 0\.3 s"
+    ):
+        make(provider, run)
+    teardown.destroy(run)
+    assert fake.left() == {}
+
+
+def test_an_instance_that_cannot_be_logged_into_is_named(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing listens on the fake's addresses."""
+    run = new_run(tmp_path, fake, "gcp_ssh_port = 1")
+    with pytest.raises(ProvisionError, match=r"continuum@127\.0\.80\.\d cannot be reached: .*refused"):
+        make(provider, run)
+    teardown.destroy(run)
+    assert fake.left() == {}
+
+
+KILLED = """
+import sys
+from continuum import rundir, topology, registry
+from pathlib import Path
+provider = registry.provider("gcp")
+run = rundir.Run(Path(sys.argv[1]))
+provider.create(topology.from_config(run.config).nodes, run)
+"""
+
+
+@pytest.mark.parametrize("kind", ["networks", "firewalls", "instances"])
+def test_killed_between_the_request_and_its_answer(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, kind: str
+) -> None:
+    run = new_run(tmp_path, fake)
+    popen = subprocess.Popen([sys.executable, "-c", KILLED, str(run.directory)], cwd=CHECKOUT)
+    fake.faults = [
+        Fault("POST", f"/{kind}", after=lambda: os.kill(popen.pid, signal.SIGKILL), lose_answer=True)
+    ]
+    assert popen.wait(60) == -signal.SIGKILL
+    assert fake.left()[kind]
+    teardown.destroy(run)
+    assert fake.left() == {}
+
+
+def test_command_line_from_plan_to_destroy(tmp_path: Path, fake: FakeCompute) -> None:
+    from tests.e2e import program
+
+    new = tmp_path / "new"
+    new.mkdir()
+    file = tmp_path / "gcp.cfg"
+    file.write_text(TEXT.format(api=fake.url, more=""))
+    planned = program.run("plan", file, cwd=new)
+    assert planned.returncode == 0, planned.stderr
+    assert "cloud: 1 x e2-standard-2: 0.073 USD" in planned.stdout
+    assert fake.requests == []
+    assert json.loads(program.run("plan", file, "--json", cwd=new).stdout)["estimate"]
+    fake.faults = [Fault("POST", "/instances", 403, "forbidden", times=-1)]
+    failed = program.run("up", file, cwd=new)
+    assert failed.returncode == 4
+    assert "role Compute Admin" in failed.stderr
+    assert fake.left() == {}
+
+
+def test_hosts_lines() -> None:
+    assert (
+        ssh_hosts.hosts_lines({"cloud0": "10.0.0.1", "edge0": "10.0.0.2"})
+        == "10.0.0.1\tcloud0\n10.0.0.2\tedge0\n"
+    )
