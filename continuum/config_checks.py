@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from continuum.config import Config
 
 _EXAMPLES = {"cores": "2", "memory": "4 GB", "nodes": "1"}
+_MIRROR = re.compile(r"(https?|ftp|file)://?[^\s\"'\[\]]+")
 
 
 def missing(config: Config, chosen: Chosen) -> Iterator[Problem]:
@@ -62,6 +64,7 @@ def check(config: Config, document: Document, chosen: Chosen, strange: bool) -> 
     yield from _execution_model(config, chosen)
     yield from _unread(config, chosen)
     yield from _keep(config)
+    yield from _software(config)
 
 
 def _nodes(config: Config, document: Document) -> Iterator[Problem]:
@@ -161,3 +164,13 @@ def _keep(config: Config) -> Iterator[Problem]:
     if (keep == "never") != delete:
         line = config.infrastructure.entries["delete"].line
         yield config.run.problem("keep", f"contradicts delete = {delete} on line {line}; keep one")
+
+
+def _software(config: Config) -> Iterator[Problem]:
+    """Where software for nodes comes from."""
+    section = config.infrastructure
+    folder, mirror = section.path("artifact_dir"), section.maybe_text("package_mirror")
+    if folder is not None and not folder.is_dir():
+        yield section.problem("artifact_dir", f"no such folder: {folder}; make it, or remove the key")
+    if mirror is not None and not _MIRROR.fullmatch(mirror):
+        yield section.problem("package_mirror", 'not an address; write e.g. "http://mirror.example/debian"')

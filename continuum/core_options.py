@@ -91,6 +91,24 @@ INFRASTRUCTURE = (
         default_text="none",
         needs_reader=True,
     ),
+    Option(
+        "infrastructure",
+        "artifact_dir",
+        FilePath(),
+        None,
+        "Folder of files to install on nodes without internet: Debian packages (`*.deb`), with all they "
+        "depend on that nodes lack, and whatever playbooks ask for.",
+        default_text="none",
+    ),
+    Option(
+        "infrastructure",
+        "package_mirror",
+        Text(),
+        None,
+        "Address of a mirror of the Debian archive that nodes can reach, as in "
+        "`http://mirror.example/debian`.",
+        default_text="what each node is set up with",
+    ),
 )
 
 BENCHMARK = (

@@ -83,6 +83,26 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Program:
+    """A program that a workload starts and that does not come with it, such as a message broker.
+
+    Where a node lacks it, the application's playbook ``install`` is run there and finds its name in
+    ``continuum_programs``.
+
+    Attributes:
+        name: the command's name.
+        package: the Debian package it is in.
+        key: key of ``[benchmark]`` that asks for it.
+        instead: what else the user could do, in words.
+    """
+
+    name: str
+    package: str
+    key: str = "application"
+    instead: str = ""
+
+
+@dataclass(frozen=True)
 class Workload:
     """What to run: one program, on the nodes of one tier.
 
@@ -104,6 +124,7 @@ class Workload:
         memory_mb: memory it may use in MiB; None for all of the node's.
         ports: TCP ports it serves.
         serves: True if it runs until it is told to stop, False if it ends by itself.
+        programs: what must be installed on its nodes beforehand.
     """
 
     name: str
@@ -119,6 +140,7 @@ class Workload:
     memory_mb: int | None = None
     ports: tuple[int, ...] = ()
     serves: bool = False
+    programs: tuple[Program, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -225,11 +247,13 @@ class Provider(Module):
         engines: network engines its nodes can use, the preferred one first.
         own_kernel: whether nodes have kernels of their own, so that this host's says nothing about engines.
         real_network: whether a network that delays packets by itself lies between nodes.
+        shares_host: whether nodes find what is installed on this host.
     """
 
     engines: ClassVar[tuple[str, ...]] = ()
     own_kernel: ClassVar[bool] = False
     real_network: ClassVar[bool] = False
+    shares_host: ClassVar[bool] = False
 
     @abstractmethod
     def create(self, specs: Sequence[NodeSpec], run: Run) -> tuple[Node, ...]:

@@ -102,6 +102,7 @@ def _begin(config: Config, recorder: Recorder) -> Session:
             raise HostError(errors)
     made = runs.create(config)
     recorder.run = made
+    made.tell = recorder.progress.message
     for problem in problems:
         made.note(problem.message)
     return Session(made, modules, here)

@@ -9,7 +9,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,11 +33,13 @@ class Run:
     Attributes:
         id: unique among this user's runs, the name of the folder.
         directory: absolute path of the folder.
+        tell: takes a line for the user about what is going on; says nothing unless it is replaced.
     """
 
     def __init__(self, directory: Path, config: Config | None = None) -> None:
         self.id = directory.name
         self.directory = directory
+        self.tell: Callable[[str], None] = lambda _line: None
         self.journal = Journal(directory)
         self._config = config
         self._lock: int | None = None

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from continuum import analysis, assemble, registry, topology, trace
+from continuum import analysis, assemble, programs, registry, topology, trace
 from continuum.assemble import Stock
 from continuum.config import Config
 from continuum.errors import BenchmarkError, ContinuumError, Problem
@@ -126,6 +126,9 @@ def probe(modules: Modules, config: Config, host: Host) -> tuple[Problem, ...]:
     for module in (modules.provider, modules.resource_manager, modules.application):
         if module is not None:
             found += module.probe(config, host)
+    if modules.application is not None and modules.provider.shares_host:
+        planned = modules.application.workloads(config, topology.from_config(config))
+        found += programs.lacking_here(planned, config, host)
     return tuple(found)
 
 
@@ -148,8 +151,11 @@ def provision(session: Session, progress: Progress) -> None:
 
 
 def install(session: Session) -> None:
-    """Let the resource manager make the nodes ready."""
+    """Let the resource manager make the nodes ready, then install what the workloads start there."""
     session.deployment = session.modules.resource_manager.install(session.existing, session.run)
+    if session.modules.application is not None:
+        planned = session.modules.application.workloads(session.config, session.topology)
+        programs.provide(session.modules.application, planned, session.existing, session.run)
 
 
 def deploy(session: Session) -> None:

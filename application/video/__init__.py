@@ -11,7 +11,7 @@ from application.video.options import ENDPOINT, OPTIONS
 from continuum import events as recorded
 from continuum.errors import Problem
 from continuum.events import Event
-from continuum.module import Application, Finding, Workload
+from continuum.module import Application, Finding, Program, Workload
 from continuum.topology import Topology
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MODULE", "Video"]
 
-_NO_BROKER = "no mosquitto on this host; apt install mosquitto"
+_BROKER = Program("mosquitto", "mosquitto", "transport", "use transport = zenoh")
 _REQUIREMENTS = ("numpy>=1.24", "opencv-python-headless>=4.8")
 _CODE = ("application.video",)
 _INFERENCE = ("onnxruntime>=1.16",)
@@ -37,12 +37,6 @@ class Video(Application):
     def check(self, config: Config) -> Iterable[Problem]:
         """Tiers, resources and files that do not go together."""
         return checks.check(config)
-
-    def probe(self, config: Config, host: Host) -> Iterable[Problem]:
-        """Whether there is a broker for MQTT."""
-        where = self._where(config)
-        if plan.transport(config, where) == "mqtt" and host.find_command("mosquitto") is None:
-            yield config.benchmark.problem("transport", f"{_NO_BROKER}, or use transport = zenoh")
 
     def doctor(self, host: Host) -> Iterable[Finding]:
         """Whether ``transport = mqtt`` would work."""
@@ -120,6 +114,7 @@ class Video(Application):
             memory_mb=share.memory_mb,
             ports=serving.ports,
             serves=True,
+            programs=(_BROKER,) if serving.transport == "mqtt" else (),
         )
 
     def _endpoint(self, config: Config, topology: Topology, where: str) -> Workload:

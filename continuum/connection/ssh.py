@@ -112,6 +112,10 @@ class SshConnection:
                 self.signal_marked(f"{MARK}={token}", signal.SIGKILL, first_only=False)
         return 128 - status if status < 0 else status
 
+    def client(self) -> list[str]:
+        """The command that reaches the host through the open connection: ``ssh OPTION... -- HOST``."""
+        return self._master.command()
+
     def put(self, src: Path, dst: PurePosixPath) -> None:
         """Copy a file of this host to the node, making folders on the way; atomic at ``dst``."""
         with src.open("rb") as file:

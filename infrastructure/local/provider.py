@@ -48,6 +48,7 @@ class LocalProvider(Provider):
 
     summary: ClassVar[str] = "namespaces of this host: a hundred nodes in well under a second, no daemon"
     engines: ClassVar[tuple[str, ...]] = ("fabric", "netem")
+    shares_host: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._notes: dict[str, tuple[str, ...]] = {}

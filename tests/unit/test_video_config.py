@@ -11,7 +11,7 @@ import pytest
 from application.video import Video, files, plan
 from application.video.settings import VARIABLE
 from continuum import config as configuration
-from continuum import host, topology
+from continuum import topology
 from continuum.config import Config
 from continuum.errors import ConfigError
 from continuum.module import Workload
@@ -243,17 +243,14 @@ def test_files_are_looked_into(tmp_path: Path, key: str, content: bytes, expecte
     assert expected in found
 
 
-def test_mqtt_needs_mosquitto(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = host.read()
+def test_mqtt_needs_mosquitto_on_the_workers_nodes() -> None:
+    def needed(read: Config) -> dict[str, list[str]]:
+        return {name: [one.name for one in w.programs] for name, w in workloads(read).items()}
+
     remote = make("transport = mqtt", edge=1, endpoint=1)
-    local = make("transport = mqtt\noffload_to = endpoint", endpoint=1)
-    monkeypatch.setattr(host.Host, "find_command", lambda _self, _name: None)
-    (problem,) = Video().probe(remote, here)
-    assert "apt install mosquitto" in str(problem)
-    assert "transport = zenoh" in str(problem)
-    assert list(Video().probe(local, here)) == []
-    monkeypatch.setattr(host.Host, "find_command", lambda _self, name: Path("/usr/sbin") / name)
-    assert list(Video().probe(remote, here)) == []
+    assert needed(remote) == {"worker": ["mosquitto"], "endpoint": []}
+    assert needed(make("transport = mqtt\noffload_to = endpoint", endpoint=1)) == {"endpoint": []}
+    assert needed(make("", edge=1, endpoint=1)) == {"worker": [], "endpoint": []}
 
 
 def test_memory_fits_into_small_nodes() -> None:

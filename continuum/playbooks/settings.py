@@ -1,0 +1,75 @@
+"""How Ansible is set up: nothing of the user's own configuration, no files outside the run's folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from continuum.rundir import Run
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+ROLES = HERE / "ansible" / "roles"
+CONNECTIONS = HERE / "ansible" / "connection"
+MOST_FORKS = 16
+
+
+def configuration(folder: Path, forks: int) -> str:
+    """The text of ``ansible.cfg``.
+
+    Args:
+        folder: Ansible's folder of this playbook.
+        forks: nodes it works on at the same time, where the host bears it.
+    """
+    return "\n".join(
+        [
+            "[defaults]",
+            f"home = {folder / 'home'}",
+            f"local_tmp = {folder / 'tmp'}",
+            f"roles_path = {ROLES}",
+            f"connection_plugins = {CONNECTIONS}",
+            f"forks = {min(max(1, forks), MOST_FORKS)}",
+            "gathering = explicit",
+            "host_key_checking = True",
+            "retry_files_enabled = False",
+            "nocolor = True",
+            "nocows = True",
+            "display_skipped_hosts = False",
+            "deprecation_warnings = False",
+            "localhost_warning = False",
+            "timeout = 30",
+            "[connection]",
+            "pipelining = True",
+            "",
+        ]
+    )
+
+
+def environment(run: Run, folder: Path) -> dict[str, str]:
+    """Variables for Ansible's processes, on top of our own."""
+    programs = str(Path(sys.executable).parent)
+    return {
+        "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
+        "LC_ALL": "C.UTF-8",
+        "TERM": "dumb",
+        "NO_COLOR": "1",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_FORCE_COLOR": "0",
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_HOST_KEY_CHECKING": "True",  # or the runner switches it off
+        "CONTINUUM_RUN": run.id,
+    }
+
+
+def variables(run: Run) -> dict[str, Any]:
+    """What every playbook may use of a run: its id, and where software comes from."""
+    section = run.config.infrastructure
+    artifacts = section.path("artifact_dir")
+    return {
+        "continuum_run": run.id,
+        "continuum_artifact_dir": str(artifacts.absolute()) if artifacts else "",
+        "continuum_package_mirror": section.maybe_text("package_mirror") or "",
+    }
