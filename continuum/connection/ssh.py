@@ -62,8 +62,19 @@ class SshConnection:
         stdin: bytes | None = None,
     ) -> Completed:
         """Run a command to its end; time to connect does not count."""
+        return self._run(argv, timeout=timeout, check=check, stdin=stdin, enter=self.target.enter)
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        check: bool = True,
+        stdin: bytes | None = None,
+        enter: Sequence[str] = (),
+    ) -> Completed:
         token = secrets.token_hex(8)
-        text = command.run(self.target, token, argv)
+        text = command.run(self.target, token, [*enter, *argv])
         given = subprocess.DEVNULL if stdin is None else subprocess.PIPE
         popen = self._spawn(text, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
@@ -89,7 +100,7 @@ class SshConnection:
         token = secrets.token_hex(8)
         header = command.environment(self.target, token, env).encode()
         wrap = [*self.target.wrap(limits)] if limits is not None else []
-        text = command.start(self.target, header, [*wrap, *argv])
+        text = command.start(self.target, header, [*self.target.enter, *wrap, *argv])
         with log.open("ab") as file:
             popen = self._spawn(text, stdin=subprocess.PIPE, stdout=file.fileno(), stderr=file.fileno())
         process = SshProcess(self, tuple(argv), popen, token)
@@ -100,7 +111,8 @@ class SshConnection:
         """Run a command with this process's own standard streams, on a terminal if they are one."""
         token = secrets.token_hex(8)
         words = ("-tt",) if sys.stdin.isatty() else ()
-        line = [*self._master.command(*words), command.attach(self.target, token, argv)]
+        text = command.attach(self.target, token, [*self.target.enter, *argv])
+        line = [*self._master.command(*words), text]
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the command
         try:
             popen = subprocess.Popen(line)
@@ -180,7 +192,7 @@ class SshConnection:
             How many it was sent to.
         """
         which = "first" if first_only else "all"
-        done = self.run(self._remote("signal", mark, str(int(number)), which), timeout=_HELPER_TIMEOUT_S)
+        done = self._run(self._remote("signal", mark, str(int(number)), which), timeout=_HELPER_TIMEOUT_S)
         return int(done.stdout)
 
     def kill_all(self, run_id: str) -> None:
@@ -193,7 +205,7 @@ class SshConnection:
     def usage(self) -> str:
         """What the node has used, as JSON (see ``remote``)."""
         mark = f"CONTINUUM_RUN={self.target.run_id}"
-        return self.run(self._remote("usage", mark), timeout=_HELPER_TIMEOUT_S).stdout
+        return self._run(self._remote("usage", mark), timeout=_HELPER_TIMEOUT_S).stdout
 
     @property
     def alive(self) -> bool:

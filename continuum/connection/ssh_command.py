@@ -48,6 +48,7 @@ class SshTarget:
         connect_timeout_s: longest wait for the network connection.
         patience_s: longest wait, after that, for host and account to be accepted.
         wrap: words put before a command that is to keep to its limits.
+        enter: words put before every command but our own helpers, such as those of ``put`` and ``clock``.
     """
 
     node: str
@@ -63,6 +64,7 @@ class SshTarget:
     connect_timeout_s: float = 10.0
     patience_s: float = 20.0
     wrap: Callable[[Limits], Sequence[str]] = field(default=lambda _limits: ())
+    enter: tuple[str, ...] = ()
 
     @property
     def destination(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
+from continuum import clock
 from continuum.connection import Connection, Process
 from continuum.errors import BenchmarkError, CommandTimeout, ConnectionFailure, DeployError
 from continuum.messages import Messages
@@ -17,6 +18,10 @@ from continuum.module import Job, Workload
 
 POLL_S = 0.05
 START_IN_NS = 300_000_000
+START_ELSEWHERE_IN_NS = 1_500_000_000
+"""The same where the word takes a network to come."""
+
+OFFSET_EXCHANGES = 10
 PARALLEL = 16
 
 
@@ -47,6 +52,13 @@ class Replica:
 
     def __str__(self) -> str:
         return f"{self.name} on {self.node}"
+
+    def begin(self, start_ns: int) -> None:
+        """Let it begin at this reading of its node's clock."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+            json.dump({"start_ns": start_ns}, file)
+            file.flush()
+            self.connection.put(Path(file.name), self.folder / "go")
 
     def fetch(self, to: Path) -> None:
         """Copy the replica's events; a replica that never began has none."""
@@ -91,13 +103,12 @@ class DirectJob(Job):
         on_ready()
 
     def release(self) -> None:
-        """Give every replica its starting time: one instant, a little ahead, on the host's clock."""
-        start_ns = time.monotonic_ns() + START_IN_NS
-        with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-            json.dump({"start_ns": start_ns}, file)
-            file.flush()
-            go = Path(file.name)
-            self._everywhere(lambda replica: replica.connection.put(go, replica.folder / "go"))
+        """Give every replica its starting time: one instant, a little ahead, on its own node's clock."""
+        nodes = {replica.node: replica.connection for replica in self.replicas}
+        offsets = clock.measure_all(nodes, OFFSET_EXCHANGES)
+        foreign = any(not connection.host_clock for connection in nodes.values())
+        start_ns = time.monotonic_ns() + (START_ELSEWHERE_IN_NS if foreign else START_IN_NS)
+        self._everywhere(lambda replica: replica.begin(start_ns + offsets[replica.node].offset_ns))
 
     def progress(self) -> dict[str, float]:
         """Sum over the replicas of what they last reported; medians as the mean of medians."""
@@ -124,8 +135,8 @@ class DirectJob(Job):
         return tuple(found)
 
     def is_done(self) -> bool:
-        """Whether every replica has ended."""
-        return all(replica.process.poll() is not None for replica in self.replicas)
+        """Whether every replica has ended; asks each, so that a node that is lost is noticed."""
+        return all([replica.process.poll() is not None for replica in self.replicas])
 
     def wait(self, timeout: float) -> None:
         """Return when every replica has ended; BenchmarkError names those that have not."""

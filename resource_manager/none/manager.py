@@ -84,7 +84,7 @@ def _start(
     workload: Workload, node: Node, number: int, deployment: Deployment, run: Run, placed: Placed | None
 ) -> Replica:
     connection = deployment.connections[node.name]
-    folder = FOLDER / f"{workload.name}-{number}"
+    folder = PurePosixPath(str(node.handle.get("folder", FOLDER))) / f"{workload.name}-{number}"
     connection.put(_settings(workload, node, number, run), folder / "workload.json")
     for name, source in workload.files.items():
         connection.put(source, folder / name)
