@@ -8,6 +8,7 @@ import sys
 from continuum import host, registry, teardown
 from continuum import rundir as runs
 from continuum.errors import ContinuumError, UsageError
+from continuum.module import Provider
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,8 +50,8 @@ def _destroy_strays() -> list[ContinuumError]:
     """Remove what carries a run's label though no journal tells of it."""
     here, known = host.read(), dict(runs.all_runs())
     failures: list[ContinuumError] = []
-    for name in registry.names("provider"):
-        provider = registry.provider(name)
+    providers = [module for _, _, module in registry.all_modules() if isinstance(module, Provider)]
+    for provider in providers:
         for run_id in provider.survivors(here):
             if run_id in known and teardown.in_use(known[run_id]):
                 continue

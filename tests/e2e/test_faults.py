@@ -96,8 +96,15 @@ def test_a_full_disk_ends_the_run_in_words(tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(
+    ("phase", "number"),
+    [
+        *((phase, signal.SIGINT) for phase in PHASES),
+        ("provision", signal.SIGTERM),
+        ("verify", signal.SIGTERM),
+        ("benchmark", signal.SIGTERM),
+    ],
+)
 def test_a_signal_in_any_phase_tears_down_once(tmp_path: Path, phase: str, number: signal.Signals) -> None:
     config = program.config(tmp_path, duration=2)
     before = {"benchmark": BENCHMARK_RUNS}.get(phase) or {
