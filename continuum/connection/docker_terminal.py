@@ -60,7 +60,7 @@ def _raw(resize: Callable[[int, int], None]) -> Iterator[None]:
     kept = termios.tcgetattr(0)
     former = signal.signal(signal.SIGWINCH, tell)
     try:
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSADRAIN)  # what was typed already is kept
         tell()
         yield
     finally:

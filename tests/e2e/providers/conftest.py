@@ -1,0 +1,30 @@
+"""Daemons that are started once for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks import dockerd
+from tests.e2e.providers import dockerd as asking
+
+
+@pytest.fixture(scope="session")
+def docker_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dockerd.Dockerd]:
+    """A Docker daemon of the tests' own, with the image that ``continuum image build`` makes."""
+    if lack := asking.why_not():
+        pytest.skip(lack)
+    with dockerd.running(tmp_path_factory.mktemp("docker")) as daemon:
+        dockerd.provide_image(daemon)
+        asking.touch(daemon.url)
+        yield daemon
+
+
+@pytest.fixture
+def docker_url(docker_daemon: dockerd.Dockerd, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The daemon's URL, also in the environment; no container may be left at the end."""
+    monkeypatch.setenv("DOCKER_HOST", docker_daemon.url)
+    before = asking.names(docker_daemon.url)
+    yield docker_daemon.url
+    assert asking.names(docker_daemon.url) == before
