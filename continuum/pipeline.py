@@ -62,7 +62,11 @@ def run(config: Config, progress: Progress, *, keep: str | None = None) -> Outco
         except ContinuumError as error:
             progress.stop()
             return Outcome(None, error)
-        failure = _advance(session, recorder, progress)
+        failure: ContinuumError | None
+        try:
+            failure = _advance(session, recorder, progress)
+        except InterruptedRunError as error:
+            failure = error  # it came between two phases
         with interruption.shield():
             return _finish(session, recorder, progress, failure, keep or config.keep, interruption)
 
