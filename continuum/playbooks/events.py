@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|\r")
 _TASK_STARTS = frozenset({"playbook_on_task_start", "playbook_on_handler_task_start"})
+_RESULTS = frozenset({"runner_on_ok", "runner_on_failed", "runner_on_unreachable"})
 _TAIL_LINES = 8
+_NAMED_NODES = 8
 _OUTPUTS = ("stderr", "stdout", "module_stderr", "module_stdout", "exception")
 
 
@@ -34,7 +36,18 @@ class Failure:
     def __str__(self) -> str:
         said = f": {self.message}" if self.message else ""
         end = "".join(f"\n  {line}" for line in self.output)
-        return f'{self.node}: task "{self.task}" failed{said}{end}'
+        return f'task "{self.task}" failed{said}{end}'
+
+
+def describe(failures: Iterable[Failure]) -> list[str]:
+    """The failures in words, each once, with the nodes that it happened on."""
+    nodes: dict[str, list[str]] = {}
+    for one in failures:
+        nodes.setdefault(str(one), []).append(one.node)
+    shown = [
+        (", ".join(names[:_NAMED_NODES]), len(names) - _NAMED_NODES, text) for text, names in nodes.items()
+    ]
+    return [f"{names}{f' and {more} more' if more > 0 else ''}: {text}" for names, more, text in shown]
 
 
 @dataclass
@@ -83,7 +96,7 @@ class Follower:
             self._task = _Task(str(data.get("name") or data.get("task") or "?"), time.monotonic())
         elif kind == "playbook_on_stats":
             self._end_task()
-        elif kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable"):
+        elif kind in _RESULTS and "include_" not in str(data.get("task_action", "")):
             self._result(kind, data)
         return False
 

@@ -17,7 +17,7 @@ from continuum.errors import DeployError, HostError
 from continuum.module import Deployment
 from continuum.playbooks import settings
 from continuum.playbooks.broker import lend
-from continuum.playbooks.events import Follower
+from continuum.playbooks.events import Follower, describe
 from continuum.playbooks.inventory import Variables, inventory
 from continuum.rundir import Run
 
@@ -104,12 +104,13 @@ def play(
             "private_data_dir": str(folder),
             "playbook": str(playbook.absolute()),
             "inventory": str(folder / "inventory.yml"),
-            "extravars": {**settings.variables(run), **(variables or {})},
+            "extravars": {**settings.variables(run, folder), **(variables or {})},
             "envvars": settings.environment(run, folder),
             "limit": ",".join(nodes) or None,
         }
         status = _run(arguments, follower, timeout_s)
     shutil.rmtree(folder / "artifacts", ignore_errors=True)  # its copy of our environment above all
+    (folder / "packages.tar").unlink(missing_ok=True)
     if status != "successful":
         raise DeployError(_explain(name, status, follower, log, timeout_s))
     return Played(dict(follower.changed), time.monotonic() - start, log)
@@ -165,7 +166,7 @@ def _explain(name: str, status: str, follower: Follower, log: Path, timeout_s: f
         where = log.relative_to(Path.cwd())
     if status == "timeout":
         return f"{name}: no end within {timeout_s:g} s; its output is in {where}"
-    failures = [str(failure) for failure in follower.failures]
+    failures = describe(follower.failures)
     shown = failures[:_SHOWN_FAILURES]
     if len(failures) > len(shown):
         shown.append(f"and {len(failures) - len(shown)} more")

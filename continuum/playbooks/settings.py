@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +65,22 @@ def environment(run: Run, folder: Path) -> dict[str, str]:
     }
 
 
-def variables(run: Run) -> dict[str, Any]:
-    """What every playbook may use of a run: its id, and where software comes from."""
+def variables(run: Run, folder: Path) -> dict[str, Any]:
+    """What every playbook may use of a run: its id, and where software comes from.
+
+    Debian packages of ``artifact_dir`` are put into one archive, for they may be many.
+    """
     section = run.config.infrastructure
     artifacts = section.path("artifact_dir")
+    packages = sorted(artifacts.glob("*.deb")) if artifacts else []
+    archive = folder / "packages.tar"
+    if packages:
+        with tarfile.open(archive, "w") as file:
+            for package in packages:
+                file.add(package, package.name, recursive=False)
     return {
         "continuum_run": run.id,
         "continuum_artifact_dir": str(artifacts.absolute()) if artifacts else "",
+        "continuum_package_files": str(archive) if packages else "",
         "continuum_package_mirror": section.maybe_text("package_mirror") or "",
     }

@@ -14,7 +14,7 @@ from continuum.connection.ssh_command import ssh
 from continuum.errors import ConfigError
 from continuum.module import Deployment, Node, Program, Workload
 from continuum.playbooks import inventory, settings
-from continuum.playbooks.events import Follower, failure, plain
+from continuum.playbooks.events import Failure, Follower, describe, failure, plain
 from continuum.registry import ROOT
 from continuum.rundir import Run
 
@@ -116,7 +116,7 @@ def test_a_playbook_becomes_a_log_a_line_a_task_and_its_failures() -> None:
         "Start: 2 nodes, 1 FAILED",
     ]
     assert follow.changed == {"edge0": 1}
-    assert [str(one) for one in follow.failures] == ['edge0: task "Start" failed: bad\n  one\n  two']
+    assert describe(follow.failures) == ['edge0: task "Start" failed: bad\n  one\n  two']
 
 
 def test_a_failure_ends_with_the_output() -> None:
@@ -125,6 +125,13 @@ def test_a_failure_ends_with_the_output() -> None:
     assert failure("n", "t", {"msg": "first\nsecond"}).output == ("second",)
     looped = {"msg": "All items completed", "results": [{"failed": False}, {"failed": True, "msg": "item"}]}
     assert failure("n", "t", looped).message == "item"
+
+
+def test_the_same_failure_on_many_nodes_is_told_once() -> None:
+    failures = [Failure(f"edge{number}", "t", "m") for number in range(10)]
+    (line,) = describe(failures)
+    assert line.startswith("edge0, edge1, ")
+    assert line.endswith('edge7 and 2 more: task "t" failed: m')
 
 
 def test_escape_codes_are_removed() -> None:

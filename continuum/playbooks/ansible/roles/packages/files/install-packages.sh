@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install Debian packages; the node's own package sources stay as they are, and no service is started.
 # usage: install-packages.sh FOLDER MIRROR PACKAGE...
-# FOLDER is ours. Packages come from FOLDER/artifacts if there are any, else from MIRROR, else (if that is
-# empty) from where the node gets them.
+# FOLDER is ours. Packages come from FOLDER/files.tar if there is one, else from MIRROR, else (if that is empty)
+# from where the node gets them.
 set -eu
 folder=$1 mirror=$2
 shift 2
@@ -24,13 +24,15 @@ DPkg::Lock::Timeout "120";
 Dpkg::Use-Pty "0";
 END
 rm -f "$folder/sources.list"
-if [ -d "$folder/artifacts" ]; then
-    for file in "$folder"/artifacts/*.deb; do
+if [ -e "$folder/files.tar" ]; then
+    mkdir -p "$folder/files"
+    tar -xf "$folder/files.tar" -C "$folder/files"
+    for file in "$folder"/files/*.deb; do
         dpkg-deb --field "$file"
         printf 'Filename: ./%s\nSize: %s\n' "$(basename "$file")" "$(stat -c %s "$file")"
         printf 'SHA256: %s\n\n' "$(sha256sum "$file" | cut -d ' ' -f 1)"
-    done >"$folder/artifacts/Packages"
-    echo "deb [trusted=yes] file:$folder/artifacts ./" >"$folder/sources.list"
+    done >"$folder/files/Packages"
+    echo "deb [trusted=yes] file:$folder/files ./" >"$folder/sources.list"
 elif [ -n "$mirror" ]; then
     . /etc/os-release
     echo "deb $mirror $VERSION_CODENAME main" >"$folder/sources.list"

@@ -1,0 +1,46 @@
+"""Debian packages made on the spot, for nodes without internet."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+WHY_NOT = (
+    ""
+    if shutil.which("dpkg-deb") and shutil.which("apt-get")
+    else "this host is not a Debian: no dpkg-deb, apt-get"
+)
+
+
+def make(
+    folder: Path, name: str, files: Mapping[str, Path | str], *, depends: str = "", postinst: str = ""
+) -> Path:
+    """A package of these files, by their path on the node; texts become programs."""
+    tree = folder / f"{name}.tree"
+    (tree / "DEBIAN").mkdir(parents=True)
+    control = [
+        f"Package: {name}",
+        "Version: 99",
+        "Architecture: all",
+        "Maintainer: nobody <nobody@example.org>",
+    ]
+    control += [f"Depends: {depends}"] if depends else []
+    (tree / "DEBIAN" / "control").write_text("\n".join([*control, "Description: for a test", ""]))
+    if postinst:
+        (tree / "DEBIAN" / "postinst").write_text(f"#!/bin/sh\n{postinst}\n")
+        (tree / "DEBIAN" / "postinst").chmod(0o755)
+    for path, content in files.items():
+        target = tree / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Path):
+            shutil.copy(content, target)
+        else:
+            target.write_text(content)
+        target.chmod(0o755)
+    made = folder / f"{name}_99_all.deb"
+    command = ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(made)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    shutil.rmtree(tree)
+    return made
