@@ -166,8 +166,11 @@ def _finish(
                 steps.report(session)
     if session.result is not None and session.result.invalid_reasons and not errors:
         errors.append(InvalidRunError("; ".join(session.result.invalid_reasons)))
+    told = max(1, len(errors))
     with _kept(errors):
         _tear_down(session, recorder, progress, keep, failed=bool(errors))
+    for late in errors[told:]:
+        progress.message(str(late))  # something may be left, whatever else went wrong before
     with _kept(errors):
         steps.save(session, recorder.phases)
     session.close()
