@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -123,6 +124,12 @@ class SshConnection:
             with contextlib.suppress(ConnectionFailure):
                 self.signal_marked(f"{MARK}={token}", signal.SIGKILL, first_only=False)
         return 128 - status if status < 0 else status
+
+    def entering(self, *words: str) -> SshConnection:
+        """The same network connection for commands that have these words put before them."""
+        other = SshConnection(replace(self.target, enter=words))
+        other._master = self._master
+        return other
 
     def client(self) -> list[str]:
         """The command that reaches the host through the open connection: ``ssh OPTION... -- HOST``."""

@@ -66,17 +66,26 @@ def wait_reachable(connection: SshConnection, deadline: float, *, poll_s: float 
         time.sleep(poll_s)
 
 
-def interface_to(connection: SshConnection, address: str) -> str:
-    """The network interface that leads to an address.
+def interface_to(connection: SshConnection, addresses: Sequence[str]) -> str:
+    """The network interface that leads to some addresses.
 
     Raises:
-        ProvisionError: there is no way there, or no ``ip`` on the host.
+        ProvisionError: there is no way there, or more than one interface leads to them.
     """
+    script = 'for a; do ip -j -4 route get "$a" || exit; done'
     try:
-        said = connection.run(("ip", "-j", "-4", "route", "get", address), timeout=_TIMEOUT_S).stdout
-        return str(json.loads(said)[0]["dev"])
+        said = connection.run(("sh", "-c", script, "sh", *addresses), timeout=_TIMEOUT_S).stdout
+        found = {str(json.loads(line)[0]["dev"]) for line in said.splitlines() if line.strip()}
     except (CommandFailed, ValueError, KeyError, IndexError) as error:
-        raise ProvisionError(f"{connection.node}: no way to {address} is known there: {error}") from error
+        raise ProvisionError(
+            f"{connection.node}: no way to the other nodes is known there: {error}"
+        ) from error
+    if len(found) != 1:
+        raise ProvisionError(
+            f"{connection.node}: the other nodes are behind several interfaces ({', '.join(sorted(found))});"
+            " give addresses that are behind one"
+        )
+    return found.pop()
 
 
 def hosts_lines(addresses: Mapping[str, str]) -> str:

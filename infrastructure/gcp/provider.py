@@ -107,7 +107,7 @@ class GcpProvider(Provider):
             connection.run(("modprobe", "sch_netem"), timeout=60)
         if not node.handle["shared"]:
             ssh_hosts.append_hosts(connection, lines)
-        return replace(node, handle={**node.handle, "interface": ssh_hosts.interface_to(connection, peer)})
+        return replace(node, handle={**node.handle, "interface": ssh_hosts.interface_to(connection, [peer])})
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
         """Remove what the journal names, then what carries the run's label or name."""

@@ -136,7 +136,8 @@ class DirectJob(Job):
 
     def is_done(self) -> bool:
         """Whether every replica has ended; asks each, so that a node that is lost is noticed."""
-        return all([replica.process.poll() is not None for replica in self.replicas])
+        ended = [replica.process.poll() is not None for replica in self.replicas]
+        return all(ended)
 
     def wait(self, timeout: float) -> None:
         """Return when every replica has ended; BenchmarkError names those that have not."""

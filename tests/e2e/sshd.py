@@ -40,7 +40,7 @@ MaxSessions 10
 
 CLIENT = """\
 Host {name}
-    HostName {name}
+    HostName {address}
     User root
     IdentityFile {folder}/key
     IdentitiesOnly yes
@@ -82,8 +82,15 @@ class Sshd:
                 os.kill(pid, 9)
 
 
-def make(folder: Path, name: str = "testhost", enter: Sequence[str] = ()) -> Sshd:
-    """A host; ``enter`` are the words that lead into where its daemon is to run, by default this host."""
+def make(folder: Path, name: str = "testhost", enter: Sequence[str] = (), address: str = "") -> Sshd:
+    """A host that is on as long as its file ``on`` is there.
+
+    Args:
+        folder: for its keys and configuration.
+        name: its alias.
+        enter: the words that lead into where its daemon is to run; by default this host.
+        address: what the alias stands for.
+    """
     assert SSHD
     folder.mkdir(parents=True, exist_ok=True)
     for key in ("key", "host_key"):
@@ -95,16 +102,20 @@ def make(folder: Path, name: str = "testhost", enter: Sequence[str] = ()) -> Ssh
         f"echo $$ >>{folder}/pids; mount -t tmpfs tmpfs /run && mkdir /run/sshd"
         f" && exec {SSHD} -i -f {folder}/sshd_config"
     )
-    proxy = shlex.join([*enter, "unshare", "--mount", "sh", "-c", script])
-    (folder / "ssh_config").write_text(CLIENT.format(name=name, folder=folder, proxy=proxy))
-    trust(folder, name)
+    (folder / "on").touch()
+    entered = shlex.join([*enter, "unshare", "--mount", "sh", "-c", script])
+    proxy = shlex.join(["sh", "-c", f"test -e {folder}/on && exec {entered}"])
+    (folder / "ssh_config").write_text(
+        CLIENT.format(name=name, address=address or name, folder=folder, proxy=proxy)
+    )
+    trust(folder, name, address or name)
     return Sshd(name, folder)
 
 
-def trust(folder: Path, name: str) -> None:
+def trust(folder: Path, *names: str) -> None:
     """Enter the host's key where ``ssh`` looks it up."""
     public = (folder / "host_key.pub").read_text().split()
-    (folder / "known_hosts").write_text(f"{name} {public[0]} {public[1]}\n")
+    (folder / "known_hosts").write_text(f"{','.join(names)} {public[0]} {public[1]}\n")
 
 
 def _is_daemon(pid: int) -> bool:

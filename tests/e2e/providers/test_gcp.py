@@ -30,6 +30,8 @@ from infrastructure.gcp import names
 from infrastructure.gcp.api import Patience
 from infrastructure.gcp.provider import GcpProvider
 
+pytestmark = pytest.mark.providers
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 QUICK = Patience(request_s=3, operation_s=3, boot_s=0.3, poll_s=0.01, most_retry_s=0.05)
 

@@ -1,0 +1,245 @@
+"""The provider ``baremetal`` against OpenSSH's real daemon, in nodes of the provider ``local``.
+
+The kernel of these nodes is this host's, which need not have netem: the commands for it are compared where
+it lacks it, and links are those of the nodes' own network.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from continuum import attach
+from continuum import rundir as runs
+from tests.e2e import program, sshd
+from tests.e2e.sshd import Sshd
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.providers,
+    pytest.mark.skipif(bool(sshd.WHY_NOT), reason=sshd.WHY_NOT),
+]
+
+CONFIG = """
+[infrastructure]
+provider = baremetal
+infra_only = True
+baremetal_cloud = testcloud
+baremetal_endpoint = testcamera
+baremetal_ssh_config = {config}
+cloud_nodes = 1
+cloud_cores = 1
+cloud_memory = 64 MiB
+endpoint_nodes = 1
+endpoint_cores = 1
+endpoint_memory = 64 MiB
+{more}
+[run]
+tolerance = 100 %, 500 ms
+"""
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Two hosts that can be reached by ssh.
+
+    Attributes:
+        outer: run of the nodes they are.
+        cwd: where the outer run is kept.
+        config: configuration of ssh that knows both.
+        cloud: the first.
+        camera: the second.
+    """
+
+    outer: str
+    cwd: Path
+    config: Path
+    cloud: Sshd
+    camera: Sshd
+
+    def on(self, node: str, script: str) -> str:
+        """What a shell on a host says, asked past ssh."""
+        done = program.run("exec", self.outer, node, "--", "sh", "-c", script, cwd=self.cwd)
+        return done.stdout
+
+    def state(self, node: str) -> str:
+        """Everything that a run could change on a host."""
+        return self.on(
+            node,
+            "ls -la /var/lib/continuum 2>&1; cat /etc/hosts; mount | wc -l; tc qdisc show dev eth0;"
+            " cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep '^CONTINUUM_RUN=' | sort -u",
+        )
+
+    def switch_off(self, host: Sshd, node: str) -> None:
+        """Let a host drop: its daemons end, and nobody can log in any more."""
+        (host.folder / "on").unlink()
+        self.on(node, "pkill -9 sshd")
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    base = tmp_path_factory.mktemp("hosts")
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(base / "state"))
+    up = program.run("up", program.config(base, cloud=1, edge=0, endpoint=1, emulation=False), cwd=base)
+    assert up.returncode == 0, up.stderr
+    outer = up.stdout.splitlines()[-1]
+    try:
+        # The nodes change places, so that a name resolved by the host itself would be the wrong one.
+        made = [_host(base, outer, "testcloud", "endpoint0"), _host(base, outer, "testcamera", "cloud0")]
+        config = base / "ssh_config"
+        config.write_text("".join(one.config.read_text() for one in made))
+        yield Hosts(outer, base, config, *made)
+    finally:
+        program.run("down", outer, cwd=base)
+        monkeypatch.undo()
+
+
+def _host(base: Path, outer: str, name: str, node_name: str) -> Sshd:
+    run = runs.load(runs.find(outer))
+    (node,) = [one for one in attach.nodes(run) if one.name == node_name]
+    flags = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")
+    enter = ("nsenter", f"--target={node.handle['pid']}", *flags, "--")
+    made = sshd.make(base / name, name, enter, node.address)
+    with attach.connect(outer, node_name) as connection:
+        for file in ("host_key", "sshd_config", "authorized_keys"):
+            connection.put(made.folder / file, PurePosixPath(str(made.folder / file)))
+    return made
+
+
+def config(folder: Path, hosts: Hosts, more: str = "") -> Path:
+    path = folder / "bare.cfg"
+    path.write_text(CONFIG.format(config=hosts.config, more=more))
+    return path
+
+
+def test_a_run_leaves_hosts_as_they_were(tmp_path: Path, hosts: Hosts) -> None:
+    before = hosts.state("cloud0"), hosts.state("endpoint0")
+    done = program.run(config(tmp_path, hosts), "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert {phase["name"]: phase["status"] for phase in result["phases"]}["verify"] == "ok"
+    assert {(link["src"], link["dst"]) for link in result["network"]} == {
+        ("cloud", "endpoint"),
+        ("endpoint", "cloud"),
+    }
+    assert all(link["measured"]["rtt_ms"] > 0 for link in result["network"])
+    assert any("no delay is configured; the real network's" in note for note in result["notes"])
+    assert (hosts.state("cloud0"), hosts.state("endpoint0")) == before
+
+
+def test_nodes_are_used_by_name_until_down(tmp_path: Path, hosts: Hosts) -> None:
+    before = hosts.state("cloud0"), hosts.state("endpoint0")
+    up = program.run("up", config(tmp_path, hosts), cwd=tmp_path)
+    assert up.returncode == 0, up.stderr
+    run_id = up.stdout.splitlines()[-1]
+    by_name = program.run(
+        "exec", run_id, "cloud0", "--", "getent", "hosts", "cloud0", "endpoint0", cwd=tmp_path
+    )
+    lines = [line.split() for line in by_name.stdout.splitlines()]
+    own = {node.name: node.address for node in attach.nodes(runs.load(runs.find(run_id)))}
+    assert lines == [[own["cloud0"], "cloud0"], [own["endpoint0"], "endpoint0"]]
+    assert hosts.on("endpoint0", "getent hosts cloud0").split()[0] == own["endpoint0"]
+    program.run(
+        "exec", run_id, "cloud0", "--", "sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 &", cwd=tmp_path
+    )
+    assert hosts.on("endpoint0", "pgrep -fx 'sleep 1000'")
+    assert hosts.on("endpoint0", "ls /var/lib/continuum").split() == [run_id]
+    down = program.run("down", run_id, cwd=tmp_path)
+    assert down.returncode == 0, down.stderr
+    assert (hosts.state("cloud0"), hosts.state("endpoint0")) == before
+
+
+def test_a_host_that_drops_ends_the_run_and_is_cleaned_up_later(tmp_path: Path, hosts: Hosts) -> None:
+    before = hosts.state("cloud0"), hosts.state("endpoint0")
+    with program.started(config(tmp_path, hosts), cwd=tmp_path) as process:
+        program.wait_for("  shape ", tmp_path, process)
+        hosts.switch_off(hosts.camera, "cloud0")
+        assert process.wait(program.TIMEOUT_S) in {4, 5}
+    said = (tmp_path / "stderr").read_text()
+    try:
+        assert "endpoint0: the connection to testcamera was lost" in said
+        assert "Traceback" not in said
+        run_id = program.run_directory(tmp_path).name
+        again = program.run("destroy", run_id, cwd=tmp_path)
+        assert again.returncode == 4
+        assert "endpoint0: testcamera cannot be reached" in again.stderr
+        assert f"continuum destroy {run_id}" in again.stderr
+        assert hosts.state("endpoint0") == before[1]
+    finally:
+        (hosts.camera.folder / "on").touch()
+    done = program.run("destroy", "--all", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (hosts.state("cloud0"), hosts.state("endpoint0")) == before
+
+
+def test_killed_while_hosts_are_in_use(tmp_path: Path, hosts: Hosts) -> None:
+    before = hosts.state("cloud0"), hosts.state("endpoint0")
+    with program.started(config(tmp_path, hosts), cwd=tmp_path) as process:
+        program.wait_for("  provision ", tmp_path, process)
+        process.kill()
+        process.wait(program.TIMEOUT_S)
+    done = program.run("destroy", "--all", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (hosts.state("cloud0"), hosts.state("endpoint0")) == before
+
+
+def test_what_hosts_lack_is_said_before_anything_is_done(tmp_path: Path, hosts: Hosts) -> None:
+    more = "network_emulation = True\n"
+    path = config(tmp_path, hosts, more)
+    path.write_text(path.read_text().replace("cloud_memory = 64 MiB", "cloud_memory = 6000000 MiB"))
+    (hosts.camera.folder / "on").unlink()
+    try:
+        done = program.run("up", path, cwd=tmp_path)
+    finally:
+        (hosts.camera.folder / "on").touch()
+    assert done.returncode == 3
+    assert "cloud0 (testcloud) has" in done.stderr
+    assert "MiB of memory, and cloud_memory says 6000000 MiB" in done.stderr
+    assert "endpoint0: testcamera cannot be reached" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_host_whose_traffic_is_shaped_already_is_left_alone(tmp_path: Path, hosts: Hosts) -> None:
+    from continuum import config as configs
+    from continuum import registry, topology
+    from continuum.errors import ProvisionError
+
+    shape = "tc qdisc replace dev eth0 root handle 7: pfifo limit 77"
+    assert shutil.which("tc")
+    hosts.on("endpoint0", shape)
+    before = hosts.state("endpoint0")
+    read = configs.load(config(tmp_path, hosts, f"network_emulation = True\nbase_path = {tmp_path}"))
+    run = runs.create(read)
+    provider = registry.provider("baremetal")
+    try:
+        with pytest.raises(
+            ProvisionError, match=r"cloud0: testcloud shapes the traffic of eth0 already \(pfifo 7:\)"
+        ):
+            provider.create(topology.from_config(read).nodes, run)
+        provider.destroy(run, run.owned())
+        assert hosts.state("endpoint0") == before
+    finally:
+        hosts.on("endpoint0", "tc qdisc del dev eth0 root")
+
+
+def test_our_own_queues_are_taken_off_and_no_others(tmp_path: Path, hosts: Hosts) -> None:
+    from continuum import config as configs
+    from continuum import registry, topology
+
+    before = hosts.state("endpoint0")
+    read = configs.load(config(tmp_path, hosts, f"network_emulation = True\nbase_path = {tmp_path}"))
+    run = runs.create(read)
+    provider = registry.provider("baremetal")
+    nodes = provider.create(topology.from_config(read).nodes, run)
+    assert {node.handle["interface"] for node in nodes} == {"eth0"}
+    hosts.on("endpoint0", "tc qdisc replace dev eth0 root handle 1: htb")
+    assert "htb 1:" in hosts.on("endpoint0", "tc qdisc show dev eth0")
+    provider.destroy(run, run.owned())
+    provider.destroy(run, run.owned())
+    assert hosts.state("endpoint0") == before
