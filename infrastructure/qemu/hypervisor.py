@@ -1,0 +1,156 @@
+"""A libvirt daemon, with its errors in words, deadlines, and no library loaded before it is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from continuum.errors import HostError, ProvisionError
+from infrastructure.qemu import names
+
+T = TypeVar("T")
+
+OPEN_TIMEOUT_S = 20.0
+FIRST_TIMEOUT_S = 180.0
+"""A daemon's first look at QEMU takes a minute where KVM hangs its guests; it is remembered from then on."""
+
+
+def library() -> Any:
+    """The module ``libvirt``; HostError names the remedy when it is missing."""
+    try:
+        import libvirt
+    except ImportError as error:
+        raise HostError(
+            "provider qemu needs libvirt-python; run: sudo apt-get install libvirt-dev pkg-config gcc"
+            " && pip install 'continuum-bench[qemu]'"
+        ) from error
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)  # it prints by itself otherwise
+    return libvirt
+
+
+class Hypervisor:
+    """An open connection to one libvirt daemon; may be used by many threads at once.
+
+    Attributes:
+        uri: its address.
+        api: libvirt's own connection.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._library = library()
+        try:
+            self.api = within(OPEN_TIMEOUT_S, lambda: self._library.open(uri), f"{uri}: does not answer")
+        except self._library.libvirtError as error:
+            raise HostError(f"{uri}: {error}; {_remedy(uri)}") from error
+
+    def __enter__(self) -> Hypervisor:  # noqa: PYI034 (Self is newer than Python 3.10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection up."""
+        with contextlib.suppress(self._library.libvirtError):
+            self.api.close()
+
+    @contextlib.contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Turn what libvirt refuses into a ProvisionError that says what was wanted."""
+        try:
+            yield
+        except self._library.libvirtError as error:
+            raise ProvisionError(f"{what}: {error}") from error
+
+    @contextlib.contextmanager
+    def if_there(self) -> Iterator[None]:
+        """Overlook that something is not there, or not any more."""
+        library = self._library
+        gone = {
+            library.VIR_ERR_NO_DOMAIN,
+            library.VIR_ERR_NO_NETWORK,
+            library.VIR_ERR_NO_STORAGE_POOL,
+            library.VIR_ERR_NO_STORAGE_VOL,
+        }
+        try:
+            yield
+        except library.libvirtError as error:
+            if error.get_error_code() not in gone:
+                raise
+
+    def is_refusal(self, error: Exception) -> bool:
+        """Whether an exception is libvirt's."""
+        return isinstance(error, self._library.libvirtError)
+
+    def machine(self) -> str:
+        """Hardware architecture of the machine, as in ``x86_64``."""
+        with self.doing(f"{self.uri}: what machine it is"):
+            return str(self.api.getInfo()[0])
+
+    def prepare(self, *, kvm: bool) -> None:
+        """Let the daemon look at QEMU; HostError when it can run no guests of that kind."""
+        machine, kind = self.machine(), "kvm" if kvm else "qemu"
+        try:
+            within(
+                FIRST_TIMEOUT_S,
+                lambda: self.api.getDomainCapabilities(None, machine, None, kind),
+                f"{self.uri}: libvirt is still looking at QEMU; try again in a minute",
+            )
+        except self._library.libvirtError as error:
+            raise HostError(f"{self.uri}: cannot run guests ({kind}): {error}") from error
+
+    def domains(self, run_id: str) -> list[Any]:
+        """The guests of a run."""
+        with self.doing(f"{self.uri}: which guests there are"):
+            return [one for one in self.api.listAllDomains() if names.run_of(one.name()) == run_id]
+
+    def runs(self) -> dict[str, str]:
+        """Every run of this user that has something here, and its folder where that is noted."""
+        from infrastructure.qemu import describe
+
+        found: dict[str, str] = {}
+        with self.doing(f"{self.uri}: what there is"):
+            things = [
+                *((one.name(), "") for one in self.api.listAllStoragePools()),
+                *((one.name(), one.XMLDesc()) for one in self.api.listAllNetworks()),
+                *((one.name(), one.XMLDesc()) for one in self.api.listAllDomains()),
+            ]
+        for name, description in things:
+            run_id = names.run_of(name)
+            if run_id is not None:
+                folder = describe.directory_of(description) if description else ""
+                found[run_id] = folder or found.get(run_id, "")
+        return found
+
+
+def within(seconds: float, act: Callable[[], T], otherwise: str) -> T:
+    """What ``act`` returns or raises; HostError when it takes too long, and it is left to itself.
+
+    libvirt's calls cannot be interrupted, so they wait in a thread that does not hold up the end.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(act())
+        except BaseException as error:  # raised below, in the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise HostError(f"{otherwise} (waited {seconds:g} s)")
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _remedy(uri: str) -> str:
+    if uri.startswith("qemu:///"):
+        return "to mend it: sudo apt-get install libvirt-daemon-system && sudo systemctl start libvirtd"
+    return "is libvirtd running there?"

@@ -1,0 +1,217 @@
+"""Base images: finds the one a config names, builds this project's own from Debian packages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from continuum.errors import HostError, ProvisionError
+from continuum.images import BUILD_TIMEOUT_S, ImageRequest, debian_root
+from infrastructure.qemu import recipe
+
+DISK, KERNEL, INITRD, MANIFEST = "disk.qcow2", "vmlinuz", "initrd.img", "image.json"
+PARTS = (DISK, KERNEL, INITRD)
+FETCH_TIMEOUT_S = 60.0
+_DISK_SIZE = "8G"
+_LAZY = "lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0"
+_NEEDED = {
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+    "qemu-img": "qemu-utils",
+    "tar": "tar",
+}
+
+
+@dataclass(frozen=True)
+class Image:
+    """A base image on this host.
+
+    Attributes:
+        disk: the qcow2 or raw disk.
+        kernel: kernel to boot directly; None where the disk has a boot loader.
+        initrd: its initial file system; None where the disk has a boot loader.
+        key: the same for the same content, and fit for a file's name.
+    """
+
+    disk: Path
+    kernel: Path | None
+    initrd: Path | None
+    key: str
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is one of this project's own, booted directly and configured without cloud-init."""
+        return self.kernel is not None
+
+
+def store() -> Path:
+    """Where this user's images are."""
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "continuum" / "images" / "qemu"
+
+
+def own_image() -> Path:
+    """Folder of the image that ``build`` makes, whether it is there or not."""
+    return store() / f"debian-{recipe.fingerprint()}"
+
+
+def find(name: str, sha256: str | None) -> Image:
+    """The image that a config names; HostError, with the remedy, when it is not there.
+
+    Args:
+        name: a path, or the URL of a disk image; empty for this project's own.
+        sha256: what the content must hash to, in hexadecimal; needed for a URL.
+    """
+    if not name:
+        return _own(
+            own_image(), "there is no base image yet; make it with: continuum image build --provider qemu"
+        )
+    if "://" in name:
+        return _plain(_fetch(name, sha256 or ""), sha256)
+    path = Path(name).expanduser().absolute()
+    if path.is_dir():
+        return _own(path, f"{path}: not an image: it lacks {', '.join(PARTS)}")
+    return _plain(path, sha256)
+
+
+def is_there(name: str) -> bool:
+    """Whether an image is on this host, without fetching any."""
+    if not name:
+        return _is_own(own_image())
+    return "://" in name or Path(name).expanduser().exists()
+
+
+def _is_own(folder: Path) -> bool:
+    return all((folder / part).is_file() for part in PARTS)
+
+
+def _own(folder: Path, missing: str) -> Image:
+    if not _is_own(folder):
+        raise HostError(missing)
+    return Image(folder / DISK, folder / KERNEL, folder / INITRD, _key(folder / DISK))
+
+
+def _plain(path: Path, sha256: str | None) -> Image:
+    if not path.is_file():
+        raise HostError(f"qemu_image: there is no {path}; give the path of a disk image")
+    if sha256 and _sha256(path) != sha256.lower():
+        raise HostError(f"qemu_image: {path} is not what qemu_image_sha256 says it should be; fetch it anew")
+    return Image(path, None, None, _key(path))
+
+
+def _key(path: Path) -> str:
+    """Tells contents apart without reading gigabytes: images are never changed in place."""
+    found = path.stat()
+    text = f"{path.absolute()} {found.st_size} {found.st_mtime_ns}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _fetch(url: str, sha256: str) -> Path:
+    """A disk image by its URL, kept by its hash."""
+    target = store() / "fetched" / sha256.lower() / (Path(urlsplit(url).path).name or "disk")
+    if target.is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT_S) as answer, part.open("wb") as file:  # noqa: S310 - the user's own URL
+            shutil.copyfileobj(answer, file)
+        if _sha256(part) != sha256.lower():
+            raise HostError(f"qemu_image: {url} has another sha256 than qemu_image_sha256 says")
+        part.replace(target)
+    except (urllib.error.URLError, OSError) as error:
+        raise HostError(f"qemu_image: {url} cannot be fetched: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def build(request: ImageRequest) -> Path:
+    """Make this project's own image from Debian packages; returns its folder.
+
+    Raises:
+        HostError: a program is missing.
+        ProvisionError: one failed.
+    """
+    missing = [package for program, package in _NEEDED.items() if not request.host.find_command(program)]
+    if missing:
+        raise HostError(f"to build an image: sudo apt-get install {' '.join(missing)}")
+    target = Path(request.name).expanduser().absolute() if request.name else own_image()
+    if target.exists() and not _is_own(target) and (not target.is_dir() or any(target.iterdir())):
+        raise HostError(f"{target}: is there and is no image; give another --name")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=target.parent) as name:
+        work = Path(name)
+        recipe.write_files(work / "files")
+        archive = work / "root.tar"
+        debian_root(request, recipe.PACKAGES, archive, options=recipe.options(work / "files"))
+        request.say("making the disk")
+        made = work / "image"
+        made.mkdir()
+        _disk(work)
+        about = {"suite": request.suite, "packages": [*recipe.PACKAGES, *request.packages]}
+        (made / MANIFEST).write_text(json.dumps(about) + "\n", encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        made.rename(target)
+    return target
+
+
+def _disk(work: Path) -> None:
+    """Unpack the archive and make kernel, initial file system and disk of it; in one user namespace."""
+    script = f"""
+        set -e
+        mkdir root
+        tar -x --numeric-owner --exclude='./dev/*' -f root.tar -C root
+        rm root.tar
+        cp -L root/boot/vmlinuz-* image/{KERNEL}
+        cp -L root/boot/initrd.img-* image/{INITRD}
+        rm -f root/boot/vmlinuz-* root/boot/initrd.img-*
+        mke2fs -q -t ext4 -L root -m 0 -E {_LAZY} -d root disk.raw {_DISK_SIZE}
+        rm -rf root
+        qemu-img convert -O qcow2 disk.raw image/{DISK}
+        chmod 644 image/*
+    """
+    inside = [] if os.geteuid() == 0 else ["unshare", "--map-auto", "--map-root-user", "--"]
+    _run([*inside, "sh", "-c", script], cwd=work)
+
+
+def _run(argv: list[str], cwd: Path) -> None:
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ProvisionError(f"the disk was not made within {BUILD_TIMEOUT_S} s") from None
+    if done.returncode:
+        tail = "\n  ".join(done.stderr.strip().splitlines()[-5:])
+        raise ProvisionError(f"the disk could not be made:\n  {tail}")
+
+
+def disk_format(disk: Path) -> str:
+    """``qcow2`` or ``raw``, by the file's first bytes."""
+    with disk.open("rb") as file:
+        return "qcow2" if file.read(4) == b"QFI\xfb" else "raw"

@@ -1,0 +1,174 @@
+"""What makes a guest of a base image this very node: the files of its seed, and the disk that holds them.
+
+The disk is a NoCloud seed (cloud-init's, for images of others) that also carries a plain script, which is
+what this project's own image runs: it needs no cloud-init, and no seconds for it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from infrastructure.qemu import recipe
+
+
+@dataclass(frozen=True)
+class Card:
+    """One network interface of a guest.
+
+    Attributes:
+        mac: its hardware address.
+        address: IPv4 address with prefix length; empty for one that the guest must ask for.
+        gateway: address of the way out; empty for none.
+        resolver: address of a name server; empty for none.
+    """
+
+    mac: str
+    address: str
+    gateway: str = ""
+    resolver: str = ""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a guest is.
+
+    Attributes:
+        name: the node's name.
+        run_id: its run.
+        cards: its interfaces, in the order of the machine's slots.
+        names: address of every node of the run, by name.
+        public_key: the one key that opens its root account.
+        host_key: private key its ssh daemon shows, so that it is known before it has started.
+        host_public_key: the public half.
+    """
+
+    name: str
+    run_id: str
+    cards: tuple[Card, ...]
+    names: Mapping[str, str]
+    public_key: str
+    host_key: str
+    host_public_key: str
+
+
+def files(identity: Identity) -> dict[str, str]:
+    """The seed's files, by name."""
+    return {
+        "meta-data": json.dumps(
+            {"instance-id": f"{identity.run_id}-{identity.name}", "local-hostname": identity.name}
+        ),
+        "user-data": "#cloud-config\n" + json.dumps(_cloud_config(identity), indent=1) + "\n",
+        "network-config": json.dumps(_network_config(identity), indent=1) + "\n",
+        recipe.SCRIPT: _script(identity),
+    }
+
+
+def _hosts(identity: Identity) -> str:
+    lines = ["127.0.0.1 localhost", "::1 localhost"]
+    lines += [f"{address} {name}" for name, address in identity.names.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _cloud_config(identity: Identity) -> dict[str, object]:
+    """For cloud-init; JSON is YAML."""
+    return {
+        "hostname": identity.name,
+        "manage_etc_hosts": False,
+        "disable_root": False,
+        "ssh_pwauth": False,
+        "users": [{"name": "root", "lock_passwd": True, "ssh_authorized_keys": [identity.public_key]}],
+        "ssh_deletekeys": True,
+        "ssh_genkeytypes": [],
+        "ssh_keys": {"ed25519_private": identity.host_key, "ed25519_public": identity.host_public_key},
+        "write_files": [
+            {"path": "/etc/hosts", "content": _hosts(identity)},
+            {"path": "/etc/ssh/sshd_config.d/continuum.conf", "content": "MaxSessions 500\nUseDNS no\n"},
+        ],
+        "package_update": False,
+        "package_upgrade": False,
+    }
+
+
+def _network_config(identity: Identity) -> dict[str, object]:
+    """Version 2 of cloud-init's network configuration."""
+    cards: dict[str, object] = {}
+    for number, card in enumerate(identity.cards):
+        described: dict[str, object] = {"match": {"macaddress": card.mac}, "set-name": f"eth{number}"}
+        if card.address:
+            described |= {"dhcp4": False, "addresses": [card.address]}
+        else:
+            described["dhcp4"] = True
+        if card.gateway:
+            described["gateway4"] = card.gateway
+        if card.resolver:
+            described["nameservers"] = {"addresses": [card.resolver]}
+        cards[f"eth{number}"] = described
+    return {"version": 2, "ethernets": cards}
+
+
+def _script(identity: Identity) -> str:
+    """What this project's own image runs before its network is up."""
+    lines = [
+        f"echo {identity.name} > /etc/hostname",
+        f"hostname {identity.name} 2>/dev/null || echo {identity.name} > /proc/sys/kernel/hostname",
+        *_written("/etc/hosts", _hosts(identity), "644"),
+        "mkdir -p -m 700 /root/.ssh",
+        *_written("/root/.ssh/authorized_keys", identity.public_key + "\n", "600"),
+        *_written("/etc/ssh/ssh_host_ed25519_key", identity.host_key, "600"),
+        *_written("/etc/ssh/ssh_host_ed25519_key.pub", identity.host_public_key + "\n", "644"),
+        "ip link set lo up",
+    ]
+    for number, card in enumerate(identity.cards):
+        lines += [*_wait_for(card.mac), *_configured(f"eth{number}", card)]
+    return "\n".join(lines) + "\n"
+
+
+def _written(path: str, text: str, mode: str) -> list[str]:
+    return [f"(umask 077; printf %s {shlex.quote(text)} > {path})", f"chmod {mode} {path}"]
+
+
+def _wait_for(mac: str) -> list[str]:
+    """The driver is loaded by udev, which may be a moment behind."""
+    return [
+        f"for i in $(seq 300); do grep -qs {mac} /sys/class/net/*/address && break; sleep 0.1; done",
+        f'dev=$(basename "$(dirname "$(grep -l {mac} /sys/class/net/*/address)")")',
+    ]
+
+
+def _configured(name: str, card: Card) -> list[str]:
+    lines = [
+        f'[ "$dev" = {name} ] || ip link set "$dev" name {name}',
+        f"ip link set {name} up",
+        f"ip address add {card.address} dev {name}",
+    ]
+    if card.gateway:
+        lines.append(f"ip route add default via {card.gateway}")
+    if card.resolver:
+        lines += _written("/etc/resolv.conf", f"nameserver {card.resolver}\n", "644")
+    return lines
+
+
+def disk(contents: Mapping[str, str]) -> bytes:
+    """An ISO 9660 image (with Joliet and Rock Ridge names) of some files, labelled as NoCloud wants it."""
+    import pycdlib
+
+    iso = pycdlib.PyCdlib()
+    iso.new(interchange_level=3, vol_ident=recipe.LABEL, joliet=3, rock_ridge="1.09")
+    for number, (name, text) in enumerate(contents.items()):
+        data = text.encode("utf-8")
+        iso.add_fp(
+            io.BytesIO(data),
+            len(data),
+            f"/FILE{number}.;1",
+            rr_name=name,
+            joliet_path=f"/{name}",
+            file_mode=0o100400,
+        )
+    image = io.BytesIO()
+    iso.write_fp(image)
+    iso.close()
+    return image.getvalue()

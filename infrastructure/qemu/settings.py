@@ -1,0 +1,167 @@
+"""The provider's keys, and what they come to for one config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from continuum.options import Choice, Duration, Flag, Integer, Option, Text
+
+if TYPE_CHECKING:
+    from continuum.config import Config
+    from continuum.errors import Problem
+    from continuum.section import Section
+
+SECTION: Final = "infrastructure"
+SYSTEM = "qemu:///system"
+
+OPTIONS: Final = (
+    Option(
+        SECTION,
+        "qemu_uri",
+        Text(),
+        SYSTEM,
+        "The libvirt daemon that runs the guests: `qemu:///system`, `qemu:///session` (no root needed), or "
+        "a remote one, as in `qemu+ssh://root@host/system`.",
+    ),
+    Option(
+        SECTION,
+        "qemu_image",
+        Text(),
+        None,
+        "Base image of the guests: a folder that `continuum image build --provider qemu --name FOLDER` made, "
+        "or a disk image with cloud-init by path or URL.",
+        default_text="the image that `continuum image build --provider qemu` makes",
+    ),
+    Option(
+        SECTION,
+        "qemu_image_sha256",
+        Text(),
+        None,
+        "What the disk image must hash to; must be given for a URL.",
+        default_text="not checked",
+    ),
+    Option(
+        SECTION,
+        "qemu_acceleration",
+        Choice("auto", "kvm", "tcg"),
+        "auto",
+        "`kvm` runs guests on the processor, `tcg` interprets it, `auto` proves with a tiny guest whether "
+        "KVM works here.",
+    ),
+    Option(
+        SECTION,
+        "qemu_boot_timeout",
+        Duration(minimum=1.0),
+        300.0,
+        "How long the guests may take until they can be logged in to.",
+    ),
+    Option(
+        SECTION,
+        "qemu_nat",
+        Flag(),
+        False,
+        "Let guests reach the host's networks by address translation; otherwise they reach one another and "
+        "the host alone.",
+    ),
+    Option(SECTION, "prefixip", Text(), "192.168", "First two numbers of the guests' addresses."),
+    Option(
+        SECTION,
+        "middleip",
+        Integer(1, 254),
+        100,
+        "Third number of the guests' addresses; the next free one is taken where it is in use.",
+    ),
+    Option(
+        SECTION,
+        "middleip_base",
+        Integer(1, 254),
+        90,
+        "Without effect: base images are prepared without a network. Read so that files of the Continuum "
+        "framework need no change.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a config says about its guests.
+
+    Attributes:
+        uri: address of the libvirt daemon.
+        image: base image by path or URL; empty for this project's own.
+        sha256: what it must hash to; None when that is not checked.
+        acceleration: ``auto``, ``kvm`` or ``tcg``.
+        boot_timeout_s: deadline for all guests together.
+        nat: whether guests reach beyond the host.
+        prefix: first two numbers of the guests' addresses.
+        middle: third number to begin the search for a free network with.
+    """
+
+    uri: str
+    image: str
+    sha256: str | None
+    acceleration: str
+    boot_timeout_s: float
+    nat: bool
+    prefix: str
+    middle: int
+
+    @property
+    def is_session(self) -> bool:
+        """Whether the daemon is the user's own, which may make no bridges."""
+        return is_session(self.uri)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the guests run on this machine."""
+        return is_local(self.uri)
+
+
+def is_session(uri: str) -> bool:
+    """Whether a libvirt daemon is the user's own."""
+    return urlsplit(uri).path == "/session"
+
+
+def is_local(uri: str) -> bool:
+    """Whether a libvirt daemon is on this machine."""
+    parts = urlsplit(uri)
+    return not parts.hostname and parts.scheme in ("qemu", "qemu+unix")
+
+
+def from_config(config: Config) -> Settings:
+    """The settings of a config that has been checked."""
+    section = config.infrastructure
+    return Settings(
+        uri=section.text("qemu_uri"),
+        image=section.maybe_text("qemu_image") or "",
+        sha256=section.maybe_text("qemu_image_sha256"),
+        acceleration=section.text("qemu_acceleration"),
+        boot_timeout_s=section.real("qemu_boot_timeout"),
+        nat=section.flag("qemu_nat"),
+        prefix=section.text("prefixip"),
+        middle=section.integer("middleip"),
+    )
+
+
+def problems(section: Section) -> Iterator[Problem]:
+    """What cannot work, without a look at the host."""
+    uri = urlsplit(section.text("qemu_uri"))
+    if not uri.scheme.startswith("qemu") or uri.path not in ("/system", "/session"):
+        yield section.problem("qemu_uri", 'not an address of QEMU under libvirt; write e.g. "qemu:///system"')
+    image = section.maybe_text("qemu_image") or ""
+    sha256 = section.maybe_text("qemu_image_sha256")
+    if sha256 is not None and (len(sha256) != 64 or set(sha256.lower()) - set("0123456789abcdef")):
+        yield section.problem("qemu_image_sha256", "not a SHA-256 hash: 64 hexadecimal digits")
+    if "://" in image and sha256 is None:
+        yield section.problem("qemu_image", "an image from the network needs qemu_image_sha256")
+    try:
+        private = IPv4Address(f"{section.text('prefixip')}.0.0").is_private
+    except AddressValueError:
+        yield section.problem("prefixip", 'not the first two numbers of an address; write e.g. "192.168"')
+        return
+    if not private:
+        yield section.problem("prefixip", 'not a private network; write e.g. "192.168" or "10.77"')

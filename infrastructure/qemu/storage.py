@@ -1,0 +1,159 @@
+"""Disks of guests, kept by libvirt: base images once for all runs, and a folder of its own for each run.
+
+Everything goes through libvirt's own storage: its daemon may be on another machine, and the account that
+QEMU runs as may not read this user's files.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from infrastructure.qemu import describe
+from infrastructure.qemu.hypervisor import Hypervisor
+from infrastructure.qemu.image import Image, disk_format, store
+from infrastructure.qemu.settings import is_local, is_session
+
+SYSTEM_FOLDER = "/var/lib/libvirt/images"
+_BLOCK = 1 << 18
+_COMPLETE = "complete"
+
+
+def pool_path(uri: str, name: str, directory: Path) -> str:
+    """Folder of a pool: of the run's folder where the daemon is the user's own, of the system's otherwise."""
+    return str(directory / "guests") if is_session(uri) and is_local(uri) else f"{SYSTEM_FOLDER}/{name}"
+
+
+def base_name() -> str:
+    """Name of this user's pool of base images; no run is called so."""
+    return f"continuum-base-{os.getuid()}"
+
+
+def open_pool(hypervisor: Hypervisor, name: str, path: str) -> Any:
+    """The pool of that name, made where it is not there."""
+    api = hypervisor.api
+    with hypervisor.doing(f"{hypervisor.uri}: storage pool {name}"):
+        known = {one.name(): one for one in api.listAllStoragePools()}
+        found = known.get(name) or api.storagePoolDefineXML(describe.pool(name, path))
+        if not found.isActive():
+            found.build()
+            found.create()
+        return found
+
+
+def remove_pool(hypervisor: Hypervisor, name: str) -> None:
+    """Remove a pool, its files and its folder; harmless when it is not there."""
+    with hypervisor.doing(f"{hypervisor.uri}: removing storage pool {name}"), hypervisor.if_there():
+        found = hypervisor.api.storagePoolLookupByName(name)
+        if not found.isActive():
+            with suppress(Exception):
+                found.create()  # to see what is in it
+        if found.isActive():
+            found.refresh()
+            for volume in found.listAllVolumes():
+                with hypervisor.if_there():
+                    volume.delete()
+            found.destroy()
+            found.delete()
+        found.undefine()
+
+
+def upload(hypervisor: Hypervisor, pool: Any, name: str, data: bytes) -> str:
+    """Write a small file; returns its path on the daemon's machine."""
+    with hypervisor.doing(f"{hypervisor.uri}: writing {name}"):
+        volume = pool.createXML(describe.volume(name, len(data)))
+        _send(hypervisor, volume, len(data), io.BytesIO(data))
+        return str(volume.path())
+
+
+def overlay(hypervisor: Hypervisor, pool: Any, name: str, base: Base) -> str:
+    """Make a disk over a base image; returns its path."""
+    with hypervisor.doing(f"{hypervisor.uri}: making {name}"):
+        text = describe.volume(name, base.capacity_bytes, "qcow2", (base.disk, base.disk_format))
+        return str(pool.createXML(text).path())
+
+
+class Base:
+    """A base image as a daemon's machine has it.
+
+    Attributes:
+        disk: path of its disk.
+        disk_format: ``qcow2`` or ``raw``.
+        capacity_bytes: size of the disk as guests see it.
+        kernel: path of its kernel; empty where the disk has a boot loader.
+        initrd: path of its initial file system; likewise.
+    """
+
+    def __init__(self, hypervisor: Hypervisor, image: Image) -> None:
+        """Copy the image to the daemon's machine, once: whoever comes later finds it there."""
+        root = store().parent / "libvirt" if is_session(hypervisor.uri) else Path(SYSTEM_FOLDER)
+        pool = open_pool(hypervisor, base_name(), str(root / base_name()))
+        self.disk_format = disk_format(image.disk)
+        files = {f"{image.key}.{self.disk_format}": image.disk}
+        if image.kernel and image.initrd:
+            files |= {f"{image.key}.vmlinuz": image.kernel, f"{image.key}.initrd": image.initrd}
+        with _alone(hypervisor.uri), hypervisor.doing(f"{hypervisor.uri}: copying the base image"):
+            _copy(hypervisor, pool, image.key, files)
+            disk, *boot = (pool.storageVolLookupByName(name) for name in files)
+            self.disk, self.capacity_bytes = str(disk.path()), int(disk.info()[1])
+            self.kernel, self.initrd = (str(one.path()) for one in boot) if boot else ("", "")
+
+
+def _copy(hypervisor: Hypervisor, pool: Any, key: str, files: dict[str, Path]) -> None:
+    """Copy what is not there; a last, empty file says that all of it is."""
+    pool.refresh()
+    there = {one.name(): one for one in pool.listAllVolumes()}
+    if f"{key}.{_COMPLETE}" in there:
+        return
+    for name, path in files.items():
+        if name in there:
+            there[name].delete()
+        size = path.stat().st_size
+        volume = pool.createXML(describe.volume(name, size))
+        with path.open("rb") as file:
+            _send(hypervisor, volume, size, file)
+    pool.createXML(describe.volume(f"{key}.{_COMPLETE}", 0))
+    pool.refresh()  # what was written as mere bytes is looked at again
+
+
+def _send(hypervisor: Hypervisor, volume: Any, size: int, file: IO[bytes]) -> None:
+    if not size:
+        return
+    stream = hypervisor.api.newStream(0)
+    volume.upload(stream, 0, size)
+    while block := file.read(_BLOCK):
+        sent = 0
+        while sent < len(block):
+            sent += stream.send(block[sent:])
+    stream.finish()
+
+
+def read_file(hypervisor: Hypervisor, pool: Any, name: str) -> bytes:
+    """The content of a file of a pool; empty when it is not there."""
+    chunks: list[bytes] = []
+    with hypervisor.doing(f"{hypervisor.uri}: reading {name}"), hypervisor.if_there():
+        pool.refresh()
+        stream = hypervisor.api.newStream(0)
+        pool.storageVolLookupByName(name).download(stream, 0, 0)
+        while block := stream.recv(_BLOCK):
+            chunks.append(block)
+        stream.finish()
+    return b"".join(chunks)
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """One process of this user at a time copies to one daemon."""
+    parts = urlsplit(uri)
+    folder = store()
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "".join(c if c.isalnum() else "-" for c in f"{parts.scheme}{parts.netloc}{parts.path}")
+    with (folder / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
