@@ -19,6 +19,7 @@ ALL = (
     "quickstart",
     "memory",
     "video_transport",
+    "playbooks",
     "docker_startup",
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from continuum import host, pipeline
@@ -23,7 +24,9 @@ def execute(options: argparse.Namespace) -> int:
     for config in load_all(options.config):
         if not options.no_host:
             problems = pipeline.probe(pipeline.load_modules(config), config, host.read())
-            if problems:
+            if any(problem.severity == "error" for problem in problems):
                 raise HostError(problems)
+            for problem in problems:
+                print(problem, file=sys.stderr)
         print(json.dumps(config.resolved(), indent=1) if options.json else f"{config.path}: ok")
     return 0
