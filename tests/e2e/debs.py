@@ -44,3 +44,19 @@ def make(
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     shutil.rmtree(tree)
     return made
+
+
+def download(folder: Path, package: str) -> str:
+    """A package of this host's archive and all it depends on; says why that cannot be had, if so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = [
+        f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
+    ]
+    tree = ["apt-cache", "depends", "--recurse", *options, package]
+    found = subprocess.run(tree, capture_output=True, text=True, check=False, timeout=60)
+    names = [line for line in found.stdout.splitlines() if line[:1].isalnum()]
+    if not names:
+        return f"this host's package lists have no {package} (apt-get update)"
+    command = ["apt-get", "download", "-o", "APT::Sandbox::User=root", *names]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
+    return f"{package} cannot be downloaded: {done.stderr.strip()[-200:]}" if done.returncode else ""
