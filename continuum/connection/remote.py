@@ -70,14 +70,15 @@ def send(mark: bytes, number: int, first_only: bool) -> int:
     return count
 
 
-def usage(mark: bytes) -> dict[str, float]:
-    """CPU seconds of the machine since it started; MiB that the marked processes held at most."""
+def usage(mark: bytes) -> dict[str, float | None]:
+    """CPU seconds of the machine since it started; MiB the marked processes held at most, if there are any."""
     with Path("/proc/stat").open(encoding="ascii") as file:
         ticks = [int(word) for word in file.readline().split()[1:9]]
     busy = sum(ticks) - ticks[3] - ticks[4] - ticks[7]  # without idle, waiting for disks, and stolen
     found = processes(mark)
     peak_kb = sum(_peak_kb(pid) for pid in found if within(found, pid))
-    return {"cpu_seconds": busy / os.sysconf("SC_CLK_TCK"), "memory_peak_mb": peak_kb / 1024.0}
+    memory_peak_mb = peak_kb / 1024.0 if peak_kb else None
+    return {"cpu_seconds": busy / os.sysconf("SC_CLK_TCK"), "memory_peak_mb": memory_peak_mb}
 
 
 def _peak_kb(pid: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,17 @@ T = TypeVar("T")
 PARALLEL = 16
 _TIMEOUT_S = 30.0
 _POLL_S = 0.5
+_ENTER = 'h=$1; shift; mount --bind "$h" /etc/hosts && exec "$@"'
+_WRITE_HOSTS = """\
+umask 022; mkdir -p -- "$1" && cd -- "$1" || exit
+{
+    printf %s "$2"
+    awk -v names="$3" '
+        BEGIN { count = split(names, list); for (i = 1; i <= count; i++) own[list[i]] = 1 }
+        { for (i = 2; i <= NF; i++) if ($i in own) next; print }
+    ' /etc/hosts
+} >hosts
+"""
 
 
 def make_key(path: Path, comment: str) -> str:
@@ -93,10 +103,22 @@ def hosts_lines(addresses: Mapping[str, str]) -> str:
     return "".join(f"{address}\t{name}\n" for name, address in addresses.items())
 
 
-def append_hosts(connection: SshConnection, lines: str) -> None:
-    """Add lines to the ``/etc/hosts`` of a host that belongs to the run."""
-    script = f"printf %s {shlex.quote(lines)} >>/etc/hosts"
-    connection.run(("sh", "-c", script), timeout=_TIMEOUT_S)
+def write_hosts(connection: SshConnection, folder: str, addresses: Mapping[str, str]) -> None:
+    """Make a folder on a host, with a file of the nodes' names in it for ``with_names``.
+
+    Args:
+        connection: the way to the host.
+        folder: absolute path there.
+        addresses: the nodes' addresses by name; whatever else the host calls so is left out.
+    """
+    argv = ("sh", "-c", _WRITE_HOSTS, "hosts", folder, hosts_lines(addresses), " ".join(addresses))
+    connection.run(argv, timeout=_TIMEOUT_S)
+
+
+def with_names(connection: SshConnection, folder: str) -> SshConnection:
+    """The same connection for commands that find the nodes by name; the host's own file is left as it is."""
+    enter = ("unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "enter")
+    return connection.entering(*enter, f"{folder}/hosts")
 
 
 def everywhere(items: Sequence[T], act: Callable[[T], object]) -> None:
@@ -117,7 +139,7 @@ def usage(nodes: Sequence[Node], connect: Callable[[Node], SshConnection]) -> di
     def ask(node: Node) -> None:
         with suppress(ConnectionFailure, ValueError):
             used = json.loads(connect(node).usage())
-            found[node.name] = Usage(float(used["cpu_seconds"]), float(used["memory_peak_mb"]))
+            found[node.name] = Usage(used["cpu_seconds"], used["memory_peak_mb"])
 
     everywhere(nodes, ask)
     return found

@@ -29,19 +29,6 @@ if TYPE_CHECKING:
 PLACE = "baremetal-host"
 _TIMEOUT_S = 60.0
 _OUR_ROOT = "qdisc htb 1: "
-# The names of the nodes for the run's programs alone: the host's own file is left as it is.
-_ENTER = 'h=$1; shift; mount --bind "$h" /etc/hosts && exec "$@"'
-_PREPARE = """\
-umask 022; mkdir -p -- "$1" && cd -- "$1" || exit
-{
-    printf %s "$2"
-    awk -v names="$3" '
-        BEGIN { count = split(names, list); for (i = 1; i <= count; i++) own[list[i]] = 1 }
-        { for (i = 2; i <= NF; i++) if ($i in own) next; print }
-    ' /etc/hosts
-} >hosts || exit
-[ -z "$4" ] || modprobe -a sch_htb sch_netem cls_u32 2>/dev/null || true
-"""
 _CLEAN = (
     'if [ -n "$1" ] && tc qdisc show dev "$1" root 2>/dev/null | grep -q "^$3";'
     ' then tc qdisc del dev "$1" root; fi;'
@@ -119,7 +106,6 @@ class BaremetalProvider(Provider):
         given = settings.addresses(config)
         addresses = {name: given.get(name) or _address(place) for name, place in places.items()}
         _refuse_same(addresses)
-        lines = ssh_hosts.hosts_lines(addresses)
         known: dict[str, Place] = {}
         emulated = config.infrastructure.flag("network_emulation")
 
@@ -135,7 +121,7 @@ class BaremetalProvider(Provider):
         nodes = tuple(Node(spec, addresses[spec.name], _handle(known[spec.name])) for spec in specs)
         ssh_hosts.everywhere(
             list(known.values()),
-            lambda place: _prepare(self._connections[run.id, place.node], place, lines),
+            lambda place: _prepare(self._connections[run.id, place.node], place, addresses),
         )
         return nodes
 
@@ -177,8 +163,7 @@ class BaremetalProvider(Provider):
         key = (run.id, node.name)
         if key not in self._connections:
             self._connections[key] = SshConnection(_target(place, run.id))
-        enter = ("unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "enter")
-        return self._connections[key].entering(*enter, f"{place.folder}/hosts")
+        return ssh_hosts.with_names(self._connections[key], place.folder)
 
     def usage(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Usage]:
         """What each host has used so far."""
@@ -256,11 +241,12 @@ def _refuse_shaped(connection: SshConnection, interface: str, shown: str) -> Non
             )
 
 
-def _prepare(connection: SshConnection, place: Place, lines: str) -> None:
-    """Make the run's folder, with the nodes' names in it; whatever else the host calls so is left out."""
-    names = [line.split()[1] for line in lines.splitlines()]
-    argv = ("sh", "-c", _PREPARE, "prepare", place.folder, lines, " ".join(names), place.interface)
-    connection.run(argv, timeout=_TIMEOUT_S)
+def _prepare(connection: SshConnection, place: Place, addresses: Mapping[str, str]) -> None:
+    """Make the run's folder, and have at hand what shapes links."""
+    ssh_hosts.write_hosts(connection, place.folder, addresses)
+    if place.interface:
+        argv = ("modprobe", "-a", "sch_htb", "sch_netem", "cls_u32")
+        connection.run(argv, timeout=_TIMEOUT_S, check=False)
 
 
 def _clean(place: Place, run_id: str) -> None:

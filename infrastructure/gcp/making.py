@@ -36,7 +36,6 @@ class Made:
         outside: the address it is logged into at.
         user: account on it.
         port: of its ssh daemon.
-        shared: whether it is this very machine, which only tests have.
     """
 
     name: str
@@ -44,7 +43,6 @@ class Made:
     outside: str
     user: str
     port: int
-    shared: bool
 
     def handle(self) -> dict[str, Any]:
         """What a node's handle holds."""
@@ -53,7 +51,6 @@ class Made:
             "host": self.outside,
             "user": self.user,
             "port": self.port,
-            "shared": self.shared,
             "python": "python3",
         }
 
@@ -126,7 +123,7 @@ class Maker:
         )
         with (self._run.directory / "ssh" / "known_hosts").open("a", encoding="ascii") as file:
             file.write(lines)
-        return Made(name, inside, outside, self._user, self._port, outside.startswith("127."))
+        return Made(name, inside, outside, self._user, self._port)
 
     def _host_keys(self, node: str, instance: str, deadline: float) -> dict[str, str]:
         """The keys that the guest agent publishes once the instance has started."""

@@ -89,25 +89,25 @@ class GcpProvider(Provider):
         found = maker.make(specs)
         nodes = tuple(Node(spec, found[spec.name].inside, found[spec.name].handle()) for spec in specs)
         deadline = time.monotonic() + self._patience().boot_s
-        lines = ssh_hosts.hosts_lines({node.name: node.address for node in nodes})
+        addresses = {node.name: node.address for node in nodes}
         ready: dict[str, Node] = {}
 
         def prepare(node: Node) -> None:
-            peer = next((other.address for other in nodes if other is not node), "10.80.0.1")
-            ready[node.name] = self._prepare(node, run, peer, lines, deadline)
+            ready[node.name] = self._prepare(node, run, addresses, deadline)
 
         ssh_hosts.everywhere(nodes, prepare)
         return tuple(ready[node.name] for node in nodes)
 
-    def _prepare(self, node: Node, run: Run, peer: str, lines: str, deadline: float) -> Node:
+    def _prepare(self, node: Node, run: Run, addresses: Mapping[str, str], deadline: float) -> Node:
         """Log in for the first time; the node with what it tells of itself."""
-        connection = self.connect(node, run)
+        connection = self._plain(node, run)
         ssh_hosts.wait_reachable(connection, deadline, poll_s=self._patience().poll_s)
         if run.config.infrastructure.flag("network_emulation"):
-            connection.run(("modprobe", "sch_netem"), timeout=60)
-        if not node.handle["shared"]:
-            ssh_hosts.append_hosts(connection, lines)
-        return replace(node, handle={**node.handle, "interface": ssh_hosts.interface_to(connection, [peer])})
+            connection.run(("modprobe", "-a", "sch_htb", "sch_netem", "cls_u32"), timeout=60)
+        ssh_hosts.write_hosts(connection, _folder(run.id), addresses)
+        others = [address for name, address in addresses.items() if name != node.name]
+        interface = ssh_hosts.interface_to(connection, others or [node.address])
+        return replace(node, handle={**node.handle, "interface": interface})
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
         """Remove what the journal names, then what carries the run's label or name."""
@@ -134,10 +134,11 @@ class GcpProvider(Provider):
 
     def connect(self, node: Node, run: Run) -> SshConnection:
         """A connection to an instance, by the run's own key and with its own known hosts."""
-        key = (run.id, node.name)
+        return ssh_hosts.with_names(self._plain(node, run), _folder(run.id))
+
+    def _plain(self, node: Node, run: Run) -> SshConnection:
+        key, handle, files = (run.id, node.name), node.handle, run.directory / "ssh"
         if key not in self._connections:
-            handle = node.handle
-            folder = run.directory / "ssh"
             self._connections[key] = SshConnection(
                 SshTarget(
                     node=node.name,
@@ -145,8 +146,8 @@ class GcpProvider(Provider):
                     host=str(handle["host"]),
                     user=str(handle["user"]),
                     port=int(handle["port"]),
-                    key=folder / "key",
-                    known_hosts=folder / "known_hosts",
+                    key=files / "key",
+                    known_hosts=files / "known_hosts",
                     sudo=handle["user"] != "root",
                     python=str(handle["python"]),
                 )
@@ -172,6 +173,11 @@ class GcpProvider(Provider):
         from infrastructure.gcp.api import Cloud
 
         return Cloud(place, self._patience())
+
+
+def _folder(run_id: str) -> str:
+    """The run's folder on an instance."""
+    return f"/var/lib/continuum/{run_id}"
 
 
 def _has_google() -> bool:

@@ -223,6 +223,7 @@ def test_usage_tells_of_the_runs_processes(connection: SshConnection, tmp_path: 
     assert 60 < used["memory_peak_mb"] < 400
     assert used["cpu_seconds"] > 0
     process.kill()
+    assert json.loads(connection.usage())["memory_peak_mb"] is None
 
 
 def test_more_commands_at_once_than_one_connection_carries(connection: SshConnection, tmp_path: Path) -> None:

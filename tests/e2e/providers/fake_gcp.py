@@ -72,7 +72,7 @@ class FakeCompute:
         faults: those that have yet to happen.
         looks: how many looks an operation takes to end.
         host_keys: what guest agents publish, by kind of key.
-        addresses: addresses of the next instances, inside and outside.
+        on_boot: called with every new instance.
     """
 
     def __init__(self) -> None:
@@ -82,6 +82,7 @@ class FakeCompute:
         self.faults: list[Fault] = []
         self.looks = 1
         self.host_keys: dict[str, str] = {"ssh-ed25519": "AAAA"}
+        self.on_boot: Callable[[Json], None] = lambda _instance: None
         self._operations: dict[str, Json] = {}
         self._done_requests: dict[str, Json] = {}
         self._lock = threading.RLock()
@@ -177,6 +178,7 @@ class FakeCompute:
         return next((ref for kind, ref in wanted if ref.rpartition("/")[2] not in self.resources[kind]), "")
 
     def _boot(self, instance: Json) -> None:
+        self.on_boot(instance)
         self._instances += 1
         number = self._instances
         instance["status"] = "RUNNING"

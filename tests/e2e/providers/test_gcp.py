@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from continuum import config, rundir, teardown, topology
-from continuum.connection import ssh_hosts
 from continuum.errors import ContinuumError, ProvisionError
 from continuum.module import Node
 from continuum.rundir import Run
+from tests.e2e import sshd
 from tests.e2e.providers.fake_gcp import FakeCompute, Fault
 
 if importlib.util.find_spec("google") is None or importlib.util.find_spec("google.cloud") is None:
@@ -322,8 +323,64 @@ def test_command_line_from_plan_to_destroy(tmp_path: Path, fake: FakeCompute) ->
     assert fake.left() == {}
 
 
-def test_hosts_lines() -> None:
-    assert (
-        ssh_hosts.hosts_lines({"cloud0": "10.0.0.1", "edge0": "10.0.0.2"})
-        == "10.0.0.1\tcloud0\n10.0.0.2\tedge0\n"
-    )
+@pytest.fixture
+def booting(fake: FakeCompute, tmp_path: Path) -> Iterator[int]:
+    """Instances of the fake can be logged into: one real daemon on loopback stands for all of them.
+
+    Yields its port. It runs in a mount namespace of its own, so that it changes no file of this host.
+    """
+    if sshd.WHY_NOT:
+        pytest.skip(sshd.WHY_NOT)
+    folder = tmp_path / "guest"
+    sshd.make(folder)
+    (folder / "authorized_keys").unlink()
+    fake.host_keys = dict([(folder / "host_key.pub").read_text().split()[:2]])
+
+    def boot(instance: dict[str, object]) -> None:
+        told = {item["key"]: item["value"] for item in instance["metadata"]["items"]}  # type: ignore[index]
+        (folder / "authorized_keys").write_text(told["ssh-keys"].partition(":")[2] + "\n")
+
+    fake.on_boot = boot
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    mounts = "mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /var/lib; mkdir /run/sshd"
+    serve = f"exec {sshd.SSHD} -D -f {folder}/sshd_config -p {port}"
+    listen = " ".join(f"-o ListenAddress=127.0.80.{number}" for number in range(1, 5))
+    daemon = subprocess.Popen(["unshare", "--mount", "sh", "-c", f"{mounts}; {serve} {listen}"])
+    try:
+        yield port
+    finally:
+        daemon.terminate()
+        daemon.wait(20)
+
+
+def test_instances_are_logged_into_by_the_runs_key(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, booting: int
+) -> None:
+    provider.patience = replace(QUICK, boot_s=20)
+    run = new_run(tmp_path, fake, f"gcp_user = root\ngcp_ssh_port = {booting}")
+    nodes = make(provider, run)
+    known = (run.directory / "ssh" / "known_hosts").read_text().splitlines()
+    assert sorted(line.split()[0] for line in known) == [f"[127.0.80.{n}]:{booting}" for n in range(1, 5)]
+    assert {node.handle["interface"] for node in nodes} == {"lo"}
+    for node in nodes:
+        connection = provider.connect(node, run)
+        said = connection.run(["getent", "hosts", "cloud0", node.name], timeout=20).stdout.split()
+        assert said == [nodes[0].address, "cloud0", node.address, node.name]
+        connection.close()
+    used = provider.usage(nodes, run)
+    assert all((used[node.name].cpu_seconds or 0) > 0 for node in nodes)
+    teardown.destroy(run)
+    assert fake.left() == {}
+
+
+def test_an_instance_that_is_not_who_it_should_be_is_refused(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, booting: int
+) -> None:
+    fake.host_keys = {"ssh-ed25519": "AAAAC3NzaC1lZDI1NTE5AAAAIJ1JcrmyRIWmeVHBqLRKqrLaGWFSBXzAQNVQEIpzbVSb"}
+    run = new_run(tmp_path, fake, f"gcp_user = root\ngcp_ssh_port = {booting}")
+    with pytest.raises(ProvisionError, match="REMOTE HOST IDENTIFICATION HAS CHANGED"):
+        make(provider, run)
+    teardown.destroy(run)
+    assert fake.left() == {}
