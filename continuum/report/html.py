@@ -37,6 +37,7 @@ def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str
         "tiers": view.tiers(result),
         "nodes": view.nodes(result),
         "clocks": view.clocks(result),
+        "deliveries": view.deliveries(result),
         "phases": _phases(result),
         "facts": _facts(result),
         "svg": {name: svg.get(name, "") for name in PLOTS},

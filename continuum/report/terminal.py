@@ -48,6 +48,8 @@ def show(
         _table(out, view.links(result))
     if result.benchmark:
         _benchmark(out, result.benchmark)
+    if result.deliveries:
+        _table(out, view.deliveries(result))
     _phases(out, result)
     _list(out, "Notes", result.notes)
     written = _written(result.directory) if files is None else files

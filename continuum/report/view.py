@@ -242,6 +242,26 @@ def rate(link: LinkFidelity) -> str:
     return "no limit" if limit is None else compact(limit)
 
 
+def deliveries(result: Result) -> Table:
+    """How workloads came onto nodes that do not share the host's Python."""
+    rows = tuple(
+        Row(
+            (
+                one.node,
+                one.workload,
+                number(one.build_s),
+                number(one.copied_mb, 1),
+                number(one.copy_s),
+                number(one.install_s),
+                number(one.start_s),
+            )
+        )
+        for one in result.deliveries
+    )
+    columns = ("node", "workload", "build (s)", "copied (MB)", "copy (s)", "install (s)", "start (s)")
+    return Table("Workloads onto nodes", columns, rows, text=frozenset({"workload"}))
+
+
 def phases(result: Result) -> tuple[tuple[str, str, float], ...]:
     """Name, status and seconds of every phase that was part of the run."""
     return tuple((p.name, p.status, p.seconds) for p in result.phases if p.status != "skipped")

@@ -13,7 +13,7 @@ from tests.e2e.providers import dockerd as asking
 @pytest.fixture(scope="session")
 def docker_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dockerd.Dockerd]:
     """A Docker daemon of the tests' own, with the image that ``continuum image build`` makes."""
-    if lack := asking.why_not():
+    if lack := dockerd.why_not():
         pytest.skip(lack)
     with dockerd.running(tmp_path_factory.mktemp("docker")) as daemon:
         dockerd.provide_image(daemon)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-import pytest
-
-from benchmarks import dockerd
 from continuum.connection.docker_api import client
 from infrastructure.docker import images
 
-
-def why_not() -> str:
-    """Why these tests cannot run here; empty when they can. Fails where they must run."""
-    lack = dockerd.why_not()
-    if lack and "docker" in os.environ.get("CONTINUUM_E2E", ""):
-        pytest.fail(f"CONTINUUM_E2E names docker: {lack}")
-    return lack
+SETTLE_S = 15.0
 
 
 def containers(url: str) -> list[dict[str, Any]]:
@@ -40,3 +35,35 @@ def touch(url: str) -> None:
     api.start(made)
     api.wait(made)
     api.remove_container(made, force=True)
+
+
+@contextmanager
+def no_leaks(url: str) -> Iterator[None]:
+    """Fail if the daemon, or a run of this test, has anything at the end that was not there before.
+
+    Other tests may make and remove whatever they like on this machine meanwhile.
+    """
+    before = _traces(url)
+    yield
+    deadline = time.monotonic() + SETTLE_S
+    while added := _traces(url) - before:
+        assert time.monotonic() < deadline, f"left behind: {sorted(added)}"
+        time.sleep(0.05)
+
+
+def _traces(url: str) -> frozenset[str]:
+    folder = url.removeprefix("unix://").rpartition("/")[0]
+    mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if folder in line]
+    groups = [str(path) for path in Path("/sys/fs/cgroup").glob("**/docker/*") if path.is_dir()]
+    return frozenset([*names(url), *mounts, *groups, *_processes()])
+
+
+def _processes() -> Iterator[str]:
+    """Processes of this test's runs."""
+    state = Path(os.environ["XDG_STATE_HOME"])
+    runs = [entry.name for entry in (state / "continuum" / "runs").glob("*")]
+    labels = {f"XDG_STATE_HOME={state}".encode(), *(f"CONTINUUM_RUN={run}".encode() for run in runs)}
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and labels & {*(entry / "environ").read_bytes().split(b"\0")}:
+                yield f"{entry.name} {(entry / 'comm').read_text().strip()}"

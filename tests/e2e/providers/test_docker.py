@@ -21,7 +21,6 @@ from continuum.connection import Connection, Limits
 from continuum.connection.docker_api import client
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from tests.e2e import program
-from tests.e2e.leaks import no_leaks
 from tests.e2e.providers import dockerd
 
 pytestmark = [pytest.mark.root, pytest.mark.providers]
@@ -218,7 +217,7 @@ def test_processes_without_a_parent_leave_no_zombies(edge: Connection) -> None:
 
 def test_a_run_measures_what_a_local_run_does(docker_url: str, tmp_path: Path) -> None:
     config = program.config(tmp_path, endpoint=2, duration=3, infrastructure=DOCKER)
-    with no_leaks():
+    with dockerd.no_leaks(docker_url):
         done = program.run(config, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = program.result(tmp_path)

@@ -1,0 +1,116 @@
+"""What is asked of a Docker daemon, and what it is sent: pure."""
+
+from __future__ import annotations
+
+import tarfile
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from continuum.connection.docker_api import why_silent
+from continuum.connection.docker_tar import archive_of
+from continuum.host import Host
+from continuum.images import ImageRequest, debian_command
+from continuum.topology import NodeSpec
+from infrastructure.docker import containers, images, probe
+from infrastructure.docker.containers import Labels
+
+LABELS = Labels("20260101-000000-x", 1000, "/home/me/runs/20260101-000000-x")
+HOST = Host((0, 1), 4096, 0, "6.1", "x86_64")
+
+
+def settings(spec: NodeSpec, device: str = "") -> dict[str, object]:
+    made = containers.settings(spec, LABELS, "image", {"cloud0": "10.77.0.1", "edge0": "10.77.0.2"}, device)
+    return {**made, **made.pop("HostConfig")}
+
+
+def test_a_container_has_its_limits_names_and_labels() -> None:
+    made = settings(NodeSpec("edge0", "edge", 0, 2, 512, cpus=(0, 1)))
+    assert made["NetworkMode"] == "none"
+    assert made["Hostname"] == "edge0"
+    assert made["Memory"] == made["MemorySwap"] == 512 << 20
+    assert made["CpusetCpus"] == "0,1"
+    assert made["ExtraHosts"] == ["cloud0:10.77.0.1", "edge0:10.77.0.2"]
+    assert made["Labels"] == {
+        "continuum.run": LABELS.run_id,
+        "continuum.node": "edge0",
+        "continuum.user": "1000",
+        "continuum.folder": LABELS.folder,
+    }
+
+
+def test_disk_rates_are_in_bytes() -> None:
+    spec = NodeSpec("edge0", "edge", 0, 1, 512, read_mb_per_s=20, write_mb_per_s=1.5)
+    made = settings(spec, "/dev/sda")
+    assert made["BlkioDeviceReadBps"] == [{"Path": "/dev/sda", "Rate": 20_000_000}]
+    assert made["BlkioDeviceWriteBps"] == [{"Path": "/dev/sda", "Rate": 1_500_000}]
+    assert not [key for key in settings(spec) if key.startswith("Blkio")]
+    assert not [
+        key for key in settings(NodeSpec("e", "edge", 0, 1, 1), "/dev/sda") if key.startswith("Blkio")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cpu_limit", "expected"),
+    [(1, (10_000, 10_000)), (0.25, (10_000, 2_500)), (2.5, (10_000, 25_000)), (0.05, (20_001, 1_000))],
+)
+def test_quotas_are_counted_per_ten_milliseconds(cpu_limit: float, expected: tuple[int, int]) -> None:
+    made = containers.quota(cpu_limit)
+    assert (made["cpu_period"], made["cpu_quota"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("continuum-node", ("continuum-node", "", "latest")),
+        ("python:3.12", ("python", ":", "3.12")),
+        ("registry:5000/own/image", ("registry:5000/own/image", "", "latest")),
+        ("registry:5000/own/image:2", ("registry:5000/own/image", ":", "2")),
+    ],
+)
+def test_images_are_split_at_the_tag_alone(name: str, expected: tuple[str, str, str]) -> None:
+    assert images._split(name) == expected
+
+
+def test_an_archive_makes_a_file_appear_at_once(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for size in (0, 1, 512, 1_500_000):
+        source.write_bytes(bytes(range(256)) * (size // 256 + 1))
+        source.chmod(0o640)
+        packed = BytesIO(b"".join(archive_of(source, PurePosixPath("/var/lib/x/go"))))
+        with tarfile.open(fileobj=packed) as archive:
+            part, link = archive.getmembers()
+            assert (part.name, link.name, link.linkname) == ("var/lib/x/.go.part", "var/lib/x/go", part.name)
+            assert part.isreg()
+            assert link.islnk()
+            assert (part.mode, link.mode) == (0o640, 0o640)
+            content = archive.extractfile(part)
+            assert content is not None
+            assert content.read() == source.read_bytes()
+
+
+def test_an_archive_of_a_long_name(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_text("x")
+    name = PurePosixPath("/var/lib") / ("a" * 150) / ("b" * 120)
+    with tarfile.open(fileobj=BytesIO(b"".join(archive_of(source, name)))) as archive:
+        assert archive.getnames()[1] == str(name)[1:]
+
+
+def test_silence_is_explained() -> None:
+    refused = why_silent("unix:///x", PermissionError("Permission denied"))
+    assert "usermod -aG docker" in refused
+    assert "systemctl start docker" in why_silent("unix:///x", OSError("refused"))
+
+
+def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert "extra `docker`" in next(probe.lacks("unix:///x", HOST))
+
+
+def test_images_are_built_from_packages_of_a_mirror() -> None:
+    request = ImageRequest(HOST, mirror="http://mirror/debian", suite="trixie", packages=("mosquitto",))
+    command = debian_command("mmdebstrap", request, ("python3", "mosquitto"), Path("root.tar"))
+    assert "--include=python3,mosquitto" in command
+    assert command[-3:] == ["trixie", "root.tar", "http://mirror/debian"]
