@@ -297,7 +297,6 @@ FOREIGN_KEYS = (
     ("infrastructure", "prefixip", "providers of virtual machines"),
     ("infrastructure", "middleip", "providers of virtual machines"),
     ("infrastructure", "middleip_base", "providers of virtual machines"),
-    ("infrastructure", "gcp_*", "provider gcp"),
     ("infrastructure", "aws_*", "provider aws"),
     ("benchmark", "runtime", "resource managers kubecontrol and kube_kata"),
     ("benchmark", "runtime_filesystem", "resource manager kube_kata"),

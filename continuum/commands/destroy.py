@@ -52,7 +52,12 @@ def _destroy_strays() -> list[ContinuumError]:
     failures: list[ContinuumError] = []
     providers = [module for _, _, module in registry.all_modules() if isinstance(module, Provider)]
     for provider in providers:
-        for run_id in provider.survivors(here):
+        try:
+            survivors = list(provider.survivors(here))
+        except ContinuumError as error:
+            failures.append(error)
+            continue
+        for run_id in survivors:
             if run_id in known and teardown.in_use(known[run_id]):
                 continue
             try:

@@ -71,7 +71,7 @@ def send(mark: bytes, number: int, first_only: bool) -> int:
 
 
 def usage(mark: bytes) -> dict[str, float | None]:
-    """CPU seconds of the machine since it started; MiB the marked processes held at most, if there are any."""
+    """CPU seconds of the machine since it started; MiB the marked processes held at most, if any."""
     with Path("/proc/stat").open(encoding="ascii") as file:
         ticks = [int(word) for word in file.readline().split()[1:9]]
     busy = sum(ticks) - ticks[3] - ticks[4] - ticks[7]  # without idle, waiting for disks, and stolen

@@ -71,11 +71,13 @@ class Maker:
         folder.mkdir(mode=0o700, exist_ok=True)
         public = ssh_hosts.make_key(folder / "key", f"continuum {run.id}")
         caller = source.caller(self._section.text("gcp_source"))
-        network = resources.network(run.id)
-        around = [("Subnetworks", resources.subnetwork(run.id, place))]
-        around += [("Firewalls", rule) for rule in resources.firewalls(run.id, place, caller, self._port)]
-        told = resources.metadata(self._user, public)
         owner = places.owner()
+        network = resources.network(run.id, owner)
+        around = [("Subnetworks", resources.subnetwork(run.id, place, owner))]
+        around += [
+            ("Firewalls", rule) for rule in resources.firewalls(run.id, place, caller, self._port, owner)
+        ]
+        told = resources.metadata(self._user, public)
         instances = [
             resources.instance(run.id, spec.name, place, self._machine(spec), told, owner) for spec in specs
         ]

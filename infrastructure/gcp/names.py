@@ -40,6 +40,17 @@ def label(text: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "-", text.lower())[:63]
 
 
+def description(run_id: str, owner: str) -> str:
+    """What is written beside everything of a run: the exact id, and whose it is."""
+    return f"{RUN_LABEL}={run_id} {OWNER_LABEL}={owner}"
+
+
+def run_of(text: str, owner: str) -> str | None:
+    """The run's id in a description; None in one that is not this owner's."""
+    found = re.fullmatch(rf"{RUN_LABEL}=(\S+) {OWNER_LABEL}={owner}", text)
+    return found[1] if found else None
+
+
 def request_id(run_id: str, kind: str, name: str) -> str:
     """Tells the API that a repeated request is the same one."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{run_id}/{kind}/{name}"))

@@ -130,7 +130,7 @@ class GcpProvider(Provider):
             return []
         from infrastructure.gcp import removing
 
-        return removing.labelled(self._cloud(place) for place in known)
+        return removing.found(self._cloud(place) for place in known)
 
     def connect(self, node: Node, run: Run) -> SshConnection:
         """A connection to an instance, by the run's own key and with its own known hosts."""

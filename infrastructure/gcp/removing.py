@@ -57,14 +57,16 @@ def condition(service: str, run_id: str) -> str:
     return f'name eq "{names.prefix(run_id)}-.*"'
 
 
-def labelled(clouds: Iterable[Cloud]) -> list[str]:
-    """Ids of this user's runs, as far as they are labels, that have instances or disks."""
-    found: dict[str, None] = {}
+def found(clouds: Iterable[Cloud]) -> list[str]:
+    """Ids of this user's runs that have anything left in some projects."""
+    ids: dict[str, None] = {}
     for cloud in clouds:
-        for service in _LABELLED:
-            for one in cloud.list(service, f"labels.{names.OWNER_LABEL}={places.owner()}"):
-                found[one.labels[names.RUN_LABEL]] = None
-    return list(found)
+        for service in (one for services in ORDER for one in services):
+            for resource in cloud.list(service, f'name eq "{names.PREFIX}-.*"'):
+                run_id = names.run_of(resource.description, places.owner())
+                if run_id is not None:
+                    ids[run_id] = None
+    return list(ids)
 
 
 def _try(errors: list[ContinuumError], act: Callable[[], None]) -> None:

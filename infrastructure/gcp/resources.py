@@ -32,30 +32,30 @@ class Machine:
     spot: bool
 
 
-def network(run_id: str) -> dict[str, Any]:
+def network(run_id: str, owner: str) -> dict[str, Any]:
     """A network of the run's own, without any subnetwork yet."""
     return {
         "name": names.network(run_id),
-        "description": f"{names.RUN_LABEL}={run_id}",
+        "description": names.description(run_id, owner),
         "autoCreateSubnetworks": False,
     }
 
 
-def subnetwork(run_id: str, place: Place) -> dict[str, Any]:
+def subnetwork(run_id: str, place: Place, owner: str) -> dict[str, Any]:
     """The one subnetwork in it."""
     return {
         "name": names.network(run_id),
-        "description": f"{names.RUN_LABEL}={run_id}",
+        "description": names.description(run_id, owner),
         "network": f"projects/{place.project}/global/networks/{names.network(run_id)}",
         "ipCidrRange": RANGE,
     }
 
 
-def firewalls(run_id: str, place: Place, source: str, port: int) -> tuple[dict[str, Any], ...]:
+def firewalls(run_id: str, place: Place, source: str, port: int, owner: str) -> tuple[dict[str, Any], ...]:
     """Who may come in: the caller to log in, and nodes to each other. Everybody else is turned away."""
     login, inside = names.firewalls(run_id)
     common = {
-        "description": f"{names.RUN_LABEL}={run_id}",
+        "description": names.description(run_id, owner),
         "network": f"projects/{place.project}/global/networks/{names.network(run_id)}",
         "direction": "INGRESS",
     }
@@ -83,7 +83,7 @@ def instance(
     project, family = machine.image.split("/")
     body: dict[str, Any] = {
         "name": names.instance(run_id, node),
-        "description": f"{names.RUN_LABEL}={run_id}",
+        "description": names.description(run_id, owner),
         "machineType": f"zones/{place.zone}/machineTypes/{machine.machine_type}",
         "labels": labels,
         "metadata": {"items": [{"key": key, "value": value} for key, value in metadata.items()]},
@@ -92,6 +92,7 @@ def instance(
                 "boot": True,
                 "autoDelete": True,
                 "initializeParams": {
+                    "description": names.description(run_id, owner),
                     "sourceImage": f"{_API}/projects/{project}/global/images/family/{family}",
                     "diskSizeGb": str(machine.disk_gb),
                     "diskType": f"zones/{place.zone}/diskTypes/pd-balanced",

@@ -94,6 +94,13 @@ def test_names_and_labels_are_what_google_takes(run_id: str) -> None:
     assert re.fullmatch(r"[a-z0-9_-]{1,63}", places.owner())
 
 
+def test_a_description_tells_the_run_to_its_owner_alone() -> None:
+    text = names.description("20260101-000000-My-Run", "me")
+    assert names.run_of(text, "me") == "20260101-000000-My-Run"
+    assert names.run_of(text, "you") is None
+    assert names.run_of("something else", "me") is None
+
+
 def test_repetitions_of_a_request_are_known_as_such() -> None:
     first = names.request_id("run", "Instances", "a")
     assert first == names.request_id("run", "Instances", "a")
@@ -102,7 +109,7 @@ def test_repetitions_of_a_request_are_known_as_such() -> None:
 
 
 def test_nobody_but_the_caller_and_the_nodes_is_admitted() -> None:
-    rules = resources.firewalls("run", Place("p", "r", "z"), "203.0.113.7/32", 22)
+    rules = resources.firewalls("run", Place("p", "r", "z"), "203.0.113.7/32", 22, "me")
     sources = [(rule["sourceRanges"], rule["allowed"]) for rule in rules]
     assert sources[0] == (["203.0.113.7/32"], [{"IPProtocol": "tcp", "ports": ["22"]}])
     assert sources[1][0] == [resources.RANGE]

@@ -186,7 +186,12 @@ class FakeCompute:
         interface["networkIP"] = interface["accessConfigs"][0]["natIP"] = f"127.0.80.{number}"
         for disk in instance["disks"]:
             labels = disk["initializeParams"].get("labels", {})
-            self.resources["disks"][instance["name"]] = {"name": instance["name"], "labels": labels}
+            about = disk["initializeParams"].get("description", "")
+            self.resources["disks"][instance["name"]] = {
+                "name": instance["name"],
+                "labels": labels,
+                "description": about,
+            }
 
     def _delete(self, kind: str, name: str, at: Mapping[str, str], fault: Fault | None) -> tuple[int, Json]:
         user = self._user_of(kind, name)

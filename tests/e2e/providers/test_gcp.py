@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from continuum import config, rundir, teardown, topology
+from continuum import config, host, rundir, teardown, topology
 from continuum.errors import ContinuumError, ProvisionError
 from continuum.module import Node
 from continuum.rundir import Run
@@ -136,21 +136,41 @@ def test_the_journal_alone_is_enough(
     assert fake.left() == {}
 
 
-def test_what_no_journal_tells_of_is_found_by_its_label(
+@pytest.mark.parametrize("kept", ["instances", "disks", "firewalls", "subnetworks", "networks"])
+def test_what_no_journal_tells_of_is_found_by_its_mark(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, no_ssh: None, kept: str
+) -> None:
+    """Whatever of it is left; and other people's runs in the same project are left alone."""
+    run = new_run(tmp_path, fake, "[run]\nname = My-Run\n")
+    make(provider, run)
+    for kind in fake.resources:
+        if kind != kept and (kept, kind) != ("instances", "disks"):
+            fake.resources[kind].clear()
+    theirs = {
+        "name": "continuum-theirs",
+        "labels": {"continuum-run": "another"},
+        "description": "continuum-run=another continuum-owner=0123456789abcdef",
+    }
+    fake.resources[kept]["continuum-theirs"] = theirs
+    shutil.rmtree(run.directory)
+    assert list(provider.survivors(host.read())) == [run.id]
+    assert run.id.endswith("My-Run")
+    teardown.destroy_stray(provider, run.id)
+    assert fake.left() == {kept: ["continuum-theirs"]}
+
+
+def test_a_project_that_does_not_answer_keeps_nobody_from_cleaning_up(
     tmp_path: Path, fake: FakeCompute, provider: GcpProvider, no_ssh: None
 ) -> None:
-    from continuum import host
+    from tests.e2e import program
 
-    other = {"name": "theirs", "labels": {"continuum-run": "another", "continuum-owner": "somebody"}}
-    fake.resources["disks"]["theirs"] = other
     run = new_run(tmp_path, fake)
     make(provider, run)
-    stray = {"name": "lost", "labels": {"continuum-run": names.label(run.id)}}
-    fake.resources["disks"]["lost"] = stray
-    shutil.rmtree(run.directory)
-    assert list(provider.survivors(host.read())) == [names.label(run.id)]
-    teardown.destroy_stray(provider, run.id)
-    assert fake.left() == {"disks": ["theirs"]}
+    teardown.destroy(run)
+    fake.faults = [Fault("GET", "/instances", 403, "forbidden", times=-1)]
+    done = program.run("destroy", "--all", cwd=tmp_path)
+    assert done.returncode == 4
+    assert done.stderr.startswith("Google Cloud: list instances: not allowed")
 
 
 FAULTS = {
