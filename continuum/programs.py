@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -62,7 +62,7 @@ def provide(
         return
     from continuum import playbooks
 
-    folder = Path(inspect.getfile(type(application))).parent
+    folder = Path(str(sys.modules[type(application).__module__].__file__)).parent
     playbook = playbooks.find(folder, "install")
     if playbook is None:
         raise DeployError(f"{_describe(missing)}, and {folder.name} has no playbooks/install.yml")

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from continuum.connection import Connection
+from continuum.connection.ssh import SshConnection
 from continuum.module import Deployment, Node
 
+FOLDER = "/var/lib/continuum"
 Variables = Mapping[str, Any]
 
 
@@ -41,18 +43,18 @@ def inventory(
 
 
 def access(node: Node, connection: Connection, folder: Path) -> dict[str, Any]:
-    """Variables that say how Ansible reaches a node: by ssh where that is how we do, else through us."""
-    client = getattr(connection, "client", None)
-    python = {"ansible_python_interpreter": str(node.handle.get("python") or "auto_silent")}
-    if callable(client):
-        return {**_by_ssh(client()), "ansible_become": connection.target.sudo, **python}  # type: ignore[attr-defined]
+    """How Ansible reaches a node: by ssh where ssh alone makes us root, else through our connection."""
+    common = {
+        "ansible_python_interpreter": str(node.handle.get("python") or "auto_silent"),
+        "ansible_remote_tmp": f"{_folder(node)}/ansible",  # beside all else of ours; the home stays as it is
+    }
+    if isinstance(connection, SshConnection) and not connection.target.sudo:
+        return {**_by_ssh(connection.client()), **common}
     return {
         "ansible_connection": "continuum_node",
         "continuum_broker_folder": str(folder),
         "ansible_user": "root",
-        # A node's /tmp is its own, while its root's home may be read-only.
-        "ansible_remote_tmp": "/tmp/.ansible",  # noqa: S108
-        **python,
+        **common,
     }
 
 
@@ -80,8 +82,14 @@ def _describe(node: Node) -> dict[str, Any]:
         "continuum_node": node.name,
         "continuum_tier": node.tier,
         "continuum_address": node.address,
+        "continuum_folder": _folder(node),
         "continuum_shares_host": bool(node.handle.get("shares_host", False)),
     }
+
+
+def _folder(node: Node) -> str:
+    """The one folder on a node that is ours."""
+    return str(node.handle.get("folder", FOLDER))
 
 
 def _names(names: Any) -> dict[str, dict[str, Any]]:

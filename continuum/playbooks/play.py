@@ -83,8 +83,8 @@ def play(
         groups: names of nodes by further groups.
         variables: for all nodes, besides ``continuum_run``, ``continuum_artifact_dir`` and
             ``continuum_package_mirror``.
-        of_node: for single nodes, besides ``continuum_node``, ``continuum_tier``, ``continuum_address`` and
-            ``continuum_shares_host``.
+        of_node: for single nodes, besides ``continuum_node``, ``continuum_tier``, ``continuum_address``,
+            ``continuum_folder`` and ``continuum_shares_host``.
         timeout_s: longest time it may take.
 
     Raises:

@@ -169,11 +169,13 @@ def test_hosts_of_ssh_are_played_over_the_connection_that_is_open(tmp_path: Path
         connection = SshConnection(there.target(run_id=made.run.id))
         ways = {**made.connections, "cloud0": connection}
         try:
-            given = replace(deployment(made), connections=ways)
+            theirs = [replace(n, handle={**n.handle, "folder": str(tmp_path / "folder")}) for n in made.nodes]
+            given = replace(deployment(made), nodes=tuple(theirs), connections=ways)
             played = playbooks.play(write(tmp_path, text), given, made.run, nodes=["cloud0"])
             assert played.changed == {"cloud0": 1}
             assert (tmp_path / "made").read_text() == "by ssh"
             assert len(there.daemons()) == 1
+            assert (tmp_path / "folder" / "ansible").is_dir()
             assert playbooks.play(write(tmp_path, text), given, made.run, nodes=["cloud0"]).changed == {}
         finally:
             connection.close()

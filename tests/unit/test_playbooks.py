@@ -3,13 +3,14 @@
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from continuum import config, host, playbooks, programs, topology
 from continuum.connection.fake import FakeConnection
-from continuum.connection.ssh import SshTarget
+from continuum.connection.ssh import SshConnection, SshTarget
 from continuum.connection.ssh_command import ssh
 from continuum.errors import ConfigError
 from continuum.module import Deployment, Node, Program, Workload
@@ -51,14 +52,8 @@ def test_inventory_names_nodes_by_tier_and_the_way_to_each(tmp_path: Path) -> No
     assert "role" not in made["hosts"]["edge0"]
 
 
-class Ssh(FakeConnection):
-    """A host that is said to be reached by ssh."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__("edge0", folder)
-        self.target = SshTarget(
-            "edge0", "run", "host.example", "me", 2222, folder / "a key", folder / "known", sudo=True
-        )
+class Ssh(SshConnection):
+    """A connection that is said to be open."""
 
     def client(self) -> list[str]:
         return ssh(self.target, Path("/tmp/x/s"), "-o", "ControlMaster=no")
@@ -66,18 +61,21 @@ class Ssh(FakeConnection):
 
 def test_hosts_of_ssh_are_reached_by_the_very_connection_that_is_open(tmp_path: Path) -> None:
     node = deployment(tmp_path).nodes[0]
-    told = inventory.access(node, Ssh(tmp_path), tmp_path)
+    target = SshTarget("edge0", "run", "host.example", "me", 2222, tmp_path / "a key", tmp_path / "known")
+    told = inventory.access(node, Ssh(target), tmp_path)
     assert (told["ansible_connection"], told["ansible_host"], told["ansible_user"]) == (
         "ssh",
         "host.example",
         "me",
     )
-    assert told["ansible_become"] is True
     common = told["ansible_ssh_common_args"]
     for expected in ("ControlPath=/tmp/x/s", "ControlMaster=no", "StrictHostKeyChecking=yes", "-p 2222"):
         assert expected in common
     assert told["ansible_ssh_args"] == ""
+    assert told["ansible_remote_tmp"] == "/var/lib/continuum/ansible"
     assert "continuum_broker_folder" not in told
+    by_sudo = inventory.access(node, Ssh(replace(target, sudo=True)), tmp_path)
+    assert by_sudo["ansible_connection"] == "continuum_node"
 
 
 def test_configuration_is_the_runs_own(tmp_path: Path) -> None:
