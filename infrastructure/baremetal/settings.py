@@ -10,13 +10,16 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from continuum.errors import Problem
-from continuum.options import FilePath, Option, Text, Texts
+from continuum.options import FilePath, Option, Texts
 
 if TYPE_CHECKING:
     from continuum.config import Config
     from continuum.topology import Topology
 
 _SECTION = "infrastructure"
+FOLDER = "/var/lib/continuum"
+"""The one folder used on each host; every run has one of its own in it."""
+
 BUILTIN = ("cloud", "edge", "endpoint")
 _HOST = re.compile(r"(?:([A-Za-z_][\w.-]*)@)?([A-Za-z0-9][A-Za-z0-9._-]*)(?::(\d{1,5}))?")
 
@@ -55,7 +58,6 @@ OPTIONS: tuple[Option, ...] = (
         "Configuration file of ssh.",
         default_text="your own",
     ),
-    Option(_SECTION, "baremetal_folder", Text(), "/var/lib/continuum", "The one folder used on each host."),
 )
 
 
@@ -107,7 +109,7 @@ def places(config: Config, topology: Topology, run_id: str) -> tuple[Place, ...]
         host="",
         key=str(key.absolute()) if key else "",
         config=str(file.absolute()) if file else "",
-        folder=f"{section.text('baremetal_folder').rstrip('/')}/{run_id}",
+        folder=f"{FOLDER}/{run_id}",
     )
     words = _words(config, topology)
     found = []
@@ -154,10 +156,6 @@ def problems(config: Config, topology: Topology) -> Iterator[Problem]:
             IPv4Address(address)
         except ValueError:
             yield section.problem("baremetal_addresses", f'{node}: "{address}" is not an IPv4 address')
-    folder = section.text("baremetal_folder")
-    if not re.fullmatch(r"(/[A-Za-z0-9._-]+){2,}/?", folder) or ".." in folder:
-        message = "not a folder below another, of plain characters; write e.g. /var/lib/continuum"
-        yield section.problem("baremetal_folder", message)
     yield from _twice(config, topology)
 
 

@@ -57,8 +57,6 @@ def test_tiers_of_ones_own_name_their_nodes() -> None:
         (HOSTS.replace("two", "pi@server"), "server is cloud0 already; a host can be one node only"),
         (HOSTS + "baremetal_addresses = cloud7=10.0.0.1\n", 'there is no node "cloud7"'),
         (HOSTS + "baremetal_addresses = cloud0=server\n", 'cloud0: "server" is not an IPv4 address'),
-        (HOSTS + "baremetal_folder = /\n", "not a folder below another"),
-        (HOSTS + "baremetal_folder = /srv/../etc\n", "not a folder below another"),
         (HOSTS + "[tier fog]\nnodes = 1\ncores = 1\nmemory = 1\n", "as in fog0=user@host"),
     ],
 )
