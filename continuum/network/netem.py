@@ -1,5 +1,9 @@
 """Links by the kernel's traffic control: an HTB class and a netem queue per destination, on the egress.
 
+HTB only tells destinations apart; rate, delay, jitter and loss are all netem's. It sets each packet's time
+of departure when the packet comes, so that a timer that fires late, as in a busy virtual machine, delays a
+packet but takes nothing off the rate; HTB's tokens would be lost (see docs/adr/0050).
+
 The commands are built by pure functions and run by thin ones, a whole node's at once (``tc -batch``).
 
 What differs from the fabric, because the kernel does it so: a delay below 0 is cut off at 0 instead of
@@ -31,6 +35,7 @@ UNLIMITED_MBIT = 10_000.0
 """Rate that the queue of an unlimited link is sized for."""
 
 _UNLIMITED_RATE = "100gbit"
+_CLASS_BURST = "10mb"
 _ETHERNET_BYTES = 14
 _TIMEOUT_S = 120.0
 
@@ -48,12 +53,11 @@ def route_commands(interface: str, number: int, route: Route) -> tuple[Command, 
         number: of the destination, from 1 to 4095, the same whenever it is shaped.
         route: destination and link.
     """
-    rate, burst = _rate(route.link), f"{_burst_bytes(route.link)}b"
-    minor = f"{number:x}"
+    minor, rate = f"{number:x}", _UNLIMITED_RATE
     return (
         (
             *("tc", "class", "replace", "dev", interface, "parent", "1:", "classid", f"1:{minor}"),
-            *("htb", "rate", rate, "ceil", rate, "burst", burst, "cburst", burst),
+            *("htb", "rate", rate, "ceil", rate, "burst", _CLASS_BURST, "cburst", _CLASS_BURST),
             *("quantum", str(MTU_BYTES + _ETHERNET_BYTES)),
         ),
         (
@@ -83,8 +87,8 @@ def netem_options(link: Link) -> Command:
         words += [_microseconds(link.jitter_ms), "distribution", "normal"]
     if link.loss_percent:
         words += ["loss", "random", f"{link.loss_percent:g}%"]
-    if link.jitter_ms:
-        words += ["rate", _UNLIMITED_RATE]
+    if link.jitter_ms or link.bandwidth_mbit is not None:
+        words += ["rate", _rate(link)]
     return tuple(words)
 
 
@@ -105,15 +109,10 @@ def removal_command(interface: str) -> Command:
 
 
 def _rate(link: Link) -> str:
-    """HTB's rate: it counts Ethernet headers too, and bandwidth is meant at the IP layer."""
+    """The rate for netem, which counts Ethernet headers too, while bandwidth is meant at the IP layer."""
     if link.bandwidth_mbit is None:
         return _UNLIMITED_RATE
     return f"{round(link.bandwidth_mbit * 1e6 * (MTU_BYTES + _ETHERNET_BYTES) / MTU_BYTES)}bit"
-
-
-def _burst_bytes(link: Link) -> int:
-    """Bytes that may leave at once: a millisecond's worth, for a timer does not fire for every packet."""
-    return max(2 * (MTU_BYTES + _ETHERNET_BYTES), round((link.bandwidth_mbit or UNLIMITED_MBIT) * 125))
 
 
 def _microseconds(milliseconds: float) -> str:

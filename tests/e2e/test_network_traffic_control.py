@@ -51,7 +51,7 @@ def test_classes_and_filters_are_taken_and_changed_in_place(net: BareNetwork) ->
         run(net, command)
     classes = run(net, ("tc", "class", "show", "dev", "eth0"))
     assert classes.count("class htb") == 1
-    assert "rate 40373Kbit ceil 40373Kbit" in classes
+    assert "rate 100Gbit ceil 100Gbit" in classes
     filters = run(net, ("tc", "filter", "show", "dev", "eth0"))
     assert filters.count("flowid 1:1") == 1
     run(net, netem.removal_command("eth0"))
