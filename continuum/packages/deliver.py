@@ -25,6 +25,7 @@ ROOT = PurePosixPath("/var/lib/continuum/packages")
 PROBE_TIMEOUT_S = 60.0
 INSTALL_TIMEOUT_S = 600.0
 PARALLEL = 8
+PARALLEL_COPIES = 4
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -139,8 +140,8 @@ def _copy(package: Package, python: str, connection: Connection) -> int:
     """Copy the parts the node lacks; returns the bytes."""
     parts = dict(package.parts())
     missing = _on_node(connection, python, "has", *parts)
-    for name in missing:
-        connection.put(parts[name], ROOT / name)
+    with ThreadPoolExecutor(PARALLEL_COPIES) as pool:
+        list(pool.map(lambda name: connection.put(parts[name], ROOT / name), missing))
     return sum(parts[name].stat().st_size for name in missing)
 
 

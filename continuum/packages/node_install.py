@@ -19,6 +19,7 @@ import sys
 import tarfile
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,10 @@ class Place:
         temporary = self.root / "temporary"  # on the same file system, so that files need not be copied
         temporary.mkdir(exist_ok=True)
         own = {"TMPDIR": str(temporary), "HOME": str(self.root), "UV_OFFLINE": "1", "UV_NO_CONFIG": "1"}
-        wheels = [str(self._wheel(wheel)) for wheel in manifest["wheels"]]
-        uv = [str(self._installer(manifest["installer"])), "--quiet", "--no-cache"]
+        with ThreadPoolExecutor() as pool:  # most of it is hashing, which runs beside
+            checked = pool.map(self._wheel, manifest["wheels"])
+            uv = [str(self._installer(manifest["installer"])), "--quiet", "--no-cache"]
+            wheels = [str(wheel) for wheel in checked]
         _run([*uv, "venv", "--no-python-downloads", "--python", sys.executable, str(folder)], own)
         _run([*uv, "pip", "install", "--no-index", "--no-deps", "--python", str(python), *wheels], own)
         complete.touch()

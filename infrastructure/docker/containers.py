@@ -57,7 +57,13 @@ def container_name(run_id: str, node: str) -> str:
 
 
 def settings(
-    spec: NodeSpec, labels: Labels, image: str, addresses: Mapping[str, str], device: str
+    spec: NodeSpec,
+    labels: Labels,
+    image: str,
+    addresses: Mapping[str, str],
+    device: str,
+    *,
+    shapes: bool = False,
 ) -> dict[str, Any]:
     """The request that makes a node's container, as ``POST /containers/create`` takes it.
 
@@ -69,6 +75,7 @@ def settings(
         image: image it is made from.
         addresses: IPv4 address of every node of the run, by name.
         device: the disk its files are on, as ``/dev/sda``; empty when it cannot be throttled.
+        shapes: whether it shapes its links itself, by traffic control.
     """
     return {
         "Image": image,
@@ -83,6 +90,7 @@ def settings(
             "ExtraHosts": [f"{name}:{address}" for name, address in addresses.items()],
             "Memory": spec.memory_mb << 20,
             "MemorySwap": spec.memory_mb << 20,
+            **({"CapAdd": ["NET_ADMIN"]} if shapes else {}),
             **_cpus(spec),
             **_throttles(spec, device),
         },

@@ -47,7 +47,7 @@ class DockerProvider(Provider):
     """Nodes are containers of a Docker daemon on this machine."""
 
     summary: ClassVar[str] = "Docker containers on no Docker network: their only links are the emulated ones"
-    engines: ClassVar[tuple[str, ...]] = ("fabric",)
+    engines: ClassVar[tuple[str, ...]] = ("fabric", "netem")
     options: ClassVar[tuple[Option, ...]] = (
         Option(
             "infrastructure",
@@ -95,8 +95,13 @@ class DockerProvider(Provider):
         labels = Labels(run.id, os.geteuid(), str(run.directory))
         names = {spec.name: containers.container_name(run.id, spec.name) for spec in specs}
         run.own_all([(DAEMON, url), *((CONTAINER, name) for name in names.values())])
+        shapes = _start_switch(run)
         requests = [
-            (names[spec.name], containers.settings(spec, labels, image, addresses, device)) for spec in specs
+            (
+                names[spec.name],
+                containers.settings(spec, labels, image, addresses, device, shapes=shapes),
+            )
+            for spec in specs
         ]
         made = _everywhere(partial(_start, url), requests)
         _attach(run, specs, addresses, [pid for _, pid in made])
@@ -172,6 +177,16 @@ class DockerProvider(Provider):
                 join=partial(cgroups.join, node),
             )
         )
+
+
+def _start_switch(run: Run) -> bool:
+    """Whether nodes shape what leaves them; the fabric is needed then still, to pass packets on."""
+    if run.state().get("engine") != "netem":
+        return False
+    from continuum.network.engines import FabricEngine
+
+    FabricEngine().prepare(run)
+    return True
 
 
 def _default_url() -> str:

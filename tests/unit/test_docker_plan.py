@@ -40,6 +40,13 @@ def test_a_container_has_its_limits_names_and_labels() -> None:
     }
 
 
+def test_only_nodes_that_shape_their_links_may_change_them() -> None:
+    spec = NodeSpec("edge0", "edge", 0, 1, 512)
+    assert "CapAdd" not in settings(spec)
+    made = containers.settings(spec, LABELS, "image", {}, "", shapes=True)
+    assert made["HostConfig"]["CapAdd"] == ["NET_ADMIN"]
+
+
 def test_disk_rates_are_in_bytes() -> None:
     spec = NodeSpec("edge0", "edge", 0, 1, 512, read_mb_per_s=20, write_mb_per_s=1.5)
     made = settings(spec, "/dev/sda")
