@@ -11,10 +11,10 @@ from continuum.signals import interruptible
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_raises(number: signal.Signals) -> None:
-    with interruptible() as interruption, pytest.raises(InterruptedRunError, match=number.name):
-        os.kill(os.getpid(), number)
-        signal.pause()
-    assert not interruption.hurry
+    with interruptible() as interruption:
+        with pytest.raises(InterruptedRunError, match=number.name):
+            signal.raise_signal(number)
+        assert not interruption.hurry
 
 
 def test_behind_a_shield_signals_are_only_counted() -> None:
