@@ -219,6 +219,10 @@ class SshConnection:
         """Whether the network connection stands."""
         return self._master.alive
 
+    def is_lost(self) -> bool:
+        """Whether the network connection has ended, asked when a command has ended with ssh's own status."""
+        return self._master.is_lost()
+
     def lost(self) -> ConnectionFailure:
         """The error that tells of a lost connection."""
         return ConnectionFailure(f"{self.node}: the connection to {self.target.destination} was lost")
@@ -273,7 +277,7 @@ class SshConnection:
         status, raw = command.split_status(stderr, token)
         said = raw.decode("utf-8", "replace")
         if status is None:
-            if popen.returncode == command.LOST and not self.alive:
+            if popen.returncode == command.LOST and self.is_lost():
                 raise self.lost()
             words = said.strip() or f"ssh ended with status {popen.returncode}"
             raise ConnectionFailure(f"{self.node}: {argv[0]}: did not run to its end: {words}")
@@ -311,11 +315,14 @@ class SshProcess:
     ) -> None:
         self.popen = popen
         self._connection, self._argv, self._mark = connection, argv, f"{MARK}={token}"
+        self._is_lost: bool | None = None
 
     def poll(self) -> int | None:
         """Exit status, or None while it runs; ConnectionFailure when its host is lost."""
         status = self.popen.poll()
-        if status == command.LOST and not self._connection.alive:
+        if status == command.LOST and self._is_lost is None:
+            self._is_lost = self._connection.is_lost()
+        if self._is_lost:
             raise self._connection.lost()
         return status
 

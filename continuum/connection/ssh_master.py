@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 from continuum.connection.ssh_command import SshTarget, ssh
 from continuum.errors import ConnectionFailure
 
-# Ends with the client's status, or ends the client when standard input closes.
+# Ends with the client's status, or ends it when standard input closes; takes the socket's folder along.
 _TIED = (
-    'exec 3<&0; "$@" </dev/null & p=$!; (cat <&3 >/dev/null; kill "$p") 2>/dev/null & c=$!;'
-    ' wait "$p"; s=$?; kill "$c"; exit "$s"'
+    'exec 3<&0; d=$1; shift; "$@" </dev/null & p=$!; (cat <&3 >/dev/null; kill "$p") 2>/dev/null & c=$!;'
+    ' wait "$p"; s=$?; kill "$c"; rm -rf -- "$d"; exit "$s"'
 )
 _END_S = 5.0
+_SETTLE_S = 1.0
+_LONGEST_FOLDER = 60
 _POLL_S = 0.01
 
 
@@ -40,6 +42,16 @@ class Master:
         """Whether the connection stands."""
         return self._popen is not None and self._popen.poll() is None
 
+    def is_lost(self) -> bool:
+        """Whether the connection has ended; waits a moment for its end when one of its commands says so."""
+        if self._popen is None:
+            return True
+        try:
+            self._popen.wait(_SETTLE_S)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def command(self, *words: str) -> list[str]:
         """The client's command through the connection, up to the destination.
 
@@ -55,38 +67,39 @@ class Master:
         """End the connection."""
         with self._lock:
             self._end()
-            if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
-                self._folder = None
 
     def _socket(self) -> Path:
         """A short path: a socket's may hold 108 bytes, and run folders lie anywhere."""
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="continuum-ssh-"))
+        assert self._folder is not None
         return self._folder / "s"
 
     def _open(self) -> None:
         self._end()
-        socket = self._socket()
-        socket.unlink(missing_ok=True)
+        usual = tempfile.gettempdir()
+        base = usual if len(usual) <= _LONGEST_FOLDER else "/tmp"  # noqa: S108 - mkdtemp makes it ours
+        self._folder = Path(tempfile.mkdtemp(prefix="continuum-ssh-", dir=base))
         local = ("-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo open")
-        client = ssh(self._target, socket, "-o", "ControlMaster=yes", "-N", *local)
-        said = socket.with_name("said")
-        with said.open("wb") as file:
-            self._popen = subprocess.Popen(
-                ["/bin/sh", "-c", _TIED, "sh", *client],
-                stdin=subprocess.PIPE,
-                stdout=file,
-                stderr=file,
-                env={**os.environ, "SHELL": "/bin/sh"},
-                start_new_session=True,
-            )
-        self._wait_open(self._popen, said)
+        client = ssh(self._target, self._socket(), "-o", "ControlMaster=yes", "-N", *local)
+        with tempfile.TemporaryFile() as said:
+            try:
+                self._popen = subprocess.Popen(
+                    ["/bin/sh", "-c", _TIED, "sh", str(self._folder), *client],
+                    stdin=subprocess.PIPE,
+                    stdout=said,
+                    stderr=said,
+                    env={**os.environ, "SHELL": "/bin/sh"},
+                    start_new_session=True,
+                )
+            except OSError:
+                self._folder.rmdir()
+                raise
+            self._wait_open(self._popen, said)
 
-    def _wait_open(self, popen: subprocess.Popen[bytes], said: Path) -> None:
+    def _wait_open(self, popen: subprocess.Popen[bytes], said: IO[bytes]) -> None:
         deadline = time.monotonic() + self._target.connect_timeout_s + self._target.patience_s
-        while b"open\n" not in said.read_bytes():
+        while b"open\n" not in (words := os.pread(said.fileno(), 65536, 0)):
             if popen.poll() is not None:
+                words = os.pread(said.fileno(), 65536, 0)
                 break
             if time.monotonic() > deadline:
                 self._end()
@@ -94,7 +107,7 @@ class Master:
             time.sleep(_POLL_S)
         else:
             return
-        raise ConnectionFailure(self._explain(said.read_text(encoding="utf-8", errors="replace")))
+        raise ConnectionFailure(self._explain(words.decode("utf-8", "replace")))
 
     def _explain(self, said: str) -> str:
         target = self._target

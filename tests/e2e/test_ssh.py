@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -325,15 +326,20 @@ def test_the_connection_ends_with_its_process_however_that_ends(host: Sshd) -> N
         "c = SshConnection(SshTarget('cloud0', 'r', 'testhost', config=Path(sys.argv[1])))\n"
         "c.run(['true'], timeout=20); print('open', flush=True); time.sleep(60)"
     )
+    temporary = Path(tempfile.mkdtemp(prefix="t"))  # short: sockets have short names
     popen = subprocess.Popen(
         [sys.executable, "-c", code, str(host.config)],
         cwd=Path(__file__).parents[2],
+        env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         text=True,
     )
     assert popen.stdout
     assert popen.stdout.readline() == "open\n"
     assert host.daemons()
+    assert [*temporary.iterdir()]
     popen.send_signal(signal.SIGKILL)
     popen.communicate(timeout=WAIT_S)
     wait_until(lambda: not host.daemons(), "nothing is left of the connection")
+    wait_until(lambda: not [*temporary.iterdir()], "no file either")
+    temporary.rmdir()
