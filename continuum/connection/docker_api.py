@@ -19,6 +19,7 @@ REQUEST_TIMEOUT_S = 120
 _POOL = 64
 _HEADER = struct.Struct(">BxxxL")
 _CHUNK_BYTES = 1 << 16
+_OUTPUT = 1
 
 NO_LIBRARY = (
     "the Python package docker is not installed; run: pip install docker"
@@ -111,7 +112,7 @@ class Stream:
         while True:
             while not self._multiplexed and self._pending:
                 piece, self._pending = self._pending, b""
-                yield 1, piece
+                yield _OUTPUT, piece
             while self._multiplexed and len(self._pending) >= _HEADER.size:
                 kind, size = _HEADER.unpack_from(self._pending)
                 if len(self._pending) < _HEADER.size + size:
@@ -135,18 +136,23 @@ class Stream:
             return b""  # the daemon went away
 
     def line(self, deadline: float) -> str:
-        """The first line of output; what follows it stays. Empty when there is none."""
-        head = b""
-        for _, piece in self.frames(deadline):
+        """The first line of output; what comes before and after it on other streams stays to be read.
+
+        Without such a line, whatever was said instead.
+        """
+        head, others = b"", b""
+        for kind, piece in self.frames(deadline):
+            if kind != _OUTPUT:  # errors may overtake output
+                others += _HEADER.pack(kind, len(piece)) + piece
+                continue
             head += piece
             if b"\n" in head:
                 first, _, rest = head.partition(b"\n")
                 if rest and self._multiplexed:
-                    self._pending = _HEADER.pack(1, len(rest)) + rest + self._pending
-                else:
-                    self._pending = rest + self._pending
+                    rest = _HEADER.pack(_OUTPUT, len(rest)) + rest
+                self._pending = others + rest + self._pending
                 return first.decode("utf-8", "replace").strip()
-        return head.decode("utf-8", "replace")
+        return (head or others[_HEADER.size :]).decode("utf-8", "replace").strip()
 
     def send(self, data: bytes) -> None:
         """Write to standard input; OSError when it takes no more."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import tarfile
+import threading
+import time
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum.connection.docker_api import why_silent
+from continuum.connection.docker_api import Stream, why_silent
 from continuum.connection.docker_tar import archive_of
 from continuum.host import Host
 from continuum.images import ImageRequest, debian_command
@@ -121,3 +125,44 @@ def test_images_are_built_from_packages_of_a_mirror() -> None:
     command = debian_command("mmdebstrap", request, ("python3", "mosquitto"), Path("root.tar"))
     assert "--include=python3,mosquitto" in command
     assert command[-3:] == ["trixie", "root.tar", "http://mirror/debian"]
+
+
+def frame(kind: int, piece: bytes) -> bytes:
+    return struct.pack(">BxxxL", kind, len(piece)) + piece
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_streams_are_told_apart_however_they_arrive(step: int) -> None:
+    """Errors may come before the first line of output, and pieces in parts."""
+    sent = frame(2, b"bad\n") + frame(1, b"12") + frame(1, b"3\nrest") + frame(2, b"worse") + frame(1, b"end")
+    ours, theirs = socket.socketpair()
+    stream = Stream(ours)
+    writer = threading.Thread(
+        target=lambda: [theirs.sendall(sent[i : i + step]) for i in range(0, len(sent), step)]
+    )
+    writer.start()
+    assert stream.line(time.monotonic() + 10) == "123"
+    writer.join()
+    theirs.close()
+    said = list(stream.frames(time.monotonic() + 10))
+    assert b"".join(piece for kind, piece in said if kind == 1) == b"restend"
+    assert b"".join(piece for kind, piece in said if kind == 2) == b"bad\nworse"
+    stream.close()
+
+
+def test_without_a_first_line_there_is_what_was_said_instead() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.sendall(frame(2, b"sh: not found\n"))
+    theirs.close()
+    stream = Stream(ours)
+    assert stream.line(time.monotonic() + 10) == "sh: not found"
+    stream.close()
+
+
+def test_silence_ends_at_the_deadline() -> None:
+    ours, theirs = socket.socketpair()
+    stream = Stream(ours)
+    with pytest.raises(TimeoutError):
+        stream.line(time.monotonic() + 0.05)
+    stream.close()
+    theirs.close()
