@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -159,6 +160,7 @@ class QemuProvider(Provider):
         for uri in sorted(uris):
             with Hypervisor(uri) as hypervisor:
                 remove(hypervisor, run.id)
+        shutil.rmtree(run.directory / KEYS, ignore_errors=True)  # they open nothing any more
 
     def connect(self, node: Node, run: Run) -> SshConnection:
         """A connection to a node that exists, from its handle alone."""

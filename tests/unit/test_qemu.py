@@ -75,6 +75,11 @@ def test_an_image_of_others_boots_by_its_own_loader() -> None:
     assert domain(spec(), Boot("/d", "/s", "/c")).find("os/kernel") is None
 
 
+def test_only_interpreted_guests_are_told_which_clock_to_believe() -> None:
+    assert "clocksource=hpet" in text(domain(spec()), "os/cmdline")
+    assert "clocksource" not in text(domain(spec(), kvm=True), "os/cmdline")
+
+
 def test_a_session_has_a_group_and_a_port_instead_of_a_network() -> None:
     wire = Wire("52:54:00:00:00:01", group_port=5555, ssh_mac="52:54:00:00:00:02", ssh_port=2222)
     root = domain(spec(), wire=wire)

@@ -1,0 +1,238 @@
+"""Virtual machines as nodes, under a libvirt daemon of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from continuum import attach, host
+from continuum import rundir as runs
+from continuum.images import ImageRequest
+from infrastructure.qemu import image, names
+from tests.e2e import program
+from tests.e2e.providers import libvirtd
+
+pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.timeout(400)]
+
+TIMEOUT_S = 300
+"""For one command: guests boot on processors that others use, too."""
+
+NODES = """\
+[infrastructure]
+provider = qemu
+qemu_acceleration = tcg
+qemu_uri = {uri}
+qemu_image = {image}
+cloud_nodes = 1
+cloud_cores = 1
+cloud_memory = 320 MiB
+cloud_quota = 0.5
+endpoint_nodes = 1
+endpoint_cores = 1
+endpoint_memory = 256 MiB
+endpoint_write_speed = 5 MB/s
+infra_only = True
+{more}
+[link cloud-endpoint]
+latency = 20 ms
+jitter = 0 ms
+bandwidth = 10 Mbit
+"""
+
+
+@pytest.fixture(scope="module")
+def base_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image this user has built, or one that is built now."""
+    if lack := libvirtd.lacking():
+        pytest.skip(lack)
+    if image.is_there(""):
+        return image.own_image()
+    if shutil.which("mmdebstrap") is None:
+        pytest.skip("not installed: mmdebstrap")
+    return image.build(ImageRequest(host=host.read(), name=str(tmp_path_factory.mktemp("image") / "debian")))
+
+
+@pytest.fixture(scope="module")
+def uri(base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with libvirtd.daemon(tmp_path_factory.mktemp("libvirt")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    homes = tmp_path_factory.mktemp("homes")
+    return {**os.environ, "XDG_STATE_HOME": str(homes / "state"), "XDG_DATA_HOME": str(homes / "data")}
+
+
+def continuum(*arguments: object, cwd: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        program.command(*arguments),
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def config(folder: Path, uri: str, image_path: Path, more: str = "") -> Path:
+    path = folder / "test.cfg"
+    path.write_text(NODES.format(uri=uri, image=image_path, more=more))
+    return path
+
+
+def things(uri: str) -> list[str]:
+    """Names of all that the daemon has of any run."""
+    import libvirt
+
+    api = libvirt.open(uri)
+    try:
+        every = [*api.listAllDomains(), *api.listAllNetworks(), *api.listAllStoragePools()]
+        found = [one.name() for one in every if names.run_of(one.name())]
+    finally:
+        api.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def up(
+    uri: str, base_image: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The folder of a run that is up: a cloud node at half a processor, an endpoint with a slow disk."""
+    folder = tmp_path_factory.mktemp("up")
+    done = continuum("up", config(folder, uri, base_image), cwd=folder, environment=environment)
+    assert done.returncode == 0, done.stderr
+    directory = program.run_directory(folder)
+    yield directory
+    done = continuum("down", directory, cwd=folder, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert things(uri) == []
+    assert not Path("/sys/class/net", names.bridge(directory.name)).exists()
+    assert not (directory / "keys").exists()
+
+
+def inside(up: Path, node: str, script: str) -> str:
+    connection = attach.deployment(runs.load(up)).connections[node]
+    try:
+        return connection.run(["sh", "-c", script], timeout=60).stdout
+    finally:
+        connection.close()
+
+
+def test_a_guest_is_the_node_it_should_be(up: Path) -> None:
+    assert inside(up, "endpoint0", "hostname; nproc").split() == ["endpoint0", "1"]
+    memory_kb = int(inside(up, "endpoint0", "grep MemTotal /proc/meminfo").split()[1])
+    assert 150 * 1024 < memory_kb < 256 * 1024
+    assert inside(up, "endpoint0", "getent hosts cloud0").split()[1] == "cloud0"
+    assert inside(up, "cloud0", "systemctl --failed --plain --no-legend") == ""
+
+
+def test_exec_passes_input_and_status_on(up: Path, environment: dict[str, str]) -> None:
+    done = continuum(
+        "exec", up, "cloud0", "--", "sh", "-c", "echo out; exit 7", cwd=up, environment=environment
+    )
+    assert (done.returncode, done.stdout) == (7, "out\n")
+
+
+def test_links_are_shaped_in_both_guests(up: Path) -> None:
+    for node, other in (("cloud0", "endpoint0"), ("endpoint0", "cloud0")):
+        queues = inside(up, node, "tc qdisc show dev eth0")
+        assert "delay 20ms" in queues
+        assert "rate 10093Kbit" in queues
+        rtt = inside(up, node, f"ping -q -c 5 -i 0.1 {other}").rpartition("=")[2].split("/")
+        assert float(rtt[0]) >= 39.5  # 40 ms by the clocks of two guests
+
+
+def test_quota_and_disk_limit_are_in_force(up: Path, uri: str) -> None:
+    import libvirt
+
+    api = libvirt.open(uri)
+    try:
+        cloud = api.lookupByName(names.domain(up.name, "cloud0"))
+        endpoint = api.lookupByName(names.domain(up.name, "endpoint0"))
+        limits = cloud.schedulerParameters()
+        assert limits["vcpu_quota"] / limits["vcpu_period"] == 0.5
+        assert endpoint.schedulerParameters()["vcpu_quota"] in (-1, 0, 17_592_186_044_415)
+        assert endpoint.blockIoTune("vda")["write_bytes_sec"] == 5_000_000
+        assert cloud.blockIoTune("vda")["write_bytes_sec"] == 0
+    finally:
+        api.close()
+
+
+def test_keys_are_this_users_alone(up: Path) -> None:
+    for path in (up / "keys").iterdir():
+        if path.suffix != ".pub" and path.name != "known_hosts":
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((up / "keys").stat().st_mode) == 0o700
+
+
+def test_clocks_of_guests_are_their_own(up: Path) -> None:
+    connection = attach.deployment(runs.load(up)).connections["cloud0"]
+    try:
+        assert not connection.host_clock
+        with connection.clock() as read:
+            first, second = read(), read()
+    finally:
+        connection.close()
+    assert second > first
+
+
+def test_a_guest_that_does_not_come_up_is_named_with_its_console(
+    uri: str, base_image: Path, environment: dict[str, str], tmp_path: Path, up: Path
+) -> None:
+    """Beside a run that is up, which has to stay."""
+    before = things(uri)
+    broken = tmp_path / "broken"
+    shutil.copytree(base_image, broken)
+    (broken / image.DISK).write_bytes(bytes(1 << 20))
+    path = config(tmp_path, uri, broken, "qemu_boot_timeout = 15 s")
+    done = continuum("up", path, cwd=tmp_path, environment=environment)
+    assert done.returncode == 4
+    assert "the end of its console:" in done.stderr
+    assert any(
+        f"{node}: could not be logged in to in time" in done.stderr for node in ("cloud0", "endpoint0")
+    )
+    assert things(uri) == before
+
+
+def test_nothing_is_left_of_a_run_that_was_killed(
+    uri: str, base_image: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """At the moment when its guests have started, with its folder gone; a run beside it stays."""
+    before = things(uri)
+    own = {**environment, "XDG_STATE_HOME": str(tmp_path / "state")}
+    command = program.command("up", config(tmp_path, uri, base_image))
+    with (tmp_path / "stderr").open("w") as errors:
+        process = subprocess.Popen(command, cwd=tmp_path, env=own, stderr=errors, stdout=errors)
+    deadline = time.monotonic() + TIMEOUT_S
+    try:
+        while not any(name.endswith(".endpoint0") for name in set(things(uri)) - set(before)):
+            assert process.poll() is None, (tmp_path / "stderr").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    shutil.rmtree(tmp_path / "runs")
+    done = continuum("destroy", "--all", cwd=tmp_path, environment=own)
+    assert done.returncode == 0, done.stderr
+    assert things(uri) == before
+
+
+def test_a_daemon_that_is_not_there_is_said_before_anything_is_made(
+    base_image: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    path = config(tmp_path, f"qemu:///system?socket={tmp_path}/none", base_image)
+    done = continuum("up", path, cwd=tmp_path, environment=environment)
+    assert done.returncode == 3
+    assert "Failed to connect socket" in done.stderr
+    assert not (tmp_path / "runs").exists()
