@@ -19,8 +19,8 @@ LEAST_QUOTA_US = 1_000
 _KERNEL_LINE = "root=/dev/vda rootfstype=ext4 rw console={console} net.ifnames=0 mitigations=off {extra}"
 _MACHINES = {"x86_64": ("q35", "ttyS0"), "aarch64": ("virt", "ttyAMA0")}
 _INTERPRETED = "clocksource=hpet"
-"""An interpreted guest measures the speed of its TSC while it boots, and on a busy host it can be far off: its
-clock then runs 10 % wrong. The HPET's speed is known."""
+"""An interpreted guest measures the speed of its TSC while it boots; on a busy host it is far off, and its
+clock up to 10 % wrong. The HPET's speed is known."""
 
 
 @dataclass(frozen=True)
@@ -218,10 +218,17 @@ def _note(root: Element, run_id: str, directory: Path) -> None:
 
 
 def directory_of(description: str) -> str:
-    """The run's folder that a description notes; empty when it notes none."""
+    """The run's folder that a description notes; empty when it notes none.
+
+    A pool can note nothing; where it is in the run's folder its path tells.
+    """
     from xml.etree.ElementTree import fromstring
 
-    note = fromstring(description).find(f"metadata/{{{names.NAMESPACE}}}run")  # noqa: S314 - libvirt wrote it
+    root = fromstring(description)  # noqa: S314 - libvirt wrote it
+    path = root.findtext("target/path", "")
+    if root.tag == "pool":
+        return path.removesuffix("/guests") if path.endswith("/guests") else ""
+    note = root.find(f"metadata/{{{names.NAMESPACE}}}run")
     return "" if note is None else note.get("directory", "")
 
 

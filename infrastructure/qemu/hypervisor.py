@@ -114,15 +114,14 @@ class Hypervisor:
         found: dict[str, str] = {}
         with self.doing(f"{self.uri}: what there is"):
             things = [
-                *((one.name(), "") for one in self.api.listAllStoragePools()),
+                *((one.name(), one.XMLDesc()) for one in self.api.listAllStoragePools()),
                 *((one.name(), one.XMLDesc()) for one in self.api.listAllNetworks()),
                 *((one.name(), one.XMLDesc()) for one in self.api.listAllDomains()),
             ]
         for name, description in things:
             run_id = names.run_of(name)
             if run_id is not None:
-                folder = describe.directory_of(description) if description else ""
-                found[run_id] = folder or found.get(run_id, "")
+                found[run_id] = describe.directory_of(description) or found.get(run_id, "")
         return found
 
 

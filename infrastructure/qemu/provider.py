@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -230,6 +230,7 @@ class QemuProvider(Provider):
 
 def remove(hypervisor: Hypervisor, run_id: str) -> None:
     """Remove everything a daemon has of a run, guests first; harmless when repeated."""
+    label = names.label(run_id)
 
     def end(domain: object) -> None:
         with hypervisor.doing(f"{run_id}: ending a guest"), hypervisor.if_there():
@@ -237,9 +238,24 @@ def remove(hypervisor: Hypervisor, run_id: str) -> None:
 
     domains = hypervisor.domains(run_id)
     with ThreadPoolExecutor(max(1, len(domains))) as pool:
-        list(pool.map(end, domains))
-    label = names.label(run_id)
-    storage.remove_pool(hypervisor, label)
+        ends = [pool.submit(end, domain) for domain in domains]
+    ends += [_attempt(storage.remove_pool, hypervisor, label), _attempt(_remove_network, hypervisor, label)]
+    for one in ends:
+        one.result()
+
+
+def _attempt(act: Callable[[Hypervisor, str], None], hypervisor: Hypervisor, label: str) -> Future[None]:
+    """Do it; what goes wrong is kept, so that it keeps nothing else from being removed."""
+    done: Future[None] = Future()
+    try:
+        act(hypervisor, label)
+        done.set_result(None)
+    except ContinuumError as error:
+        done.set_exception(error)
+    return done
+
+
+def _remove_network(hypervisor: Hypervisor, label: str) -> None:
     with hypervisor.doing(f"{hypervisor.uri}: removing network {label}"), hypervisor.if_there():
         hypervisor.api.networkLookupByName(label).destroy()
 

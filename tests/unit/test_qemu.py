@@ -94,6 +94,8 @@ def test_whose_a_thing_is_can_be_read_back() -> None:
     described = describe.network("run", Path("/runs/run"), "192.168.100.1", nat=False)
     assert describe.directory_of(described) == "/runs/run"
     assert describe.directory_of("<network><name>default</name></network>") == ""
+    assert describe.directory_of(describe.pool("x", "/runs/run/guests")) == "/runs/run"
+    assert describe.directory_of(describe.pool("x", "/var/lib/libvirt/images/x")) == ""
     assert fromstring(described).find("forward") is None
     assert fromstring(describe.network("run", Path("/r"), "10.0.0.1", nat=True)).find("forward") is not None
 

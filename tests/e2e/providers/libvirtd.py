@@ -23,6 +23,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _SCRIPT = """\
 set -e
 mount --make-rprivate /
+mount --bind "$1/etc" /etc/libvirt
 mount --bind "$1/lib" /var/lib/libvirt
 mount --bind "$1/cache" /var/cache/libvirt
 mount --bind "$1/log" /var/log/libvirt
@@ -72,7 +73,16 @@ def lacking() -> str:
 @contextlib.contextmanager
 def daemon(folder: Path) -> Iterator[str]:
     """Run a daemon; gives its address. Its guests end with it."""
-    for name in ("lib/dnsmasq", "lib/images", "lib/boot", "cache", "log/qemu", "run", "sock"):
+    for name in (
+        "lib/dnsmasq",
+        "lib/images",
+        "lib/boot",
+        "etc/qemu/networks",
+        "cache",
+        "log/qemu",
+        "run",
+        "sock",
+    ):
         (folder / name).mkdir(parents=True, mode=0o755)
     (folder / "libvirtd.conf").write_text(_CONFIG.format(folder=folder))
     (folder / "virtlogd.conf").write_text("")
