@@ -129,6 +129,10 @@ def _write_inputs(folder: Path, given: Mapping[str, Any], forks: int) -> None:
     text = json.dumps(given, indent=1)  # which is YAML, too
     (folder / "inventory.yml").write_text(f"{text}\n", encoding="utf-8")
     (folder / "ansible.cfg").write_text(settings.configuration(folder, forks), encoding="utf-8")
+    (folder / settings.PROGRAMS).mkdir()
+    program = folder / settings.PROGRAMS / "ansible-playbook"
+    program.write_text(settings.program(), encoding="utf-8")
+    program.chmod(0o700)
 
 
 def _run(arguments: dict[str, Any], follower: Follower, timeout_s: float) -> str:
@@ -146,7 +150,7 @@ def _run(arguments: dict[str, Any], follower: Follower, timeout_s: float) -> str
             quiet=True,
             timeout=max(1, round(timeout_s)),
         )
-        ended.append(str(runner.status))
+        ended.append(str(runner.status) if runner.rc is not None else "killed")
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

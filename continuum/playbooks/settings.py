@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
 import tarfile
 from pathlib import Path
@@ -16,6 +18,8 @@ ROOT = HERE.parent.parent
 ROLES = HERE / "ansible" / "roles"
 CONNECTIONS = HERE / "ansible" / "connection"
 MOST_FORKS = 16
+PROGRAMS = "bin"
+"""Folder within Ansible's own in which its program is found."""
 
 
 def configuration(folder: Path, forks: int) -> str:
@@ -49,11 +53,18 @@ def configuration(folder: Path, forks: int) -> str:
     )
 
 
+def program() -> str:
+    """A script that becomes Ansible, and is killed when the orchestrator is: nobody shall go on installing."""
+    beside = Path(sys.executable).with_name("ansible-playbook")
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("ansible-playbook") or str(beside)
+    tied = "setpriv --pdeathsig KILL" if shutil.which("setpriv") else ""
+    return f'#!/bin/sh\nexec {tied} {shlex.quote(found)} "$@"\n'
+
+
 def environment(run: Run, folder: Path) -> dict[str, str]:
     """Variables for Ansible's processes, on top of our own."""
-    programs = str(Path(sys.executable).parent)
     return {
-        "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([str(folder / PROGRAMS), os.environ.get("PATH", os.defpath)]),
         "LC_ALL": "C.UTF-8",
         "TERM": "dumb",
         "NO_COLOR": "1",
@@ -62,6 +73,7 @@ def environment(run: Run, folder: Path) -> dict[str, str]:
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_HOST_KEY_CHECKING": "True",  # or the runner switches it off
         "CONTINUUM_RUN": run.id,
+        "CONTINUUM_RUN_DIRECTORY": str(run.directory),
     }
 
 

@@ -193,7 +193,7 @@ def test_playbook_passes_a_syntax_check(playbook: Path, tmp_path: Path) -> None:
         pytest.skip(lack)
     (tmp_path / "ansible.cfg").write_text(settings.configuration(tmp_path, 1))
     done = subprocess.run(
-        ["ansible-playbook", "--syntax-check", "-i", "localhost,", str(playbook)],
+        ["sh", "-c", settings.program(), "sh", "--syntax-check", "-i", "localhost,", str(playbook)],
         env={**os.environ, **settings.environment(Run(tmp_path), tmp_path)},
         capture_output=True,
         text=True,

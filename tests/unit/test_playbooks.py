@@ -86,6 +86,8 @@ def test_configuration_is_the_runs_own(tmp_path: Path) -> None:
     assert f"home = {tmp_path}" in text
     environment = settings.environment(Run(tmp_path / "20260101-000000-x"), tmp_path)
     assert environment["CONTINUUM_RUN"] == "20260101-000000-x"
+    # Without it, a `destroy --all` of another folder would take Ansible's processes for strays.
+    assert environment["CONTINUUM_RUN_DIRECTORY"] == str(tmp_path / "20260101-000000-x")
     assert environment["ANSIBLE_HOST_KEY_CHECKING"] == "True"
 
 
