@@ -54,7 +54,7 @@ def configuration(folder: Path, forks: int) -> str:
 
 
 def program() -> str:
-    """A script that becomes Ansible, and is killed when the orchestrator is: nobody shall go on installing."""
+    """A script that becomes Ansible, and is killed when the orchestrator is: none goes on installing."""
     beside = Path(sys.executable).with_name("ansible-playbook")
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which("ansible-playbook") or str(beside)
     tied = "setpriv --pdeathsig KILL" if shutil.which("setpriv") else ""
