@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -51,9 +53,20 @@ class Interruption:
 def interruptible() -> Iterator[Interruption]:
     """Within this, the first SIGINT, SIGTERM or SIGHUP raises InterruptedRunError."""
     interruption = Interruption()
+    unraisable = sys.unraisablehook
+
+    def after_interruption(event: sys.UnraisableHookArgs) -> None:
+        # A signal that came while a thread was being started leaves that thread without its papers.
+        if interruption.count:
+            logging.getLogger(__name__).debug("after the signal: %r in %r", event.exc_value, event.object)
+        else:
+            unraisable(event)
+
+    sys.unraisablehook = after_interruption
     before = {number: signal.signal(number, interruption._receive) for number in _SIGNALS}  # noqa: SLF001
     try:
         yield interruption
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = unraisable

@@ -65,7 +65,7 @@ def test_failed_command_says_which_where_and_why(node: NamespaceConnection) -> N
 def test_arguments_never_meet_a_shell(node: NamespaceConnection) -> None:
     odd = ["$(touch /tmp/hit)", "; touch /tmp/hit", "a  b", "", "'\"\\", "--", "*"]
     assert node.run(["printf", "%s\n", *odd], timeout=9).stdout.split("\n")[:-1] == odd
-    assert node.run(["ls", "/tmp"], timeout=9).stdout == ""
+    assert "hit" not in node.run(["ls", "/tmp"], timeout=9).stdout
 
 
 def test_standard_input(node: NamespaceConnection) -> None:
