@@ -31,7 +31,7 @@ def _kill_on_node(tmp_path: Path, node: str, program_name: str) -> None:
 
 
 def test_a_worker_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
-    config = program.config(tmp_path, duration=6, benchmark="request_timeout = 2 s")
+    config = program.config(tmp_path, duration=4, benchmark="request_timeout = 1 s")
     with no_leaks(), program.started(config, cwd=tmp_path) as process:
         program.wait_for(BENCHMARK_RUNS, tmp_path, process)
         _kill_on_node(tmp_path, "edge0", "application.video.worker")
@@ -41,22 +41,22 @@ def test_a_worker_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
     assert not result["valid"]
     assert any("worker" in reason and "edge0" in reason for reason in result["invalid_reasons"])
     assert requests["lost"] + requests["failed"] > 0
-    assert requests["completed"] + requests["lost"] + requests["failed"] == requests["sent"] == 60
+    assert requests["completed"] + requests["lost"] + requests["failed"] == requests["sent"] == 40
 
 
 def test_an_endpoint_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
-    config = program.config(tmp_path, endpoint=2, duration=6)
+    config = program.config(tmp_path, endpoint=2, duration=4)
     with no_leaks(), program.started(config, cwd=tmp_path) as process:
         program.wait_for(BENCHMARK_RUNS, tmp_path, process)
         _kill_on_node(tmp_path, "endpoint1", "application.video.endpoint")
         assert process.wait(program.TIMEOUT_S) in {6, 7}
     result = program.result(tmp_path)
     assert any("endpoint1" in reason for reason in result["invalid_reasons"])
-    assert result["benchmark"]["requests"]["completed"] >= 60
+    assert result["benchmark"]["requests"]["completed"] >= 40
 
 
 def test_a_link_that_is_cut_loses_requests_and_hangs_nothing(tmp_path: Path) -> None:
-    config = program.config(tmp_path, duration=6, benchmark="request_timeout = 2 s")
+    config = program.config(tmp_path, duration=4, benchmark="request_timeout = 1 s")
     with no_leaks(), program.started(config, cwd=tmp_path) as process:
         program.wait_for(BENCHMARK_RUNS, tmp_path, process)
         run_id = program.run_directory(tmp_path).name
@@ -66,7 +66,7 @@ def test_a_link_that_is_cut_loses_requests_and_hangs_nothing(tmp_path: Path) -> 
     requests = program.result(tmp_path)["benchmark"]["requests"]
     assert requests["completed"] > 0
     assert requests["lost"] > 0
-    assert requests["completed"] + requests["lost"] + requests["failed"] == requests["sent"] == 60
+    assert requests["completed"] + requests["lost"] + requests["failed"] == requests["sent"] == 40
 
 
 def test_a_node_at_its_memory_limit_is_named(tmp_path: Path) -> None:
@@ -125,14 +125,18 @@ def test_a_signal_in_any_phase_tears_down_once(tmp_path: Path, phase: str, numbe
 @pytest.mark.timeout(600)
 def test_kill_at_random_moments_leaves_nothing_after_destroy_all(tmp_path: Path) -> None:
     moments = random.Random(20).sample(range(5000), 20)
-    config = program.config(tmp_path, endpoint=2, duration=1)
+    config = program.config(tmp_path, duration=1)
     with no_leaks():
-        for moment_ms in moments:
-            with program.started(config, cwd=tmp_path) as process:
-                time.sleep(moment_ms / 1000)
-                os.kill(process.pid, signal.SIGKILL)
+        # Two runs at a time, because moments are mostly waited for.
+        for first_ms, second_ms in zip(*[iter(moments)] * 2, strict=True):
+            sooner_ms, later_ms = sorted((first_ms, second_ms))
+            with program.started(config, cwd=tmp_path) as one, program.started(config, cwd=tmp_path) as other:
+                time.sleep(sooner_ms / 1000)
+                os.kill(one.pid, signal.SIGKILL)
+                time.sleep((later_ms - sooner_ms) / 1000)
+                os.kill(other.pid, signal.SIGKILL)
             done = program.run("destroy", "--all", cwd=tmp_path)
-            assert done.returncode == 0, f"killed after {moment_ms} ms: {done.stderr}"
+            assert done.returncode == 0, f"killed after {sooner_ms} and {later_ms} ms: {done.stderr}"
     for directory in (tmp_path / "runs").iterdir():
         assert not (directory / "nodes").exists()
 

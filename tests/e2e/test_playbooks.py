@@ -21,6 +21,7 @@ from tests.e2e.leaks import no_leaks
 from tests.e2e.local_nodes import Nodes
 
 pytestmark = [
+    pytest.mark.providers,
     pytest.mark.root,
     pytest.mark.skipif(bool(playbooks.lacking()), reason=playbooks.lacking()),
 ]

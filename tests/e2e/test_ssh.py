@@ -22,7 +22,11 @@ from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from tests.e2e import sshd
 from tests.e2e.sshd import Sshd
 
-pytestmark = [pytest.mark.root, pytest.mark.skipif(bool(sshd.WHY_NOT), reason=sshd.WHY_NOT)]
+pytestmark = [
+    pytest.mark.providers,
+    pytest.mark.root,
+    pytest.mark.skipif(bool(sshd.WHY_NOT), reason=sshd.WHY_NOT),
+]
 
 WAIT_S = 20.0
 
