@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 SOURCES := pyproject.toml requirements.lock scripts/setup
 
 help:  ## show what one can do
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.done  ## make the Python environment in .venv
 
@@ -14,8 +14,11 @@ setup: .venv/.done  ## make the Python environment in .venv
 demo: setup  ## run configs/quickstart.cfg and show the report
 	$(PYTHON) continuum.py configs/quickstart.cfg
 
-test: setup lint  ## lint, type-check and run all tests that need no daemon
-	$(PYTHON) -m pytest -m "not providers"
+test: setup lint  ## lint, type-check and run all tests that need neither a daemon nor much patience
+	$(PYTHON) -m pytest -m "not providers and not slow"
+
+test-slow: setup  ## the tests that mostly wait: kill -9 at random moments, links that die under load
+	$(PYTHON) -m pytest -m "slow and not providers"
 
 # CONTINUUM_E2E=docker,qemu (or all) names providers whose tests must not be skipped on this machine.
 test-e2e: setup  ## test providers for real; starts the daemons they need
@@ -35,4 +38,4 @@ clean:  ## remove the environment, caches and results (not the runs)
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-e2e lint bench docs clean
+.PHONY: help setup demo test test-slow test-e2e lint bench docs clean

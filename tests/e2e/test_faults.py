@@ -55,6 +55,7 @@ def test_an_endpoint_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
     assert result["benchmark"]["requests"]["completed"] >= 40
 
 
+@pytest.mark.slow
 def test_a_link_that_is_cut_loses_requests_and_hangs_nothing(tmp_path: Path) -> None:
     config = program.config(tmp_path, duration=4, benchmark="request_timeout = 1 s")
     with no_leaks(), program.started(config, cwd=tmp_path) as process:

@@ -76,6 +76,7 @@ def test_the_report_comes_from_the_folder_alone(tmp_path: Path) -> None:
     assert list((moved / "plots").glob("*.png"))
 
 
+@pytest.mark.slow
 def test_several_configs_end_with_a_comparison(tmp_path: Path) -> None:
     first = program.config(tmp_path, endpoint=1, edge=0, duration=1, name="first")
     second = program.config(tmp_path, endpoint=1, edge=1, duration=1, name="second")
