@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from continuum import capacity
 from continuum.connection.docker_api import NO_LIBRARY, DaemonError, client, why_silent, worded
 from continuum.errors import Problem
 from continuum.host import Host
@@ -67,26 +67,7 @@ def problems(topology: Topology, pinned: bool, url: str, host: Host) -> Iterator
     """Why these nodes cannot be on this host, or should not."""
     for lack in lacks(url, host):
         yield Problem(f"provider docker: {lack}")
-    memory_mb = sum(node.memory_mb for node in topology.nodes)
-    if memory_mb > host.memory_mb:
-        yield Problem(
-            f"the nodes have {memory_mb} MiB of memory together, this host has {host.memory_mb} MiB;"
-            " use fewer nodes or less memory each"
-        )
-    have = len(host.cpus)
-    cores = sum(math.ceil(node.cores) for node in topology.nodes)
-    if pinned and cores > have:
-        yield Problem(
-            f"cpu_pin needs {cores} CPUs, one for each core of each node, and this host has {have};"
-            " use fewer nodes or cores, or cpu_pin = false"
-        )
-    limit = sum(node.cpu_limit for node in topology.nodes)
-    if limit > have:
-        yield Problem(
-            f"the nodes may use {limit:g} CPUs together and this host has {have}: results that depend on"
-            " CPU speed are wrong as soon as all are busy; use fewer nodes, fewer cores or a lower quota",
-            severity="warning",
-        )
+    yield from capacity.shortages(topology, pinned, host)
 
 
 def findings(url: str, host: Host) -> Iterable[Finding]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from continuum import capacity
 from continuum.errors import Problem
 from continuum.host import Host
 from continuum.module import Finding
@@ -30,7 +30,7 @@ _WORDS = {
 
 def problems(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
     """Why these nodes cannot be on this host, or should not."""
-    yield from _too_much(topology, pinned, host)
+    yield from capacity.shortages(topology, pinned, host)
     for name, error in trial.failures().items():
         remedy = _remedy(name, error, host)
         yield Problem(f"{_WORDS[name]}, but this is refused: {error.strerror}; {_do(remedy)}")
@@ -40,29 +40,6 @@ def problems(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
 
 def _do(remedy: str) -> str:
     return f"to mend it: {remedy}"
-
-
-def _too_much(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
-    memory_mb = sum(node.memory_mb for node in topology.nodes)
-    if memory_mb > host.memory_mb:
-        yield Problem(
-            f"the nodes have {memory_mb} MiB of memory together, this host has {host.memory_mb} MiB;"
-            " use fewer nodes or less memory each"
-        )
-    have = len(host.cpus)
-    cores = sum(math.ceil(node.cores) for node in topology.nodes)
-    if pinned and cores > have:
-        yield Problem(
-            f"cpu_pin needs {cores} CPUs, one for each core of each node, and this host has {have};"
-            " use fewer nodes or cores, or cpu_pin = false"
-        )
-    limit = sum(node.cpu_limit for node in topology.nodes)
-    if limit > have:
-        yield Problem(
-            f"the nodes may use {limit:g} CPUs together and this host has {have}: results that depend on"
-            " CPU speed are wrong as soon as all are busy; use fewer nodes, fewer cores or a lower quota",
-            severity="warning",
-        )
 
 
 _INSTALL_NSENTER = "sudo apt-get install util-linux"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
+from continuum import capacity
 from continuum.errors import HostError, Problem
 from continuum.host import Host
 from continuum.module import Finding
 from continuum.topology import Topology
 from infrastructure.qemu import acceleration, image, wires
-from infrastructure.qemu.describe import vcpus
 from infrastructure.qemu.hypervisor import Hypervisor
 from infrastructure.qemu.settings import Settings
 
@@ -57,25 +57,7 @@ def _sizes(topology: Topology) -> Iterator[Problem]:
 
 
 def _too_much(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
-    memory_mb = sum(node.memory_mb for node in topology.nodes)
-    if memory_mb > host.memory_mb:
-        yield Problem(
-            f"the nodes have {memory_mb} MiB of memory together, this host has {host.memory_mb} MiB;"
-            " use fewer nodes or less memory each"
-        )
-    have, cores = len(host.cpus), sum(vcpus(node) for node in topology.nodes)
-    if pinned and cores > have:
-        yield Problem(
-            f"cpu_pin needs {cores} CPUs, one for each core of each node, and this host has {have};"
-            " use fewer nodes or cores, or cpu_pin = false"
-        )
-    limit = sum(node.cpu_limit for node in topology.nodes)
-    if limit > have:
-        yield Problem(
-            f"the nodes may use {limit:g} CPUs together and this host has {have}: results that depend on"
-            " CPU speed are wrong as soon as all are busy; use fewer nodes, fewer cores or a lower quota",
-            severity="warning",
-        )
+    yield from capacity.shortages(topology, pinned, host)
 
 
 def _slow(settings: Settings, host: Host) -> Iterator[Problem]:
