@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from continuum.errors import Problem
+from continuum.errors import HostError, Problem
 from continuum.host import Host
-from continuum.topology import Topology
+from continuum.topology import NodeSpec, Topology
 
 
 def shortages(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
@@ -32,3 +33,16 @@ def shortages(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]
             " CPU speed are wrong as soon as all are busy; use fewer nodes, fewer cores or a lower quota",
             severity="warning",
         )
+
+
+def pinned(specs: Sequence[NodeSpec], cpus: Sequence[int]) -> tuple[NodeSpec, ...]:
+    """The nodes with host CPUs of their own, one for each core begun; HostError when there are too few."""
+    free = list(cpus)
+    chosen = []
+    for spec in specs:
+        count = math.ceil(spec.cores)
+        if count > len(free):
+            raise HostError(f"cpu_pin: no CPU is left for {spec.name}; use fewer nodes or cores")
+        chosen.append(replace(spec, cpus=tuple(free[:count])))
+        free = free[count:]
+    return tuple(chosen)

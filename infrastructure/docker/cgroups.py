@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from continuum import mount_table
+from continuum.cgroup import find
+from continuum.cgroup.node import NodeGroups
 from continuum.connection import Limits
 from continuum.module import Node
-from infrastructure.local import mounts
-from infrastructure.local.cgroup import find
-from infrastructure.local.limits import NodeGroups
 
 _WITHIN = ("cpu", "cpuacct", "memory")
 
@@ -26,7 +26,7 @@ def handle(pid: int) -> dict[str, Any]:
 
 
 def _folders(entries: Mapping[str, str]) -> dict[str, Any]:
-    mounted = mounts.parse(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
+    mounted = mount_table.current()
     trees = find.hierarchies(mounted)
     first: dict[str, str] = {}
     for tree in trees:

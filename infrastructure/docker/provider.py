@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from continuum import topology
+from continuum import capacity, topology
+from continuum.cgroup import find
+from continuum.cgroup.node import NodeGroups
 from continuum.connection.docker import DockerConnection, Target
 from continuum.connection.docker_api import DEFAULT_URL, DaemonError, client, worded
 from continuum.errors import ContinuumError, HostError, ProvisionError
@@ -21,8 +22,6 @@ from continuum.options import Option, Text
 from continuum.topology import NodeSpec
 from infrastructure.docker import cgroups, containers, images, interfaces, probe
 from infrastructure.docker.containers import LABEL_FOLDER, LABEL_RUN, LABEL_USER, Labels
-from infrastructure.local.cgroup import find
-from infrastructure.local.limits import NodeGroups
 
 if TYPE_CHECKING:
     from continuum.config import Config
@@ -87,7 +86,7 @@ class DockerProvider(Provider):
         """
         url = _url(run.config)
         if run.config.infrastructure.flag("cpu_pin"):
-            specs = _pinned(specs)
+            specs = capacity.pinned(specs, sorted(os.sched_getaffinity(0)))
         image = images.choose(url, run.config.infrastructure.maybe_text("docker_image"))
         addresses = {spec.name: str(FIRST_ADDRESS + index) for index, spec in enumerate(specs)}
         device = _disk(url, specs)
@@ -202,19 +201,6 @@ def _everywhere(action: Callable[[Any], T], items: Iterable[Any]) -> list[T]:
     with ThreadPoolExecutor(PARALLEL) as pool:
         futures = [pool.submit(action, item) for item in items]
     return [future.result() for future in futures]
-
-
-def _pinned(specs: Sequence[NodeSpec]) -> tuple[NodeSpec, ...]:
-    """The nodes with host CPUs of their own, one for each core begun."""
-    free = sorted(os.sched_getaffinity(0))
-    pinned = []
-    for spec in specs:
-        count = math.ceil(spec.cores)
-        if count > len(free):
-            raise HostError(f"cpu_pin: no CPU is left for {spec.name}; use fewer nodes or cores")
-        pinned.append(replace(spec, cpus=tuple(free[:count])))
-        free = free[count:]
-    return tuple(pinned)
 
 
 def _disk(url: str, specs: Sequence[NodeSpec]) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from continuum import capacity
+from continuum.cgroup import find
 from continuum.errors import Problem
 from continuum.host import Host
 from continuum.module import Finding
 from continuum.topology import Topology
 from infrastructure.local import trial
-from infrastructure.local.cgroup import find
 
 _SWITCHES = {
     "kernel/unprivileged_userns_clone": ("0", "1"),

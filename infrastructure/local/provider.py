@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum import topology
+from continuum import capacity, mount_table, topology
+from continuum.cgroup import find, groups, plan
+from continuum.cgroup.node import NodeGroups
+from continuum.cgroup.plan import Layout
 from continuum.connection.namespace import NamespaceConnection, Target
-from continuum.errors import HostError, ProvisionError
+from continuum.errors import ProvisionError
 from continuum.module import Finding, Node, Provider, Usage
 from continuum.topology import NodeSpec
 from infrastructure.local import limits, mounts, probe, processes, trial
-from infrastructure.local.cgroup import find, groups, plan
-from infrastructure.local.cgroup.plan import Layout
 from infrastructure.local.keeper.plan import NodePlan, Plan
 from infrastructure.local.launch import Launch, Made
-from infrastructure.local.limits import NodeGroups
 
 if TYPE_CHECKING:
     from continuum.config import Config
@@ -74,7 +72,7 @@ class LocalProvider(Provider):
             raise ProvisionError(f"{len(specs)} nodes: a run's network holds {MAX_NODES}")
         addresses = {spec.name: str(FIRST_ADDRESS + index) for index, spec in enumerate(specs)}
         if run.config.infrastructure.flag("cpu_pin"):
-            specs = pinned_specs(specs, sorted(os.sched_getaffinity(0)))
+            specs = capacity.pinned(specs, sorted(os.sched_getaffinity(0)))
         layout = _layout(specs, run)
         self._notes[run.id] = limits.notes(specs, layout)
         folder = run.directory / NODE_FILES
@@ -157,19 +155,6 @@ def _start_switch(run: Run) -> None:
     FabricEngine().prepare(run)
 
 
-def pinned_specs(specs: Sequence[NodeSpec], cpus: Sequence[int]) -> tuple[NodeSpec, ...]:
-    """The nodes with host CPUs of their own, one for each core begun; HostError when there are too few."""
-    free = list(cpus)
-    pinned = []
-    for spec in specs:
-        count = math.ceil(spec.cores)
-        if count > len(free):
-            raise HostError(f"cpu_pin: no CPU is left for {spec.name}; use fewer nodes or cores")
-        pinned.append(replace(spec, cpus=tuple(free[:count])))
-        free = free[count:]
-    return tuple(pinned)
-
-
 def _layout(specs: Sequence[NodeSpec], run: Run) -> Layout | None:
     needed = plan.controllers(tuple(specs))
     return find.layout(needed, find.disk_of(run.directory) if "blkio" in needed else "")
@@ -184,7 +169,7 @@ def _groups_of(run: Run, owned: Sequence[tuple[str, str]]) -> list[Path]:
 
 
 def _plan(specs: Sequence[NodeSpec], addresses: dict[str, str], run: Run) -> Plan:
-    mounted = mounts.parse(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape"))
+    mounted = mount_table.current()
     needed = (sys.prefix, sys.base_prefix, str(CHECKOUT), str(Path(sys.executable).resolve().parent.parent))
     plan = Plan(
         run_id=run.id,
@@ -197,7 +182,7 @@ def _plan(specs: Sequence[NodeSpec], addresses: dict[str, str], run: Run) -> Pla
     return _plan_as_user(plan, mounted) if trial.needs_user_namespace() else plan
 
 
-def _plan_as_user(plan: Plan, mounted: Sequence[mounts.Mount]) -> Plan:
+def _plan_as_user(plan: Plan, mounted: Sequence[mount_table.Mount]) -> Plan:
     entries = [entry for entry in Path("/").iterdir() if str(entry) not in (*mounts.PRIVATE, "/root")]
     folders = [
         str(entry)

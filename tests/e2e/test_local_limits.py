@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from continuum.cgroup import find
+from continuum.cgroup.node import NodeGroups
 from continuum.connection import Limits
-from infrastructure.local.cgroup import find
-from infrastructure.local.limits import NodeGroups
 from tests.e2e.local_nodes import Nodes, nodes
 
 LAYOUT = find.layout(find.ALL) if os.geteuid() == 0 else None

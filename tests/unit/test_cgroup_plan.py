@@ -6,12 +6,12 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from continuum.cgroup import find, groups, plan
+from continuum.cgroup.plan import Group, Layout, Setting
 from continuum.connection import Limits
 from continuum.module import Usage
+from continuum.mount_table import Mount
 from continuum.topology import NodeSpec
-from infrastructure.local.cgroup import find, groups, plan
-from infrastructure.local.cgroup.plan import Group, Layout, Setting
-from infrastructure.local.mounts import Mount
 
 SPEC = NodeSpec("edge1", "edge", 1, 2, 512, 0.25, read_mb_per_s=100, write_mb_per_s=2.5, cpus=(2, 3))
 PLAIN = NodeSpec("edge0", "edge", 0, 1, 256)

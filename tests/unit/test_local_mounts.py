@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from continuum import mount_table
+from continuum.mount_table import Mount
 from infrastructure.local import mounts
-from infrastructure.local.mounts import Mount
 
 MOUNTINFO = r"""
 22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -28,7 +29,7 @@ broken line
 
 
 def test_mounts_are_read_with_their_odd_names() -> None:
-    parsed = {mount.point: mount for mount in mounts.parse(MOUNTINFO)}
+    parsed = {mount.point: mount for mount in mount_table.parse(MOUNTINFO)}
     assert len(parsed) == 17
     assert parsed["/mnt/my disk,\\odd"] == Mount(
         "/mnt/my disk,\\odd", "ext4", "/dev/sdb1", "8:2", "/sub", "rw"
@@ -37,7 +38,7 @@ def test_mounts_are_read_with_their_odd_names() -> None:
 
 
 def test_real_file_systems_get_a_private_layer_and_the_kernels_own_do_not() -> None:
-    assert mounts.overlaid(mounts.parse(MOUNTINFO)) == (
+    assert mounts.overlaid(mount_table.parse(MOUNTINFO)) == (
         "/",
         "/etc/resolv.conf",
         "/home",
@@ -46,7 +47,7 @@ def test_real_file_systems_get_a_private_layer_and_the_kernels_own_do_not() -> N
 
 
 def test_many_read_only_ones_are_only_shown() -> None:
-    assert mounts.attached(mounts.parse(MOUNTINFO)) == ("/snap/core/1",)
+    assert mounts.attached(mount_table.parse(MOUNTINFO)) == ("/snap/core/1",)
 
 
 def test_outer_mounts_come_before_inner_ones() -> None:
@@ -56,7 +57,7 @@ def test_outer_mounts_come_before_inner_ones() -> None:
 
 def test_user_namespace_overlays_usual_folders_without_mounts_below() -> None:
     folders = ["/etc", "/home", "/var", "/usr", "/mnt", "/boot"]
-    assert mounts.overlaid_as_user(folders, mounts.parse(MOUNTINFO)) == ("/usr",)
+    assert mounts.overlaid_as_user(folders, mount_table.parse(MOUNTINFO)) == ("/usr",)
     assert mounts.overlaid_as_user(["/home"], [Mount("/home", "xfs")]) == ("/home",)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from continuum import capacity
+from continuum.cgroup.plan import Layout
 from continuum.errors import HostError, Problem
 from continuum.host import Host
 from continuum.topology import NodeSpec, Tier, Topology
 from infrastructure.local import probe, trial
-from infrastructure.local.cgroup.plan import Layout
 from infrastructure.local.limits import notes
-from infrastructure.local.provider import pinned_specs
 
 TRY_EVERYTHING = trial.failures
 HOST = Host(cpus=(0, 1), memory_mb=1000, user_id=0, kernel="6.1.0", machine="x86_64")
@@ -62,9 +62,9 @@ def test_more_pinned_cores_than_the_host_has_is_an_error() -> None:
 
 def test_pinned_nodes_get_cpus_one_after_the_other() -> None:
     specs = topology(2, cores=1.5).nodes
-    assert [spec.cpus for spec in pinned_specs(specs, (2, 3, 5, 7))] == [(2, 3), (5, 7)]
+    assert [spec.cpus for spec in capacity.pinned(specs, (2, 3, 5, 7))] == [(2, 3), (5, 7)]
     with pytest.raises(HostError, match="no CPU is left for edge1"):
-        pinned_specs(specs, (2, 3, 5))
+        capacity.pinned(specs, (2, 3, 5))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from continuum.cgroup.plan import Group, Setting
 from continuum.errors import ProvisionError
 from continuum.module import Usage
-from infrastructure.local.cgroup.plan import Group, Setting
 
 _POLL_S = 0.005
 

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from infrastructure.local import mounts
-from infrastructure.local.cgroup.plan import PREFIX, Layout
+from continuum import mount_table
+from continuum.cgroup.plan import PREFIX, Layout
 
 ALL = ("cpu", "cpuacct", "cpuset", "memory", "blkio")
 _V2_NAMES = {"blkio": "io", "cpuacct": "cpu"}
@@ -34,7 +34,7 @@ class Hierarchy:
     controllers: frozenset[str]
 
 
-def hierarchies(mounted: Sequence[mounts.Mount]) -> tuple[Hierarchy, ...]:
+def hierarchies(mounted: Sequence[mount_table.Mount]) -> tuple[Hierarchy, ...]:
     """The trees among these mounts."""
     found = []
     for mount in mounted:
@@ -66,7 +66,7 @@ def layout(controllers: Sequence[str], device: str = "") -> Layout | None:
 
     Returns None when this user may make none. Makes and removes an empty group here and there.
     """
-    mounted = mounts.parse(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
+    mounted = mount_table.current()
     trees = hierarchies(mounted)
     own = own_groups(Path("/proc/self/cgroup").read_text(encoding="utf-8"))
     first: dict[str, PurePosixPath] = {}
@@ -139,7 +139,7 @@ def _is_usable(folder: Path, controllers: Collection[str] = ()) -> bool:
 
 def all_runs_groups() -> Iterator[Path]:
     """This user's groups of any run, wherever on this host they are."""
-    mounted = mounts.parse(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
+    mounted = mount_table.current()
     for top in dict.fromkeys(tree.top for tree in hierarchies(mounted)):
         yield from _search(top, _SEARCH_DEPTH)
 
