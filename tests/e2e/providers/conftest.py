@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from benchmarks import dockerd
+from benchmarks import dockerd, libvirtd
 from tests.e2e.providers import dockerd as asking
 
 
@@ -28,3 +29,18 @@ def docker_url(docker_daemon: dockerd.Dockerd, monkeypatch: pytest.MonkeyPatch) 
     before = asking.names(docker_daemon.url)
     yield docker_daemon.url
     assert asking.names(docker_daemon.url) == before
+
+
+@pytest.fixture(scope="session")
+def guest_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the base image for guests: the one this user has built, or one that is built now."""
+    if lack := libvirtd.lacking():
+        pytest.skip(lack)
+    return libvirtd.provide_image(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
+def libvirt_uri(guest_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a libvirt daemon of the tests' own."""
+    with libvirtd.daemon(tmp_path_factory.mktemp("libvirt")) as address:
+        yield address

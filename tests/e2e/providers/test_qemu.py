@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from continuum import attach, host
+from continuum import attach
 from continuum import rundir as runs
-from continuum.images import ImageRequest
 from infrastructure.qemu import image, names
 from tests.e2e import program
-from tests.e2e.providers import libvirtd
+from tests.e2e.providers.libvirtd import things
 
 pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.timeout(400)]
 
@@ -49,24 +48,6 @@ bandwidth = 10 Mbit
 
 
 @pytest.fixture(scope="module")
-def base_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image this user has built, or one that is built now."""
-    if lack := libvirtd.lacking():
-        pytest.skip(lack)
-    if image.is_there(""):
-        return image.own_image()
-    if shutil.which("mmdebstrap") is None:
-        pytest.skip("not installed: mmdebstrap")
-    return image.build(ImageRequest(host=host.read(), name=str(tmp_path_factory.mktemp("image") / "debian")))
-
-
-@pytest.fixture(scope="module")
-def uri(base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with libvirtd.daemon(tmp_path_factory.mktemp("libvirt")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     homes = tmp_path_factory.mktemp("homes")
     return {**os.environ, "XDG_STATE_HOME": str(homes / "state"), "XDG_DATA_HOME": str(homes / "data")}
@@ -90,32 +71,19 @@ def config(folder: Path, uri: str, image_path: Path, more: str = "") -> Path:
     return path
 
 
-def things(uri: str) -> list[str]:
-    """Names of all that the daemon has of any run."""
-    import libvirt
-
-    api = libvirt.open(uri)
-    try:
-        every = [*api.listAllDomains(), *api.listAllNetworks(), *api.listAllStoragePools()]
-        found = [one.name() for one in every if names.run_of(one.name())]
-    finally:
-        api.close()
-    return found
-
-
 @pytest.fixture(scope="module")
 def up(
-    uri: str, base_image: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    libvirt_uri: str, guest_image: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     """The folder of a run that is up: a cloud node at half a processor, an endpoint with a slow disk."""
     folder = tmp_path_factory.mktemp("up")
-    done = continuum("up", config(folder, uri, base_image), cwd=folder, environment=environment)
+    done = continuum("up", config(folder, libvirt_uri, guest_image), cwd=folder, environment=environment)
     assert done.returncode == 0, done.stderr
     directory = program.run_directory(folder)
     yield directory
     done = continuum("down", directory, cwd=folder, environment=environment)
     assert done.returncode == 0, done.stderr
-    assert things(uri) == []
+    assert things(libvirt_uri) == []
     assert not Path("/sys/class/net", names.bridge(directory.name)).exists()
     assert not (directory / "keys").exists()
 
@@ -152,10 +120,10 @@ def test_links_are_shaped_in_both_guests(up: Path) -> None:
         assert float(rtt[0]) >= 39.5  # 40 ms by the clocks of two guests
 
 
-def test_quota_and_disk_limit_are_in_force(up: Path, uri: str) -> None:
+def test_quota_and_disk_limit_are_in_force(up: Path, libvirt_uri: str) -> None:
     import libvirt
 
-    api = libvirt.open(uri)
+    api = libvirt.open(libvirt_uri)
     try:
         cloud = api.lookupByName(names.domain(up.name, "cloud0"))
         endpoint = api.lookupByName(names.domain(up.name, "endpoint0"))
@@ -187,35 +155,35 @@ def test_clocks_of_guests_are_their_own(up: Path) -> None:
 
 
 def test_a_guest_that_does_not_come_up_is_named_with_its_console(
-    uri: str, base_image: Path, environment: dict[str, str], tmp_path: Path, up: Path
+    libvirt_uri: str, guest_image: Path, environment: dict[str, str], tmp_path: Path, up: Path
 ) -> None:
     """Beside a run that is up, which has to stay."""
-    before = things(uri)
+    before = things(libvirt_uri)
     broken = tmp_path / "broken"
-    shutil.copytree(base_image, broken)
+    shutil.copytree(guest_image, broken)
     (broken / image.DISK).write_bytes(bytes(1 << 20))
-    path = config(tmp_path, uri, broken, "qemu_boot_timeout = 15 s")
+    path = config(tmp_path, libvirt_uri, broken, "qemu_boot_timeout = 15 s")
     done = continuum("up", path, cwd=tmp_path, environment=environment)
     assert done.returncode == 4
     assert "the end of its console:" in done.stderr
     assert any(
         f"{node}: could not be logged in to in time" in done.stderr for node in ("cloud0", "endpoint0")
     )
-    assert things(uri) == before
+    assert things(libvirt_uri) == before
 
 
 def test_nothing_is_left_of_a_run_that_was_killed(
-    uri: str, base_image: Path, environment: dict[str, str], tmp_path: Path
+    libvirt_uri: str, guest_image: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """At the moment when its guests have started, with its folder gone; a run beside it stays."""
-    before = things(uri)
+    before = things(libvirt_uri)
     own = {**environment, "XDG_STATE_HOME": str(tmp_path / "state")}
-    command = program.command("up", config(tmp_path, uri, base_image))
+    command = program.command("up", config(tmp_path, libvirt_uri, guest_image))
     with (tmp_path / "stderr").open("w") as errors:
         process = subprocess.Popen(command, cwd=tmp_path, env=own, stderr=errors, stdout=errors)
     deadline = time.monotonic() + TIMEOUT_S
     try:
-        while not any(name.endswith(".endpoint0") for name in set(things(uri)) - set(before)):
+        while not any(name.endswith(".endpoint0") for name in set(things(libvirt_uri)) - set(before)):
             assert process.poll() is None, (tmp_path / "stderr").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -225,13 +193,13 @@ def test_nothing_is_left_of_a_run_that_was_killed(
     shutil.rmtree(tmp_path / "runs")
     done = continuum("destroy", "--all", cwd=tmp_path, environment=own)
     assert done.returncode == 0, done.stderr
-    assert things(uri) == before
+    assert things(libvirt_uri) == before
 
 
 def test_a_daemon_that_is_not_there_is_said_before_anything_is_made(
-    base_image: Path, environment: dict[str, str], tmp_path: Path
+    guest_image: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    path = config(tmp_path, f"qemu:///system?socket={tmp_path}/none", base_image)
+    path = config(tmp_path, f"qemu:///system?socket={tmp_path}/none", guest_image)
     done = continuum("up", path, cwd=tmp_path, environment=environment)
     assert done.returncode == 3
     assert "Failed to connect socket" in done.stderr

@@ -1,0 +1,178 @@
+"""A libvirt daemon of one's own, for benchmarks and tests: nothing of it is shared with the host's.
+
+It lives in a mount namespace in which its folders are below a temporary one and ``/dev`` has no ``kvm``,
+so that guests never depend on whether KVM can be trusted here.
+"""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+PROGRAMS = ("libvirtd", "virtlogd", "qemu-system-x86_64", "qemu-img", "unshare", "mmdebstrap")
+START_TIMEOUT_S = 60.0
+_PR_SET_CHILD_SUBREAPER = 36
+
+_SCRIPT = """\
+set -e
+mount --make-rprivate /
+mount --bind "$1/etc" /etc/libvirt
+mount --bind "$1/lib" /var/lib/libvirt
+mount --bind "$1/cache" /var/cache/libvirt
+mount --bind "$1/log" /var/log/libvirt
+mkdir -p /run/libvirt
+mount --bind "$1/run" /run/libvirt
+mkdir "$1/dev"
+mount -t tmpfs -o mode=755 none "$1/dev"
+for node in null zero full random urandom tty; do
+    touch "$1/dev/$node"
+    mount --bind "/dev/$node" "$1/dev/$node"
+done
+mkdir "$1/dev/net" "$1/dev/pts" "$1/dev/shm"
+touch "$1/dev/net/tun"
+mount --bind /dev/net/tun "$1/dev/net/tun"
+mount --rbind /dev/pts "$1/dev/pts"
+mount -t tmpfs none "$1/dev/shm"
+ln -s pts/ptmx "$1/dev/ptmx"
+ln -s /proc/self/fd "$1/dev/fd"
+mount --move "$1/dev" /dev 2>/dev/null || mount --rbind "$1/dev" /dev
+virtlogd -f "$1/virtlogd.conf" -p "$1/virtlogd.pid" &
+exec libvirtd -f "$1/libvirtd.conf" -p "$1/libvirtd.pid"
+"""
+_CONFIG = """\
+unix_sock_dir = "{folder}/sock"
+auth_unix_rw = "none"
+auth_unix_ro = "none"
+log_outputs = "2:file:{folder}/libvirtd.log"
+"""
+
+
+def lacking() -> str:
+    """Why no daemon can be started here; empty when one can."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
+    if missing:
+        return f"not installed: {', '.join(missing)}"
+    if os.geteuid() != 0:
+        return "needs root"
+    try:
+        import libvirt  # noqa: F401
+        import pycdlib  # noqa: F401
+    except ImportError as error:
+        return f"not installed: {error.name}"
+    return ""
+
+
+@contextlib.contextmanager
+def daemon(folder: Path) -> Iterator[str]:
+    """Run a daemon; gives its address. Its guests end with it."""
+    for name in (
+        "lib/dnsmasq",
+        "lib/images",
+        "lib/boot",
+        "etc/qemu/networks",
+        "cache",
+        "log/qemu",
+        "run",
+        "sock",
+    ):
+        (folder / name).mkdir(parents=True, mode=0o755)
+    (folder / "libvirtd.conf").write_text(_CONFIG.format(folder=folder))
+    (folder / "virtlogd.conf").write_text("")
+    (folder / "start").write_text(_SCRIPT)
+    keeper = subprocess.Popen(
+        [sys.executable, __file__, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    try:
+        _wait_for(folder / "sock" / "libvirt-sock", keeper, folder)
+        yield f"qemu:///system?socket={folder}/sock/libvirt-sock"
+    finally:
+        assert keeper.stdin is not None
+        keeper.stdin.close()
+        keeper.wait(60)
+
+
+@contextlib.contextmanager
+def temporary() -> Iterator[tuple[str, Path]]:
+    """A daemon's address and a base image for its guests, until the end."""
+    with tempfile.TemporaryDirectory(prefix="libvirtd-") as name:
+        made = provide_image(Path(name))
+        with daemon(Path(name) / "daemon") as uri:
+            yield uri, made
+
+
+def provide_image(folder: Path) -> Path:
+    """The base image that this user has built, or one that is built below ``folder``."""
+    from continuum import host
+    from continuum.images import ImageRequest
+    from infrastructure.qemu import image
+
+    if image.is_there(""):
+        return image.own_image()
+    return image.build(ImageRequest(host=host.read(), name=str(folder / "debian")))
+
+
+def _wait_for(path: Path, keeper: subprocess.Popen[bytes], folder: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and keeper.poll() is None:
+        with socket.socket(socket.AF_UNIX) as one, contextlib.suppress(OSError):
+            one.connect(str(path))
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"libvirtd does not answer:\n{(folder / 'out').read_text()}")
+
+
+def keep(folder: Path) -> None:
+    """Be the parent of all that the daemon leaves, until standard input is closed; then end all of it.
+
+    libvirt waits for the machines it ends to be reaped, which not every container's first process does.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    with (folder / "out").open("wb") as out:
+        subprocess.Popen(
+            ["unshare", "--mount", "sh", str(folder / "start"), str(folder)],
+            env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    os.set_blocking(0, False)
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            if os.read(0, 1) == b"":
+                break
+        _reap()
+        time.sleep(0.05)
+    deadline = time.monotonic() + 30
+    while (children := _children()) and time.monotonic() < deadline:
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM if time.monotonic() < deadline - 20 else signal.SIGKILL)
+        time.sleep(0.1)
+        _reap()
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _children() -> list[int]:
+    """This process's children, orphans of the daemon included."""
+    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]))
