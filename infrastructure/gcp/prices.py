@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infrastructure.gcp.settings import BUILTIN, machine_of
+from infrastructure.gcp.settings import BUILTIN, machine_of, place_of
 
 if TYPE_CHECKING:
     from continuum.config import Config
@@ -20,34 +20,56 @@ _HOURS_PER_MONTH = 730
 
 @cache
 def table() -> dict[str, Any]:
-    """The table: its date, region and the machines."""
+    """The table: its date and source, prices by region, and the machines."""
     found: dict[str, Any] = json.loads(Path(__file__).with_name("prices.json").read_text(encoding="utf-8"))
     return found
 
 
+def per_hour(machine: str, region: str) -> float | None:
+    """List price of a machine type for an hour, without disk and address; None where the table has none.
+
+    Google bills cores and memory apart: a shared core counts for its share. Of some series the table has only
+    the price of a core with the memory that standard types have for it.
+    """
+    one = table()["machines"].get(machine)
+    rates = table()["regions"].get(region, {}).get(machine.partition("-")[0])
+    if one is None or rates is None:
+        return None
+    cores: float = one.get("billed_cores", one["cores"])
+    if "standard_core" in rates:
+        return cores * float(rates["standard_core"])
+    return cores * float(rates["core"]) + float(one["memory_gb"]) * float(rates["memory_gb"])
+
+
 def estimate(config: Config, topology: Topology) -> tuple[str, ...]:
-    """The price per hour tier by tier, and of all."""
-    prices, section = table(), config.infrastructure
-    lines, total, unknown = ["estimated price per hour:"], 0.0, False
-    extra = (
-        prices["address_per_hour"]
-        + section.integer("gcp_disk") * prices["disk_gb_per_month"] / _HOURS_PER_MONTH
-    )
+    """The price per hour tier by tier, and of all; what the table does not tell is said to be unknown."""
+    prices, region = table(), place_of(config).region
+    unit, lines = prices["currency"], [f"estimated price per hour in {region}:"]
+    if region not in prices["regions"]:
+        known = ", ".join(prices["regions"])
+        return (*lines, f"  unknown: the table of prices ({prices['date']}) has only {known}")
+    total, unknown = 0.0, []
     for tier in topology.tiers:
         machine = machine_of(config, tier.name) or "?"
-        one = prices["machines"].get(machine)
-        if one is None:
-            unknown = True
-            lines.append(f"  {tier.name}: {tier.count} x {machine}: not in the table of prices")
+        price = per_hour(machine, region)
+        if price is None:
+            unknown.append(machine)
+            lines.append(f"  {tier.name}: {tier.count} x {machine}: unknown, not in the table of prices")
             continue
-        price = tier.count * (one["per_hour"] + extra)
-        total += price
-        lines.append(f"  {tier.name}: {tier.count} x {machine}: {price:.3f} {prices['currency']}")
-    more = " and what is not in the table" if unknown else ""
-    lines.append(f"  together {total:.3f} {prices['currency']}{more}, disks and addresses included")
-    spot = "; these are to be spot instances" if section.flag("gcp_spot") else ""
-    lines.append(f"  ({prices['region']}, {prices['date']}: {prices['note']}{spot})")
+        each = tier.count * (price + _beside(config, region))
+        total += each
+        lines.append(f"  {tier.name}: {tier.count} x {machine}: {each:.3f} {unit}")
+    more = f", and what {' and '.join(dict.fromkeys(unknown))} costs" if unknown else ""
+    lines.append(f"  together {total:.3f} {unit}{more}; disks and addresses included")
+    spot = "; spot instances cost less" if config.infrastructure.flag("gcp_spot") else ""
+    lines.append(f"  (as of {prices['date']}: {prices['note']}{spot})")
     return tuple(lines)
+
+
+def _beside(config: Config, region: str) -> float:
+    """What disk and address of an instance cost for an hour."""
+    disk = table()["regions"][region]["disk_gb_per_month"] * config.infrastructure.integer("gcp_disk")
+    return float(table()["address_per_hour"] + disk / _HOURS_PER_MONTH)
 
 
 def mismatches(config: Config, topology: Topology) -> Iterator[Problem]:

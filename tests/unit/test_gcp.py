@@ -76,12 +76,46 @@ def test_prices_add_up_and_tell_their_date() -> None:
     own = "gcp_machine = z9-unheard-of\n[tier fog]\nnodes = 2\ncores = 2\nmemory = 2\n"
     read = config.parse(START + KEYS + own, "x.cfg")
     lines = prices.estimate(read, topology.from_config(read))
-    extra = 0.005 + 10 * 0.1 / 730
-    assert lines[1] == f"  cloud: 1 x e2-standard-2: {0.067006 + extra:.3f} USD"
-    assert lines[2] == "  fog: 2 x z9-unheard-of: not in the table of prices"
-    assert "and what is not in the table" in lines[3]
+    assert lines[0] == "estimated price per hour in europe-west4:"
+    # Two cores, 8 GB, an address, 10 GB of disk for an hour of the 730 of a month.
+    price = 2 * 0.02401338 + 8 * 0.00321816 + 0.005 + 10 * 0.11 / 730
+    assert lines[1] == f"  cloud: 1 x e2-standard-2: {price:.3f} USD"
+    assert lines[2] == "  fog: 2 x z9-unheard-of: unknown, not in the table of prices"
+    assert lines[3].startswith(f"  together {price:.3f} USD, and what z9-unheard-of costs;")
     assert prices.table()["date"] in lines[4]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", prices.table()["date"])
+
+
+def test_a_region_without_prices_is_said_to_have_none() -> None:
+    read = config.parse(START + KEYS.replace("europe-west4-a", "mars-north1-a"), "x.cfg")
+    first, second = prices.estimate(read, topology.from_config(read))
+    assert first == "estimated price per hour in mars-north1:"
+    assert second.startswith("  unknown: the table of prices (")
+    assert prices.per_hour("e2-standard-2", "mars-north1") is None
+
+
+@pytest.mark.parametrize(
+    ("machine", "region", "listed"),
+    [
+        ("e2-highcpu-16", "europe-west4", 0.43570464),
+        ("e2-highmem-16", "europe-west4", 0.79613856),
+        ("e2-highmem-16", "us-east4", 0.81445392),
+        ("n1-standard-32", "asia-southeast1", 1.875088),
+        ("n2-standard-32", "europe-west9", 1.80251008),
+        ("c2-standard-60", "europe-west2", 4.03518),
+    ],
+)
+def test_prices_made_of_their_parts_are_those_of_whole_machines(
+    machine: str, region: str, listed: float
+) -> None:
+    """Listed prices of machines that the table's rates were not taken from."""
+    assert prices.per_hour(machine, region) == pytest.approx(listed, abs=1e-6)
+
+
+def test_a_shared_core_counts_for_its_share() -> None:
+    quarter, whole = prices.per_hour("e2-micro", "us-central1"), prices.per_hour("e2-medium", "us-central1")
+    assert quarter == pytest.approx(0.0084, abs=5e-5)
+    assert whole == pytest.approx(4 * (quarter or 0))
 
 
 @pytest.mark.parametrize("run_id", ["20260101-000000-Test", "x" * 90, "20260101-000000-a.b_c"])

@@ -237,6 +237,21 @@ def test_the_server_says_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, fake:
     assert waited == [7.0, 7.0]
 
 
+def test_what_is_to_wait_waits_as_long_as_told_and_is_made_then(
+    tmp_path: Path, fake: FakeCompute, provider: GcpProvider, no_ssh: None
+) -> None:
+    wait = {"Retry-After": "1"}
+    fake.faults = [Fault("POST", "/instances", 429, "rateLimitExceeded", wait, skip=3, times=1)]
+    provider.patience = replace(QUICK, most_retry_s=2)
+    run = new_run(tmp_path, fake)
+    assert len(make(provider, run)) == 4
+    asked = [at for at, line in zip(fake.at, fake.requests, strict=True) if line.endswith("/instances")]
+    assert len(asked) == 5
+    assert asked[-1] - asked[-2] >= 1
+    teardown.destroy(run)
+    assert fake.left() == {}
+
+
 @pytest.mark.parametrize("kind", ["networks", "subnetworks", "firewalls", "instances"])
 def test_an_answer_that_is_lost_makes_nothing_twice(
     tmp_path: Path, fake: FakeCompute, provider: GcpProvider, no_ssh: None, kind: str
@@ -309,7 +324,7 @@ provider.create(topology.from_config(run.config).nodes, run)
 """
 
 
-@pytest.mark.parametrize("kind", ["networks", "firewalls", "instances"])
+@pytest.mark.parametrize("kind", ["networks", "subnetworks", "firewalls", "instances"])
 def test_killed_between_the_request_and_its_answer(
     tmp_path: Path, fake: FakeCompute, provider: GcpProvider, kind: str
 ) -> None:
@@ -333,7 +348,7 @@ def test_command_line_from_plan_to_destroy(tmp_path: Path, fake: FakeCompute) ->
     file.write_text(TEXT.format(api=fake.url, more=""))
     planned = program.run("plan", file, cwd=new)
     assert planned.returncode == 0, planned.stderr
-    assert "cloud: 1 x e2-standard-2: 0.073 USD" in planned.stdout
+    assert "per hour in europe-west4:\n  cloud: 1 x e2-standard-2: 0.080 USD" in planned.stdout
     assert fake.requests == []
     assert json.loads(program.run("plan", file, "--json", cwd=new).stdout)["estimate"]
     fake.faults = [Fault("POST", "/instances", 403, "forbidden", times=-1)]
