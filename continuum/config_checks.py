@@ -172,5 +172,8 @@ def _software(config: Config) -> Iterator[Problem]:
     folder, mirror = section.path("artifact_dir"), section.maybe_text("package_mirror")
     if folder is not None and not folder.is_dir():
         yield section.problem("artifact_dir", f"no such folder: {folder}; make it, or remove the key")
+    files = section.maybe_text("artifact_mirror")
+    if files is not None and not (_MIRROR.fullmatch(files) and files.startswith("http")):
+        yield section.problem("artifact_mirror", 'not an address; write e.g. "http://mirror.example"')
     if mirror is not None and not _MIRROR.fullmatch(mirror):
         yield section.problem("package_mirror", 'not an address; write e.g. "http://mirror.example/debian"')

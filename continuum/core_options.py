@@ -97,8 +97,25 @@ INFRASTRUCTURE = (
         FilePath(),
         None,
         "Folder of files to install on nodes without internet: Debian packages (`*.deb`), with all they "
-        "depend on that nodes lack, and whatever playbooks ask for.",
+        "depend on that nodes lack, and what `continuum artifacts` lists.",
         default_text="none",
+    ),
+    Option(
+        "infrastructure",
+        "artifact_mirror",
+        Text(),
+        None,
+        "Address of a mirror of the hosts that release files are downloaded from; each host is a folder "
+        "there, as in `http://mirror.example/dl.k8s.io/...`.",
+        default_text="the projects' own hosts",
+    ),
+    Option(
+        "infrastructure",
+        "architecture",
+        Choice("amd64", "arm64"),
+        None,
+        "Architecture of the nodes, for files that are installed on them.",
+        default_text="this machine's",
     ),
     Option(
         "infrastructure",

@@ -16,6 +16,7 @@ from continuum.errors import Problem, UsageError
 from continuum.topology import NodeSpec, Topology
 
 if TYPE_CHECKING:
+    from continuum.artifacts import Artifact
     from continuum.config import Config
     from continuum.connection.base import Connection
     from continuum.host import Host
@@ -237,6 +238,10 @@ class Module(ABC):
 
     def doctor(self, host: Host) -> Iterable[Finding]:
         """What this module could do on this host; reads only."""
+        return ()
+
+    def artifacts(self, config: Config) -> tuple[Artifact, ...]:
+        """The files it installs on nodes for a config; pure. See ``continuum.artifacts``."""
         return ()
 
 

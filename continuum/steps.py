@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from continuum import analysis, assemble, programs, registry, topology, trace
+from continuum import analysis, artifacts, assemble, programs, registry, topology, trace
 from continuum.assemble import Stock
 from continuum.config import Config
 from continuum.errors import BenchmarkError, ContinuumError, Problem
 from continuum.host import Host
-from continuum.module import Application, Deployment, Job, Node, Provider, ResourceManager
+from continuum.module import Application, Deployment, Job, Module, Node, Provider, ResourceManager
 from continuum.network.plan import Engine, choose_engine, tier_links
 from continuum.phases import Phase
 from continuum.progress import Progress
@@ -45,6 +45,11 @@ class Modules:
     provider: Provider
     resource_manager: ResourceManager
     application: Application | None
+
+    def all(self) -> tuple[Module, ...]:
+        """Those that are in use."""
+        every = (self.provider, self.resource_manager, self.application)
+        return tuple(module for module in every if module is not None)
 
 
 @dataclass
@@ -123,12 +128,12 @@ def load_modules(config: Config) -> Modules:
 def probe(modules: Modules, config: Config, host: Host) -> tuple[Problem, ...]:
     """Everything this host lacks for this config, and what it is warned of."""
     found: list[Problem] = []
-    for module in (modules.provider, modules.resource_manager, modules.application):
-        if module is not None:
-            found += module.probe(config, host)
+    for module in modules.all():
+        found += module.probe(config, host)
     if modules.application is not None and modules.provider.shares_host:
         planned = modules.application.workloads(config, topology.from_config(config))
         found += programs.lacking_here(planned, config, host)
+    found += artifacts.lacking(modules.all(), config)
     return tuple(found)
 
 

@@ -80,7 +80,8 @@ def environment(run: Run, folder: Path) -> dict[str, str]:
 def variables(run: Run, folder: Path) -> dict[str, Any]:
     """What every playbook may use of a run: its id, and where software comes from.
 
-    Debian packages of ``artifact_dir`` are put into one archive, for they may be many.
+    Debian packages of ``artifact_dir`` are put into one archive, for they may be many. Artifacts of the
+    run's modules are downloaded, unless they are there; HostError and DeployError name what cannot be had.
     """
     section = run.config.infrastructure
     artifacts = section.path("artifact_dir")
@@ -92,7 +93,16 @@ def variables(run: Run, folder: Path) -> dict[str, Any]:
                 file.add(package, package.name, recursive=False)
     return {
         "continuum_run": run.id,
+        "continuum_artifacts": _artifacts(run),
         "continuum_artifact_dir": str(artifacts.absolute()) if artifacts else "",
         "continuum_package_files": str(archive) if packages else "",
         "continuum_package_mirror": section.maybe_text("package_mirror") or "",
     }
+
+
+def _artifacts(run: Run) -> dict[str, str]:
+    """Where the files that the run's modules install are on this machine, by name."""
+    from continuum import artifacts, steps
+
+    needed = artifacts.needed_by(steps.load_modules(run.config).all(), run.config)
+    return {name: str(path) for name, path in artifacts.obtain(needed, run.config, run.tell).items()}

@@ -1,0 +1,11 @@
+"""Container images as archives, made without a registry, a daemon or a container.
+
+``layer`` makes the layers, ``image`` puts them together into an archive that ``ctr images import`` and
+``docker load`` both take, ``archive`` reads such archives. The same input makes the same bytes.
+"""
+
+from continuum.oci.archive import Archive, references
+from continuum.oci.image import Image, ImageConfig, write
+from continuum.oci.layer import Layer, from_files, from_tar
+
+__all__ = ["Archive", "Image", "ImageConfig", "Layer", "from_files", "from_tar", "references", "write"]

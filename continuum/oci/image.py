@@ -1,0 +1,186 @@
+"""Puts layers and a configuration together into the archive of an image."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from continuum.oci.archive import FULL_NAME, REF_NAME, Archive
+from continuum.oci.layer import Layer, _temporary
+
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+EPOCH = "1970-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """How containers of an image start.
+
+    Attributes:
+        entrypoint: the program and its first arguments.
+        command: further arguments, which whoever starts a container may replace.
+        environment: variables.
+        labels: notes on the image.
+        working_folder: the folder the program starts in.
+        user: name or number of the user it runs as; empty for root.
+        architecture: as images name it, ``amd64`` or ``arm64``.
+    """
+
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    working_folder: str = ""
+    user: str = ""
+    architecture: str = "amd64"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image in an archive.
+
+    Attributes:
+        reference: its full name, as in ``registry.k8s.io/pause:3.10``.
+        path: the archive.
+        id: hash of its configuration, which docker calls the image's id.
+        digest: hash of its manifest, which containerd and registries know it by.
+        layers: its layers, the lowest first.
+        size_bytes: size of the archive.
+    """
+
+    reference: str
+    path: Path
+    id: str
+    digest: str
+    layers: tuple[Layer, ...]
+    size_bytes: int
+
+
+def write(
+    to: Path,
+    reference: str,
+    layers: Sequence[Layer],
+    config: ImageConfig,
+    *,
+    base: Path | None = None,
+    without: Collection[str] = (),
+) -> Image:
+    """Write the archive of an image; atomically, and with the same bytes for the same input.
+
+    Args:
+        to: the archive to write.
+        reference: the image's full name, with registry and tag.
+        layers: on top of the base's, the lowest first.
+        config: how containers of it start; environment and labels are added to the base's.
+        base: archive of the image it begins with; None for an empty one.
+        without: digests of layers that whoever imports the archive has already; they are left out.
+
+    Raises:
+        ArchiveError: the base is not the archive of an image.
+    """
+    below = Archive(base) if base else None
+    every = (*(below.layers if below else ()), *layers)
+    described = json_bytes(_config(config, every, below.config if below else {}))
+    manifest = json_bytes(_manifest(described, every))
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(to.parent) as part:
+        with tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as archive:
+            for name, data in _documents(reference, described, manifest, every).items():
+                _add(archive, name, io.BytesIO(data), len(data))
+            for layer in {one.digest: one for one in every if one.digest not in without}.values():
+                with _opened(layer, below) as file:
+                    _add(archive, f"blobs/{layer.digest.replace(':', '/')}", file, layer.size_bytes)
+        part.chmod(0o644)
+        part.replace(to)
+    return Image(reference, to, digest_of(described), digest_of(manifest), every, to.stat().st_size)
+
+
+def digest_of(data: bytes) -> str:
+    """The hash of some content, as images name it."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def json_bytes(value: object) -> bytes:
+    """JSON, always written the same way."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _opened(layer: Layer, below: Archive | None) -> AbstractContextManager[IO[bytes]]:
+    if layer.path is not None:
+        return layer.path.open("rb")
+    assert below is not None, "a layer without a file belongs to the base"
+    return below.blob(layer)
+
+
+def _config(config: ImageConfig, layers: Sequence[Layer], base: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration, on top of the base's."""
+    start = dict(base.get("config") or {})
+    inherited = dict(one.partition("=")[::2] for one in start.get("Env") or [])
+    environment = {**inherited, **config.environment}
+    start["Env"] = [f"{name}={value}" for name, value in environment.items()]
+    start["Labels"] = {**(start.get("Labels") or {}), **config.labels}
+    if config.entrypoint:
+        start["Entrypoint"], start["Cmd"] = list(config.entrypoint), list(config.command) or None
+    elif config.command:
+        start["Cmd"] = list(config.command)
+    given = {"WorkingDir": config.working_folder, "User": config.user}
+    start.update({key: value for key, value in given.items() if value})
+    return {
+        "created": EPOCH,
+        "architecture": base.get("architecture") or config.architecture,
+        "os": "linux",
+        "config": {key: value for key, value in start.items() if value},
+        "rootfs": {"type": "layers", "diff_ids": [layer.uncompressed_id() for layer in layers]},
+    }
+
+
+def _manifest(config: bytes, layers: Sequence[Layer]) -> dict[str, Any]:
+    return {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": {"mediaType": CONFIG_TYPE, "digest": digest_of(config), "size": len(config)},
+        "layers": [
+            {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size_bytes}
+            for layer in layers
+        ],
+    }
+
+
+def _documents(reference: str, config: bytes, manifest: bytes, layers: Sequence[Layer]) -> dict[str, bytes]:
+    """Everything in the archive but the layers, by name: both the OCI layout and what docker reads."""
+    tag = reference.rpartition("/")[2].partition(":")[2]
+    described = {
+        "mediaType": MANIFEST_TYPE,
+        "digest": digest_of(manifest),
+        "size": len(manifest),
+        "annotations": {FULL_NAME: reference, REF_NAME: tag or "latest"},
+    }
+    index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [described]}
+    config_name = f"blobs/{digest_of(config).replace(':', '/')}"
+    for_docker = {
+        "Config": config_name,
+        "RepoTags": [reference],
+        "Layers": [f"blobs/{layer.digest.replace(':', '/')}" for layer in layers],
+    }
+    return {
+        "oci-layout": json_bytes({"imageLayoutVersion": "1.0.0"}),
+        "index.json": json_bytes(index),
+        "manifest.json": json_bytes([for_docker]),
+        config_name: config,
+        f"blobs/{digest_of(manifest).replace(':', '/')}": manifest,
+    }
+
+
+def _add(archive: tarfile.TarFile, name: str, file: IO[bytes], size: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = size, 0o644
+    archive.addfile(entry, file)

@@ -1,0 +1,160 @@
+"""Layers of images: archives of files, kept under the hash of their content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar"
+_CHUNK_BYTES = 1 << 20
+
+Content = Path | str | bytes
+"""What a file of a layer holds: that of a file or folder here, or this text."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer, not compressed.
+
+    Attributes:
+        path: the archive; None for the layer of an image that is kept in that image's own archive.
+        digest: hash of it, as in ``sha256:...``.
+        size_bytes: its size.
+        media_type: its form, as the image specification names it.
+        diff_id: hash of it when it is not compressed.
+    """
+
+    path: Path | None
+    digest: str
+    size_bytes: int
+    media_type: str = MEDIA_TYPE
+    diff_id: str = ""
+
+    def uncompressed_id(self) -> str:
+        """The hash of the layer when it is not compressed."""
+        return self.diff_id or self.digest
+
+
+def from_files(files: Mapping[str, Content], folder: Path) -> Layer:
+    """A layer that holds some files.
+
+    All belong to root and have no date, so that the same files make the same layer. Whether a file can be
+    executed is kept; text can be if it begins with ``#!``. Links stay links.
+
+    Args:
+        files: by absolute path in the image, what is there: a file or a folder of this host, or text.
+        folder: where the layer is kept, by its hash; made when needed.
+    """
+
+    def fill(file: IO[bytes]) -> None:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            _fill(archive, files)
+
+    return _keep(fill, folder)
+
+
+def from_tar(archive: Path, folder: Path) -> Layer:
+    """A layer that is an archive which exists, such as that of a root file system; not compressed."""
+    return _keep(lambda file: _copy(archive, file), folder)
+
+
+def _copy(source: Path, target: IO[bytes]) -> None:
+    with source.open("rb") as opened:
+        shutil.copyfileobj(opened, target, _CHUNK_BYTES)
+
+
+class _Hashing(io.RawIOBase):
+    """A file that is hashed while it is written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.digest = hashlib.sha256()
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self.digest.update(data)
+        return self._file.write(data)
+
+
+def _keep(fill: Callable[[IO[bytes]], None], folder: Path) -> Layer:
+    """Write a layer and put it where its hash says."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _temporary(folder) as part:
+        with part.open("wb") as file:
+            hashing = _Hashing(file)
+            fill(hashing)  # type: ignore[arg-type]
+        found, size = hashing.digest.hexdigest(), part.stat().st_size
+        part.chmod(0o644)
+        part.replace(folder / found)
+    return Layer(folder / found, f"sha256:{found}", size)
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[Path]:
+    """A file that is gone at the end unless it was moved elsewhere."""
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".part-")
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _fill(archive: tarfile.TarFile, files: Mapping[str, Content]) -> None:
+    entries = {
+        name.strip("/"): content
+        for where, what in files.items()
+        for name, content in _expanded(PurePosixPath("/", where), what)
+    }
+    parents = {str(parent) for name in entries for parent in PurePosixPath(name).parents} - {"."}
+    for name in sorted(parents | entries.keys() - {""}):
+        _add(archive, name, entries.get(name))
+
+
+def _expanded(where: PurePosixPath, what: Content) -> Iterator[tuple[str, Content | None]]:
+    """What a folder holds, one entry a file; None stands for a folder."""
+    if not isinstance(what, Path) or not what.is_dir() or what.is_symlink():
+        yield str(where), what
+        return
+    yield str(where), None
+    for path in what.rglob("*"):
+        is_folder = path.is_dir() and not path.is_symlink()
+        yield str(where / path.relative_to(what)), None if is_folder else path
+
+
+def _add(archive: tarfile.TarFile, name: str, content: Content | None) -> None:
+    entry = tarfile.TarInfo(name)
+    if content is None:
+        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(entry)
+    elif isinstance(content, Path):
+        _add_path(archive, entry, content)
+    else:
+        data = content.encode() if isinstance(content, str) else content
+        entry.size, entry.mode = len(data), 0o755 if data.startswith(b"#!") else 0o644
+        archive.addfile(entry, io.BytesIO(data))
+
+
+def _add_path(archive: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None:
+    if path.is_symlink():
+        entry.type, entry.linkname = tarfile.SYMTYPE, str(path.readlink())
+        archive.addfile(entry)
+        return
+    status = path.stat()
+    entry.size, entry.mode = status.st_size, 0o755 if status.st_mode & 0o111 else 0o644
+    with path.open("rb") as file:
+        archive.addfile(entry, file)
