@@ -11,6 +11,9 @@ setup: .venv/.done  ## make the Python environment in .venv
 .venv/.done: $(SOURCES)
 	@scripts/setup
 
+.venv/.e2e: .venv/.done scripts/setup-e2e
+	@scripts/setup-e2e
+
 demo: setup  ## run configs/quickstart.cfg and show the report
 	$(PYTHON) continuum.py configs/quickstart.cfg
 
@@ -21,7 +24,7 @@ test-slow: setup  ## the tests that mostly wait: kill -9 at random moments, link
 	$(PYTHON) -m pytest -m "slow and not providers"
 
 # CONTINUUM_E2E=docker,qemu (or all) names providers whose tests must not be skipped on this machine.
-test-e2e: setup  ## test providers for real; starts the daemons they need
+test-e2e: .venv/.e2e  ## test providers for real; installs and starts the daemons they need
 	$(PYTHON) -m pytest -m providers
 
 lint: setup  ## ruff and mypy --strict
