@@ -65,6 +65,7 @@ def check(config: Config, document: Document, chosen: Chosen, strange: bool) -> 
     yield from _unread(config, chosen)
     yield from _keep(config)
     yield from _software(config)
+    yield from _containers(config, chosen)
 
 
 def _nodes(config: Config, document: Document) -> Iterator[Problem]:
@@ -177,3 +178,19 @@ def _software(config: Config) -> Iterator[Problem]:
         yield section.problem("artifact_mirror", 'not an address; write e.g. "http://mirror.example"')
     if mirror is not None and not _MIRROR.fullmatch(mirror):
         yield section.problem("package_mirror", 'not an address; write e.g. "http://mirror.example/debian"')
+
+
+def _containers(config: Config, chosen: Chosen) -> Iterator[Problem]:
+    """A resource manager that runs containers, on nodes that cannot."""
+    provider, manager = chosen.provider, chosen.resource_manager
+    if provider is None or manager is None or not manager.runs_containers or not provider.no_containers:
+        return
+    able = [
+        name
+        for kind, name, module in registry.all_modules()
+        if kind == "provider" and not getattr(module, "no_containers", "")
+    ]
+    remedy = f'write provider = {" or ".join(able)}' if able else "there is no provider that can"
+    name = config.infrastructure.text("provider")
+    message = f"it runs containers, which nodes of provider {name} cannot: {provider.no_containers}; {remedy}"
+    yield config.benchmark.problem("resource_manager", message)

@@ -51,11 +51,15 @@ class Node:
         spec: what it was asked to be.
         address: IPv4 address that the other nodes reach it at, over the emulated links.
         handle: what its provider needs to find it again; plain JSON, kept in ``state.json``.
+        management: IPv4 address that other nodes with one reach it at over a path without emulation; empty
+            where there is no such path. Nodes whose ``spec.is_managed`` is set have one where the provider
+            can make it.
     """
 
     spec: NodeSpec
     address: str
     handle: Mapping[str, Any] = field(default_factory=dict)
+    management: str = ""
 
     @property
     def name(self) -> str:
@@ -253,12 +257,15 @@ class Provider(Module):
         own_kernel: whether nodes have kernels of their own, so that this host's says nothing about engines.
         real_network: whether a network that delays packets by itself lies between nodes.
         shares_host: whether nodes find what is installed on this host.
+        no_containers: why its nodes cannot run containers, in words; empty where they can, of those at least
+            whose ``spec.hosts_containers`` asks for it.
     """
 
     engines: ClassVar[tuple[str, ...]] = ()
     own_kernel: ClassVar[bool] = False
     real_network: ClassVar[bool] = False
     shares_host: ClassVar[bool] = False
+    no_containers: ClassVar[str] = ""
 
     @abstractmethod
     def create(self, specs: Sequence[NodeSpec], run: Run) -> tuple[Node, ...]:
@@ -301,7 +308,24 @@ class Provider(Module):
 
 
 class ResourceManager(Module):
-    """Installs itself on nodes and runs workloads on them."""
+    """Installs itself on nodes and runs workloads on them.
+
+    Attributes:
+        runs_containers: whether it takes nodes on which containers can run.
+    """
+
+    runs_containers: ClassVar[bool] = False
+
+    def demand(self, topology: Topology, config: Config) -> Topology:
+        """The topology with nodes that can do what it needs of them besides; pure.
+
+        Whatever is demanded costs time on every run, so only nodes that need it should have it.
+        """
+        return topology
+
+    def offer(self, topology: Topology, config: Config) -> Topology:
+        """The topology as applications may use it, without the nodes it keeps for itself; pure."""
+        return topology
 
     def install(self, deployment: Deployment, run: Run) -> Deployment:
         """Make the nodes ready to take workloads."""

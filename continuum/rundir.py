@@ -197,6 +197,7 @@ def node_to_json(node: Node) -> dict[str, Any]:
         "spec": {**vars(spec), "cpus": list(spec.cpus)},
         "address": node.address,
         "handle": dict(node.handle),
+        "management": node.management,
     }
 
 
@@ -204,7 +205,7 @@ def node_from_json(data: Mapping[str, Any]) -> Node:
     """A node as it was kept in ``state.json``."""
     spec = dict(data["spec"])
     spec["cpus"] = tuple(spec["cpus"])
-    return Node(NodeSpec(**spec), data["address"], data["handle"])
+    return Node(NodeSpec(**spec), data["address"], data["handle"], data.get("management", ""))
 
 
 def write_json(path: Path, value: object) -> None:

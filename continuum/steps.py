@@ -15,7 +15,16 @@ from continuum.assemble import Stock
 from continuum.config import Config
 from continuum.errors import BenchmarkError, ContinuumError, Problem
 from continuum.host import Host
-from continuum.module import Application, Deployment, Job, Module, Node, Provider, ResourceManager
+from continuum.module import (
+    Application,
+    Deployment,
+    Job,
+    Module,
+    Node,
+    Provider,
+    ResourceManager,
+    Workload,
+)
 from continuum.network.plan import Engine, choose_engine, tier_links
 from continuum.phases import Phase
 from continuum.progress import Progress
@@ -51,6 +60,16 @@ class Modules:
         every = (self.provider, self.resource_manager, self.application)
         return tuple(module for module in every if module is not None)
 
+    def topology(self, config: Config) -> Topology:
+        """What shall exist: what the config says, and what the resource manager demands of it."""
+        return self.resource_manager.demand(topology.from_config(config), config)
+
+    def workloads(self, config: Config, planned: Topology) -> tuple[Workload, ...]:
+        """What the application runs on the nodes that the resource manager offers; nothing without one."""
+        if self.application is None:
+            return ()
+        return self.application.workloads(config, self.resource_manager.offer(planned, config))
+
 
 @dataclass
 class Session:
@@ -85,7 +104,7 @@ class Session:
     drawn: Sequence[Plot] | None = None
 
     def __post_init__(self) -> None:
-        self.topology = topology.from_config(self.config)
+        self.topology = self.modules.topology(self.config)
 
     @property
     def config(self) -> Config:
@@ -131,7 +150,7 @@ def probe(modules: Modules, config: Config, host: Host) -> tuple[Problem, ...]:
     for module in modules.all():
         found += module.probe(config, host)
     if modules.application is not None and modules.provider.shares_host:
-        planned = modules.application.workloads(config, topology.from_config(config))
+        planned = modules.workloads(config, modules.topology(config))
         found += programs.lacking_here(planned, config, host)
     found += artifacts.lacking(modules.all(), config)
     return tuple(found)
@@ -159,15 +178,13 @@ def install(session: Session) -> None:
     """Let the resource manager make the nodes ready, then install what the workloads start there."""
     session.deployment = session.modules.resource_manager.install(session.existing, session.run)
     if session.modules.application is not None:
-        planned = session.modules.application.workloads(session.config, session.topology)
+        planned = session.modules.workloads(session.config, session.topology)
         programs.provide(session.modules.application, planned, session.existing, session.run)
 
 
 def deploy(session: Session) -> None:
     """Start every workload and wait until all of its replicas are ready."""
-    application = session.modules.application
-    assert application is not None
-    for workload in application.workloads(session.config, session.topology):
+    for workload in session.modules.workloads(session.config, session.topology):
         job = session.modules.resource_manager.submit(workload, session.existing, session.run)
         session.jobs.append(job)
         if workload.serves:
@@ -290,13 +307,14 @@ def _measured(session: Session) -> Benchmark | None:
     from continuum.report import samples
 
     samples.write(session.run.directory / "samples.csv", traced)
+    offered = session.modules.resource_manager.offer(session.topology, config)
     return analysis.benchmark(
         traced,
         application=registry.canonical("application", config.benchmark.text("application")),
         resource_manager=config.benchmark.text("resource_manager"),
         model=config.execution_model.maybe_text("model") or "",
         load=application.load(config),
-        capacity=application.servers(config, session.topology),
+        capacity=application.servers(config, offered),
     )
 
 

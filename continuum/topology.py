@@ -52,6 +52,9 @@ class NodeSpec:
         read_mb_per_s: disk read limit in MB/s; None is unlimited.
         write_mb_per_s: disk write limit in MB/s; None is unlimited.
         cpus: host CPUs it is pinned to; empty when not pinned.
+        hosts_containers: whether containers shall be able to run on it.
+        is_managed: whether it shall have a second address, which other nodes of that kind reach over a path
+            without emulation.
     """
 
     name: str
@@ -63,6 +66,8 @@ class NodeSpec:
     read_mb_per_s: float | None = None
     write_mb_per_s: float | None = None
     cpus: tuple[int, ...] = ()
+    hosts_containers: bool = False
+    is_managed: bool = False
 
     @property
     def cpu_limit(self) -> float:

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from continuum import pipeline, topology
+from continuum import pipeline
 from continuum.commands.link import describe
 from continuum.commands.run import load_all
 from continuum.config import Config
-from continuum.topology import Link, Topology
+from continuum.topology import Link
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,14 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Print nodes, links and workloads."""
     (config,) = load_all([options.config])
-    plan = _plan(config, topology.from_config(config))
+    plan = _plan(config)
     print(json.dumps(plan, indent=1) if options.json else _as_text(plan))
     return 0
 
 
-def _plan(config: Config, planned: Topology) -> dict[str, Any]:
+def _plan(config: Config) -> dict[str, Any]:
     modules = pipeline.load_modules(config)
-    workloads = modules.application.workloads(config, planned) if modules.application else ()
+    planned = modules.topology(config)
+    offered = modules.resource_manager.offer(planned, config)
     return {
         "provider": config.infrastructure.text("provider"),
         "resource_manager": config.benchmark.text("resource_manager"),
@@ -40,13 +41,13 @@ def _plan(config: Config, planned: Topology) -> dict[str, Any]:
         "workloads": [
             {
                 "name": workload.name,
-                "nodes": list(workload.nodes or (node.name for node in planned.nodes_of(workload.tier))),
+                "nodes": list(workload.nodes or (node.name for node in offered.nodes_of(workload.tier))),
                 "replicas_per_node": workload.replicas_per_node,
                 "argv": list(workload.argv),
                 "cpu_cores": workload.cpu_cores,
                 "memory_mb": workload.memory_mb,
             }
-            for workload in workloads
+            for workload in modules.workloads(config, planned)
         ],
     }
 

@@ -5,6 +5,7 @@ Every kind of node has a Connection of its own in a file beside this one.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -111,6 +112,12 @@ class Connection(Protocol):
 
     def get(self, src: PurePosixPath, dst: Path) -> None:
         """Copy a file or a folder of the node to this host."""
+
+    def dial(self, port: int) -> socket.socket:
+        """A TCP connection to a port of the node's loopback, over a path without emulation.
+
+        Where nobody listens there ConnectionFailure is raised, or the connection ends at once.
+        """
 
     def clock(self) -> AbstractContextManager[Callable[[], int]]:
         """A reader of the node's CLOCK_MONOTONIC in ns, over a path without emulation."""

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -25,9 +26,12 @@ from continuum.connection.docker_process import (
 )
 from continuum.connection.docker_tar import archive_of
 from continuum.connection.unpack import unpack
-from continuum.errors import CommandFailed, CommandTimeout
+from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+from continuum.network import namespace
 
 __all__ = ["DockerConnection", "DockerProcess", "Target"]
+
+DIAL_TIMEOUT_S = 10.0
 
 
 class DockerConnection:
@@ -115,6 +119,22 @@ class DockerConnection:
             with tempfile.TemporaryDirectory(dir=dst.parent) as folder:
                 unpack(archive, Path(folder))
                 _settle(next(Path(folder).iterdir()), dst)
+
+    def dial(self, port: int) -> socket.socket:
+        """A socket made in the container's network namespace; root may."""
+        with self._worded("cannot be reached"):
+            state = client(self._target.url).inspect_container(self._target.container)["State"]
+
+        def connect() -> socket.socket:
+            namespace.enter(int(state["Pid"]))
+            return socket.create_connection(("127.0.0.1", port), DIAL_TIMEOUT_S)
+
+        try:
+            made = namespace.visit(connect)
+        except OSError as error:
+            raise ConnectionFailure(f"{self.node}: port {port}: {error.strerror or error}") from error
+        made.settimeout(None)
+        return made
 
     @contextlib.contextmanager
     def clock(self) -> Iterator[Callable[[], int]]:

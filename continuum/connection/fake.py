@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ from pathlib import Path, PurePosixPath
 
 from continuum.connection.base import Completed, Limits
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+
+DIAL_TIMEOUT_S = 10.0
 
 
 class FakeConnection:
@@ -97,6 +100,13 @@ class FakeConnection:
             shutil.copytree(source, dst, symlinks=True, dirs_exist_ok=True)
         else:
             shutil.copy(source, dst)
+
+    def dial(self, port: int) -> socket.socket:
+        """A connection to this host's own loopback."""
+        try:
+            return socket.create_connection(("127.0.0.1", port), DIAL_TIMEOUT_S)
+        except OSError as error:
+            raise ConnectionFailure(f"{self.node}: port {port}: {error.strerror or error}") from error
 
     @contextlib.contextmanager
     def clock(self) -> Iterator[Callable[[], int]]:

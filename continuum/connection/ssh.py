@@ -7,10 +7,12 @@ import os
 import secrets
 import select
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -162,6 +164,20 @@ class SshConnection:
                     raise OSError(f"{self.node}: {src} cannot be copied (status {status})")
             finally:
                 temporary.unlink(missing_ok=True)
+
+    def dial(self, port: int) -> socket.socket:
+        """A connection that the host's ssh daemon makes there."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            popen = subprocess.Popen(
+                self._master.command("-T", "-W", f"127.0.0.1:{port}"),
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        threading.Thread(target=popen.wait, daemon=True).start()  # it ends with the connection
+        return ours
 
     @contextlib.contextmanager
     def clock(self) -> Iterator[Callable[[], int]]:

@@ -26,6 +26,31 @@ MAX_PERIOD_US = 1_000_000
 # Process 1 of a container takes care of processes whose parent has ended: a shell that waits does.
 COMMAND = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done")
 
+# Where containers run within it: its control groups may be written to, and mounts made in it are seen by all.
+# With version 2 a group that passes controllers on may not have processes itself.
+_NESTING = """
+mount --make-rshared /
+for m in /sys/fs/cgroup /sys/fs/cgroup/*; do
+    if mountpoint -q "$m"; then mount -o remount,bind,rw "$m"; fi
+done
+if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+    mkdir -p /sys/fs/cgroup/init
+    for n in 1 2 3; do
+        while read -r p; do echo "$p" >/sys/fs/cgroup/init/cgroup.procs; done </sys/fs/cgroup/cgroup.procs
+        sed 's/[^ ]*/+&/g' /sys/fs/cgroup/cgroup.controllers >/sys/fs/cgroup/cgroup.subtree_control && break
+    done
+fi
+"""
+
+# Settings of the host's kernel that are not the node's own stay as they are.
+_READ_ONLY = (
+    *("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger"),
+    *("/proc/sys/fs", "/proc/sys/kernel", "/proc/sys/vm"),
+)
+
+NESTED_FILES = "/var/lib/containerd"
+"""Where a container engine keeps its files in a node: a volume, since overlays lie on none of their kind."""
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -81,7 +106,8 @@ def settings(
         "Image": image,
         "Hostname": spec.name,
         "Entrypoint": list(COMMAND[:1]),
-        "Cmd": list(COMMAND[1:]),
+        "Cmd": ["-c", _NESTING + COMMAND[2]] if spec.hosts_containers else list(COMMAND[1:]),
+        **({"Volumes": {NESTED_FILES: {}}} if spec.hosts_containers else {}),
         "Labels": labels.of(spec.name),
         "Env": [f"CONTINUUM_RUN={labels.run_id}"],
         "NetworkDisabled": False,
@@ -91,9 +117,38 @@ def settings(
             "Memory": spec.memory_mb << 20,
             "MemorySwap": spec.memory_mb << 20,
             **({"CapAdd": ["NET_ADMIN"]} if shapes else {}),
+            **(_nesting() if spec.hosts_containers else {}),
             **_cpus(spec),
             **_throttles(spec, device),
         },
+    }
+
+
+def hub(labels: Labels, name: str, image: str) -> dict[str, Any]:
+    """The request that makes a container for nothing but its network namespace."""
+    return {
+        "Image": image,
+        "Hostname": name,
+        "Entrypoint": list(COMMAND[:1]),
+        "Cmd": list(COMMAND[1:]),
+        "Labels": labels.of(name),
+        "Env": [f"CONTINUUM_RUN={labels.run_id}"],
+        "HostConfig": {"NetworkMode": "none"},
+    }
+
+
+def _nesting() -> dict[str, Any]:
+    """What a container needs to run others within it.
+
+    That is not all a privileged one has: no devices of the host, and no settings of its kernel.
+    """
+    return {
+        "CapAdd": ["ALL"],
+        "CapDrop": ["SYS_RESOURCE"],  # not every host's root has it to give
+        "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
+        "CgroupnsMode": "private",
+        "MaskedPaths": [],
+        "ReadonlyPaths": list(_READ_ONLY),
     }
 
 

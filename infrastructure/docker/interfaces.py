@@ -1,25 +1,20 @@
 """The one interface of each container: a TUN device made inside its network namespace.
 
-The namespace of a thread is its own: a thread of this process goes from container to container, makes the
-device in each, and ends; nothing runs in the containers and no other thread ever leaves the host's network.
+A thread of this process goes from container to container, makes the device in each, and ends.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from continuum.errors import ProvisionError
+from continuum.network import namespace
 from continuum.network.fabric import tun
 
 INTERFACE = "eth0"
 PREFIX_BITS = 16
-_CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -44,22 +39,17 @@ def make(places: Iterable[Place]) -> list[int]:
         ProvisionError: one cannot be made; none of them is left then.
     """
     descriptors: list[int] = []
-    errors: list[BaseException] = []
 
-    def visit() -> None:
-        try:
-            for place in places:
-                descriptors.append(_make_one(place))  # noqa: PERF401 - those made must be known
-        except BaseException as error:
-            errors.append(error)
+    def work() -> None:
+        for place in places:
+            descriptors.append(_make_one(place))  # noqa: PERF401 - those made must be known
 
-    thread = threading.Thread(target=visit)
-    thread.start()
-    thread.join()
-    if errors:
+    try:
+        namespace.visit(work)
+    except BaseException:
         for descriptor in descriptors:
             os.close(descriptor)
-        raise errors[0]
+        raise
     return descriptors
 
 
@@ -68,10 +58,7 @@ def _make_one(place: Place) -> int:
 
 
 def _inside(place: Place) -> int:
-    with Path(f"/proc/{place.pid}/ns/net").open("rb") as namespace:
-        if _libc.setns(namespace.fileno(), _CLONE_NEWNET):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), "setns")
+    namespace.enter(place.pid)
     tun.bring_loopback_up()
     descriptor = tun.open_tun(INTERFACE)
     try:

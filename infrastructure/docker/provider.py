@@ -20,7 +20,7 @@ from continuum.errors import ContinuumError, HostError, ProvisionError
 from continuum.module import Finding, Node, Provider, Usage
 from continuum.options import Option, Text
 from continuum.topology import NodeSpec
-from infrastructure.docker import cgroups, containers, images, interfaces, probe
+from infrastructure.docker import cgroups, containers, images, interfaces, management, probe
 from infrastructure.docker.containers import LABEL_FOLDER, LABEL_RUN, LABEL_USER, Labels
 
 if TYPE_CHECKING:
@@ -93,6 +93,9 @@ class DockerProvider(Provider):
         self._notes[run.id] = _notes(specs, device)
         labels = Labels(run.id, os.geteuid(), str(run.directory))
         names = {spec.name: containers.container_name(run.id, spec.name) for spec in specs}
+        managed = management.addresses(specs)
+        if managed:
+            names[management.HUB] = containers.container_name(run.id, management.HUB)
         run.own_all([(DAEMON, url), *((CONTAINER, name) for name in names.values())])
         shapes = _start_switch(run)
         requests = [
@@ -102,11 +105,21 @@ class DockerProvider(Provider):
             )
             for spec in specs
         ]
-        made = _everywhere(partial(_start, url), requests)
-        _attach(run, specs, addresses, [pid for _, pid in made])
+        if managed:
+            requests.append((names[management.HUB], containers.hub(labels, management.HUB, image)))
+        made = dict(zip(names, _everywhere(partial(_start, url), requests), strict=True))
+        pids = {name: pid for name, (_, pid) in made.items()}
+        _attach(run, specs, addresses, [pids[spec.name] for spec in specs])
+        if managed:
+            management.connect(pids[management.HUB], management.places(pids, managed))
         return tuple(
-            Node(spec, addresses[spec.name], _handle(url, ident, pid))
-            for spec, (ident, pid) in zip(specs, made, strict=True)
+            Node(
+                spec,
+                addresses[spec.name],
+                _handle(url, *made[spec.name]),
+                managed.get(spec.name, ""),
+            )
+            for spec in specs
         )
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:

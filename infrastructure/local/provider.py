@@ -47,6 +47,7 @@ class LocalProvider(Provider):
     summary: ClassVar[str] = "namespaces of this host: a hundred nodes in well under a second, no daemon"
     engines: ClassVar[tuple[str, ...]] = ("fabric", "netem")
     shares_host: ClassVar[bool] = True
+    no_containers: ClassVar[str] = "they share the file system and the control groups of this host"
 
     def __init__(self) -> None:
         self._notes: dict[str, tuple[str, ...]] = {}

@@ -17,8 +17,9 @@ from continuum.connection.docker_tar import archive_of
 from continuum.host import Host
 from continuum.images import ImageRequest, debian_command
 from continuum.topology import NodeSpec
-from infrastructure.docker import containers, images, probe
+from infrastructure.docker import containers, images, management, probe
 from infrastructure.docker.containers import Labels
+from infrastructure.docker.interfaces import Place
 
 LABELS = Labels("20260101-000000-x", 1000, "/home/me/runs/20260101-000000-x")
 HOST = Host((0, 1), 4096, 0, "6.1", "x86_64")
@@ -166,3 +167,24 @@ def test_silence_ends_at_the_deadline() -> None:
         stream.line(time.monotonic() + 0.05)
     stream.close()
     theirs.close()
+
+
+def test_only_nodes_that_host_containers_may_do_more_than_others() -> None:
+    plain, able = (NodeSpec("e", "edge", 0, 1, 1, hosts_containers=able) for able in (False, True))
+    assert not {"CapAdd", "SecurityOpt", "ReadonlyPaths", "Volumes"} & settings(plain).keys()
+    made = settings(able)
+    assert made["CapDrop"] == ["SYS_RESOURCE"]
+    assert made["CgroupnsMode"] == "private"
+    assert "Privileged" not in made
+    assert {"/proc/sys/kernel", "/proc/sys/vm"} <= set(made["ReadonlyPaths"])  # type: ignore[call-overload]
+    assert made["Volumes"] == {containers.NESTED_FILES: {}}
+
+
+def test_only_nodes_that_are_to_have_a_second_address_have_one() -> None:
+    specs = [NodeSpec(f"edge{n}", "edge", n, 1, 1, is_managed=n != 1) for n in range(3)]
+    given = management.addresses(specs)
+    assert given == {"edge0": "10.78.0.1", "edge2": "10.78.0.3"}
+    assert management.places({"edge0": 11, "edge1": 12, "edge2": 13, "management": 14}, given) == [
+        Place("edge0", 11, "10.78.0.1"),
+        Place("edge2", 13, "10.78.0.3"),
+    ]

@@ -1,0 +1,68 @@
+"""A port of this host that leads to a port of a node, over a path without emulation."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from continuum.connection.base import Connection
+from continuum.errors import ConnectionFailure
+
+HOST = "127.0.0.1"
+_PIECE_BYTES = 1 << 16
+
+
+@contextmanager
+def forward(connection: Connection, port: int, *, local_port: int = 0) -> Iterator[int]:
+    """Listen on this host's loopback and pass every connection on to a node's; gives the local port.
+
+    Args:
+        connection: the way to the node.
+        port: TCP port on the node's loopback.
+        local_port: TCP port here; 0 for any that is free.
+
+    Raises:
+        OSError: the local port is taken.
+    """
+    with socket.create_server((HOST, local_port)) as listener:
+        thread = threading.Thread(target=_serve, args=(listener, connection, port), daemon=True)
+        thread.start()
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # which wakes the thread
+
+
+def _serve(listener: socket.socket, connection: Connection, port: int) -> None:
+    while True:
+        try:
+            here, _ = listener.accept()
+        except OSError:
+            return
+        threading.Thread(target=_pass_on, args=(here, connection, port), daemon=True).start()
+
+
+def _pass_on(here: socket.socket, connection: Connection, port: int) -> None:
+    """Join a connection with one on the node, until both sides have said all."""
+    with here:
+        try:
+            there = connection.dial(port)
+        except (ConnectionFailure, OSError):
+            return  # whoever connected sees the connection end, as where nobody listens
+        with there:
+            back = threading.Thread(target=_pump, args=(there, here), daemon=True)
+            back.start()
+            _pump(here, there)
+            back.join()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(_PIECE_BYTES):
+            target.sendall(piece)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
