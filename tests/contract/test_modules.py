@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from continuum import config, host, playbooks, registry, teardown, topology
+from continuum import artifacts, config, host, playbooks, registry, teardown, topology
+from continuum.artifacts import table
+from continuum.artifacts.artifact import ARCHITECTURES
 from continuum.core_options import CORE, FLAT, FOREIGN_KEYS
 from continuum.errors import ConfigError
 from continuum.module import Application, Module, Provider
@@ -237,3 +239,14 @@ def test_base_classes_cannot_be_instantiated() -> None:
         with pytest.raises(TypeError, match="abstract"):
             base()
     assert issubclass(Provider, Module)
+
+
+@every_module
+def test_its_table_of_versions_makes_sense(found: Found) -> None:
+    if not (found.folder / table.FILE).is_file():
+        pytest.skip("installs no files")
+    for release in artifacts.known(found.folder):
+        for architecture in ARCHITECTURES:
+            files = [one.file for one in artifacts.versions(found.folder, release, architecture)]
+            assert files
+            assert len(set(files)) == len(files)
