@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import subprocess
@@ -41,6 +42,11 @@ def _find(name: str) -> str | None:
     return str(found) if found else None
 
 
+def cgroup_parent(folder: Path) -> str:
+    """The control group of all containers of the daemon whose files are in ``folder``, and of no others."""
+    return f"dockerd-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+
+
 class Dockerd:
     """A daemon that has no network and all of its files below one folder.
 
@@ -68,6 +74,7 @@ class Dockerd:
                     "--bridge=none",
                     "--iptables=false",
                     "--ip-forward=false",
+                    f"--cgroup-parent={cgroup_parent(self.folder)}",
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -99,6 +106,8 @@ def running(folder: Path) -> Iterator[Dockerd]:
     finally:
         daemon.stop()
         _unmount_below(folder)
+        for group in Path("/sys/fs/cgroup").glob(f"**/{cgroup_parent(folder)}"):
+            group.rmdir()
 
 
 def _unmount_below(folder: Path) -> None:

@@ -22,7 +22,7 @@ class Snapshot:
     Attributes:
         processes: ``pid:start command`` of every process of a run or of this test, and every zombie.
         namespaces: every namespace these processes are in.
-        mounts: lines of this process's mount table.
+        mounts: lines of this process's mount table that name a run, or a folder of this session's tests.
         cgroups: every control group.
         interfaces: network interfaces of this process's network namespace.
     """
@@ -46,7 +46,7 @@ def snapshot() -> Snapshot:
     return Snapshot(
         processes=frozenset(_processes()),
         namespaces=frozenset(_namespaces()),
-        mounts=frozenset(Path("/proc/self/mountinfo").read_text().splitlines()),
+        mounts=frozenset(_mounts()),
         cgroups=frozenset(_cgroups()),
         interfaces=frozenset(os.listdir("/sys/class/net")),
     )
@@ -61,6 +61,14 @@ def no_leaks() -> Iterator[None]:
     while added := snapshot().added(before):
         assert time.monotonic() < deadline, f"left behind: {added}"
         time.sleep(0.1)
+
+
+def _mounts() -> Iterator[str]:
+    """Mounts of this session's tests and of their runs; others on this machine come and go as they like."""
+    ours = {str(Path(os.environ["XDG_STATE_HOME"]).parent), "continuum", *_run_ids()}
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        if any(name in line for name in ours):
+            yield line
 
 
 def _processes() -> Iterator[str]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from benchmarks import dockerd
 from continuum.connection.docker_api import client
 from infrastructure.docker import images
 
@@ -54,7 +55,8 @@ def no_leaks(url: str) -> Iterator[None]:
 def _traces(url: str) -> frozenset[str]:
     folder = url.removeprefix("unix://").rpartition("/")[0]
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if folder in line]
-    groups = [str(path) for path in Path("/sys/fs/cgroup").glob("**/docker/*") if path.is_dir()]
+    parent = dockerd.cgroup_parent(Path(folder))
+    groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{parent}/*") if path.is_dir()]
     return frozenset([*names(url), *mounts, *groups, *_processes()])
 
 
