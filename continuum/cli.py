@@ -32,6 +32,7 @@ VERBS = {
     "report": "show the report of a run again, from its folder alone",
     "compare": "several runs side by side",
     "destroy": "remove everything a run, or every run, has left",
+    "artifacts": "the files a config installs on nodes: list, check and download them",
     "image": "build the base image that a provider's nodes start from",
     "doctor": "what this machine can do, and how to mend what it lacks",
     "modules": "the providers, resource managers and applications there are",

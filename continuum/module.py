@@ -248,6 +248,10 @@ class Module(ABC):
         """The files it installs on nodes for a config; pure. See ``continuum.artifacts``."""
         return ()
 
+    def packages(self, config: Config) -> tuple[str, ...]:
+        """The Debian packages it installs on nodes for a config; pure."""
+        return ()
+
 
 class Provider(Module):
     """Creates and destroys nodes.

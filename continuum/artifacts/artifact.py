@@ -54,6 +54,11 @@ class Artifact:
             return f"image-{plain}.tar"
         return plain + (_ending(self.url) if self.kind == "archive" else "")
 
+    @property
+    def origin(self) -> str:
+        """Where it comes from: the address of its file, else of its image; empty where there is neither."""
+        return self.url or (f"https://{self.image}" if self.image else "")
+
 
 def _ending(url: str) -> str:
     """The ending that says how a file is packed."""

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import queue
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from continuum.artifacts.artifact import Artifact
-from continuum.artifacts.http import DownloadError, Patience, download, mirrored
 from continuum.errors import DeployError
+from continuum.fetch import DownloadError, Patience, download, mirrored
+from continuum.oci.registry import Puller
 from continuum.packages.store import sha256_of
 
 PARALLEL = 4
@@ -44,54 +46,96 @@ def fetch_all(
     Raises:
         DeployError: some cannot be had; every one of them is named.
     """
+    found, failures = fetch_each(needed, source, tell)
+    if failures:
+        raise DeployError("\n".join(failures))
+    return found
+
+
+def fetch_each(
+    needed: Sequence[Artifact], source: Source, tell: Callable[[str], None] = lambda _line: None
+) -> tuple[Mapping[str, Path], Sequence[str]]:
+    """The path of each artifact that can be had, by its name, and why the others cannot."""
     found: dict[str, Path] = {}
-    failures: dict[str, DeployError] = {}
+    failures: dict[str, str] = {}
 
     def work(artifact: Artifact) -> None:
         try:
             found[artifact.name] = fetch(artifact, source, tell)
-        except DeployError as error:
-            failures[artifact.name] = error
+        except Exception as error:
+            own = isinstance(error, DeployError)
+            failures[artifact.name] = str(error) if own else f"{artifact.file}: internal error: {error!r}"
 
     _in_parallel(work, needed)
-    if failures:
-        raise DeployError("\n".join(str(failures[one.name]) for one in needed if one.name in failures))
-    return {one.name: found[one.name] for one in needed}
+    in_order = {one.name: found[one.name] for one in needed if one.name in found}
+    return in_order, [failures[one.name] for one in needed if one.name in failures]
 
 
 def fetch(artifact: Artifact, source: Source, tell: Callable[[str], None] = lambda _line: None) -> Path:
     """The path in the cache of one artifact; DeployError names it if it cannot be had."""
-    url = mirrored(artifact.url, source.mirror)
-    key = artifact.sha256 or f"unpinned-{hashlib.sha256(artifact.url.encode()).hexdigest()}"
-    folder = source.cache / key
-    target, part = folder / artifact.file, folder / "part"
+    folder = source.cache / _key(artifact)
+    target = folder / artifact.file
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / "lock"):
-            if target.is_file() and (not artifact.sha256 or sha256_of(target) == artifact.sha256):
-                return target
-            tell(f"downloading {artifact.file}")
-            download(url, part, source.patience, may_resume=bool(artifact.sha256))
-            _verify(artifact, part)
-            part.replace(target)
+            if not _is_whole(target):
+                tell(f"downloading {artifact.file}")
+                _get(artifact, target, source)
     except DownloadError as error:
-        raise DeployError(_refusal(artifact, url, str(error))) from error
+        raise DeployError(_refusal(artifact, mirrored(artifact.origin, source.mirror), str(error))) from error
     except OSError as error:
         remedy = "; make room there" if error.errno == errno.ENOSPC else ""
         raise DeployError(f"{artifact.file}: cannot be kept in {folder}: {error.strerror}{remedy}") from error
     return target
 
 
-def _verify(artifact: Artifact, part: Path) -> None:
+def _key(artifact: Artifact) -> str:
+    """What stands for an artifact in the cache: its content's hash where that is known beforehand."""
+    if artifact.url and artifact.sha256:
+        return artifact.sha256
+    origin = f"{artifact.origin}@{artifact.digest} {artifact.architecture}"
+    return f"origin-{hashlib.sha256(origin.encode()).hexdigest()}"
+
+
+def _get(artifact: Artifact, target: Path, source: Source) -> None:
+    """Fetch an artifact, and note the hash of what came beside it."""
+    part, blobs = target.with_name("part"), target.with_name("blobs")
+    if artifact.url:
+        download(
+            mirrored(artifact.url, source.mirror), part, source.patience, may_resume=bool(artifact.sha256)
+        )
+    elif artifact.image:
+        puller = Puller(blobs, source.mirror, source.patience)
+        puller.pull(artifact.image, artifact.architecture, part, digest=artifact.digest)
+    else:
+        raise DownloadError("its project releases no such file")
     found = sha256_of(part)
-    if artifact.sha256 and found != artifact.sha256:
+    if artifact.url and artifact.sha256 not in ("", found):
         part.unlink()
         raise DownloadError(f"its sha256 is {found}, but {artifact.sha256} was published; it was not kept")
+    _note(target).write_text(found, encoding="ascii")
+    part.replace(target)
+    shutil.rmtree(blobs, ignore_errors=True)
+
+
+def _is_whole(target: Path) -> bool:
+    """Whether a file is in the cache and still what came."""
+    return (
+        target.is_file()
+        and _note(target).is_file()
+        and _note(target).read_text(encoding="ascii") == sha256_of(target)
+    )
+
+
+def _note(target: Path) -> Path:
+    """Where the hash of a file in the cache is noted."""
+    return target.with_name("sha256")
 
 
 def _refusal(artifact: Artifact, url: str, reason: str) -> str:
+    where = f" from {url}" if url else ""
     return (
-        f"{artifact.file}: cannot be downloaded from {url}: {reason}; see whether this machine reaches that"
+        f"{artifact.file}: cannot be downloaded{where}: {reason}; see whether this machine reaches that"
         " address (proxies are taken from https_proxy), name a mirror as artifact_mirror, or put the file"
         " into a folder named as artifact_dir"
     )

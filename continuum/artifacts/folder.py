@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from continuum import oci
 from continuum.artifacts.artifact import KINDS, Artifact
 from continuum.errors import UsageError
+from continuum.oci import registry
 from continuum.packages.store import sha256_of
 from continuum.rundir import write_json
 
@@ -146,6 +148,18 @@ def _fault(folder: Path, artifact: Artifact, entries: Sequence[Entry]) -> Fault 
     if found != entry.sha256:
         what = f"{path}: corrupt: its sha256 is {found}, but the manifest says {entry.sha256}"
         return Fault(artifact, "corrupt", what)
+    return _misnamed(path, artifact) if artifact.image else None
+
+
+def _misnamed(path: Path, artifact: Artifact) -> Fault | None:
+    """A fault if a cluster would not find the image that is in a file."""
+    try:
+        there = oci.references(path)
+    except oci.ArchiveError as error:
+        return Fault(artifact, "corrupt", f"{error}")
+    if not any(registry.parse(name) == registry.parse(artifact.image) for name in there):
+        names = ", ".join(there) or "no name"
+        return Fault(artifact, "wrong version", f"{path}: it holds {names}, not {artifact.image}")
     return None
 
 

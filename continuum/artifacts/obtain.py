@@ -21,8 +21,6 @@ def obtain(
 ) -> Mapping[str, Path]:
     """Where each artifact is, by its name, whole: in ``artifact_dir`` if that is given, else downloaded.
 
-    What has no file to be downloaded is left out: images that nodes pull from their registry.
-
     Args:
         needed: what is wanted.
         config: says ``artifact_dir`` and ``artifact_mirror``.
@@ -37,7 +35,7 @@ def obtain(
         from continuum.artifacts.download import Source, fetch_all
 
         source = Source(cache(), config.infrastructure.maybe_text("artifact_mirror") or "")
-        return fetch_all([one for one in needed if one.url], source, tell)
+        return fetch_all(needed, source, tell)
     if problems := list(_problems(given, needed, config)):
         raise HostError(problems)
     found = {one.name: folders.find(one, folders.read(given)) for one in needed}

@@ -4,8 +4,18 @@
 ``docker load`` both take, ``archive`` reads such archives. The same input makes the same bytes.
 """
 
-from continuum.oci.archive import Archive, references
+from continuum.oci.archive import Archive, ArchiveError, references
 from continuum.oci.image import Image, ImageConfig, write
 from continuum.oci.layer import Layer, from_files, from_tar
 
-__all__ = ["Archive", "Image", "ImageConfig", "Layer", "from_files", "from_tar", "references", "write"]
+__all__ = [
+    "Archive",
+    "ArchiveError",
+    "Image",
+    "ImageConfig",
+    "Layer",
+    "from_files",
+    "from_tar",
+    "references",
+    "write",
+]

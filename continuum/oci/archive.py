@@ -39,7 +39,7 @@ class Archive:
         except FileNotFoundError as error:
             raise ArchiveError(f"{path}: no such file") from error
         except (OSError, EOFError, tarfile.TarError, ValueError, KeyError, IndexError, TypeError) as error:
-            raise ArchiveError(f"{path}: not the archive of an image ({error})") from error
+            raise ArchiveError(f"{path}: not the archive of an image") from error
 
     def _read(self, opened: tarfile.TarFile) -> None:
         names = set(opened.getnames())
@@ -48,24 +48,24 @@ class Archive:
         elif "manifest.json" in names:
             self._read_docker(opened)
         else:
-            raise ValueError("neither index.json nor manifest.json in it")
+            raise ValueError("neither index.json nor manifest.json")
 
     def _read_layout(self, opened: tarfile.TarFile) -> None:
         index = _json(opened, "index.json")
         self.references = tuple(dict.fromkeys(_names(index)))
         described = index["manifests"][0]
-        manifest = _json(opened, _blob(described["digest"]))
+        manifest = _json(opened, blob_name(described["digest"]))
         while "manifests" in manifest:  # of several platforms, of which an archive should hold one
             there = set(opened.getnames())
-            described = next(one for one in manifest["manifests"] if _blob(one["digest"]) in there)
-            manifest = _json(opened, _blob(described["digest"]))
-        self.config: dict[str, Any] = _json(opened, _blob(manifest["config"]["digest"]))
+            described = next(one for one in manifest["manifests"] if blob_name(one["digest"]) in there)
+            manifest = _json(opened, blob_name(described["digest"]))
+        self.config: dict[str, Any] = _json(opened, blob_name(manifest["config"]["digest"]))
         diff_ids = self.config["rootfs"]["diff_ids"]
         pairs = list(zip(manifest["layers"], diff_ids, strict=True))
         self.layers = tuple(
             Layer(None, one["digest"], int(one["size"]), one["mediaType"], diff_id) for one, diff_id in pairs
         )
-        self._members = {one["digest"]: _blob(one["digest"]) for one, _ in pairs}
+        self._members = {one["digest"]: blob_name(one["digest"]) for one, _ in pairs}
 
     def _read_docker(self, opened: tarfile.TarFile) -> None:
         (described, *_) = _json(opened, "manifest.json")
@@ -99,7 +99,8 @@ def _names(index: dict[str, Any]) -> Iterator[str]:
             yield name
 
 
-def _blob(digest: str) -> str:
+def blob_name(digest: str) -> str:
+    """The name of a blob in an archive."""
     return f"blobs/{digest.replace(':', '/')}"
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from continuum.oci.archive import FULL_NAME, REF_NAME, Archive
-from continuum.oci.layer import Layer, _temporary
+from continuum.oci.archive import FULL_NAME, REF_NAME, Archive, blob_name
+from continuum.oci.layer import Layer, temporary
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -91,17 +91,43 @@ def write(
     every = (*(below.layers if below else ()), *layers)
     described = json_bytes(_config(config, every, below.config if below else {}))
     manifest = json_bytes(_manifest(described, every))
+    pack(to, Parts(reference, described, manifest, every, MANIFEST_TYPE, below), without)
+    return Image(reference, to, digest_of(described), digest_of(manifest), every, to.stat().st_size)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the archive of an image is made of.
+
+    Attributes:
+        reference: the image's full name.
+        config: its configuration, as JSON.
+        manifest: its manifest, as JSON.
+        layers: its layers, the lowest first.
+        media_type: the manifest's form.
+        base: archive that holds the layers without a file of their own.
+    """
+
+    reference: str
+    config: bytes
+    manifest: bytes
+    layers: Sequence[Layer]
+    media_type: str = MANIFEST_TYPE
+    base: Archive | None = None
+
+
+def pack(to: Path, parts: Parts, without: Collection[str] = ()) -> None:
+    """Write an archive, atomically; layers whose digest is in ``without`` are left out."""
     to.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary(to.parent) as part:
+    with temporary(to.parent) as part:
         with tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as archive:
-            for name, data in _documents(reference, described, manifest, every).items():
+            for name, data in _documents(parts).items():
                 _add(archive, name, io.BytesIO(data), len(data))
-            for layer in {one.digest: one for one in every if one.digest not in without}.values():
-                with _opened(layer, below) as file:
-                    _add(archive, f"blobs/{layer.digest.replace(':', '/')}", file, layer.size_bytes)
+            for layer in {one.digest: one for one in parts.layers if one.digest not in without}.values():
+                with _opened(layer, parts.base) as file:
+                    _add(archive, blob_name(layer.digest), file, layer.size_bytes)
         part.chmod(0o644)
         part.replace(to)
-    return Image(reference, to, digest_of(described), digest_of(manifest), every, to.stat().st_size)
 
 
 def digest_of(data: bytes) -> str:
@@ -155,28 +181,28 @@ def _manifest(config: bytes, layers: Sequence[Layer]) -> dict[str, Any]:
     }
 
 
-def _documents(reference: str, config: bytes, manifest: bytes, layers: Sequence[Layer]) -> dict[str, bytes]:
+def _documents(parts: Parts) -> dict[str, bytes]:
     """Everything in the archive but the layers, by name: both the OCI layout and what docker reads."""
-    tag = reference.rpartition("/")[2].partition(":")[2]
+    tag = parts.reference.rpartition("/")[2].partition(":")[2]
     described = {
-        "mediaType": MANIFEST_TYPE,
-        "digest": digest_of(manifest),
-        "size": len(manifest),
-        "annotations": {FULL_NAME: reference, REF_NAME: tag or "latest"},
+        "mediaType": parts.media_type,
+        "digest": digest_of(parts.manifest),
+        "size": len(parts.manifest),
+        "annotations": {FULL_NAME: parts.reference, REF_NAME: tag or "latest"},
     }
     index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [described]}
-    config_name = f"blobs/{digest_of(config).replace(':', '/')}"
+    config_name = blob_name(digest_of(parts.config))
     for_docker = {
         "Config": config_name,
-        "RepoTags": [reference],
-        "Layers": [f"blobs/{layer.digest.replace(':', '/')}" for layer in layers],
+        "RepoTags": [parts.reference],
+        "Layers": [blob_name(layer.digest) for layer in parts.layers],
     }
     return {
         "oci-layout": json_bytes({"imageLayoutVersion": "1.0.0"}),
         "index.json": json_bytes(index),
         "manifest.json": json_bytes([for_docker]),
-        config_name: config,
-        f"blobs/{digest_of(manifest).replace(':', '/')}": manifest,
+        config_name: parts.config,
+        blob_name(digest_of(parts.manifest)): parts.manifest,
     }
 
 

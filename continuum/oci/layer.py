@@ -93,7 +93,7 @@ class _Hashing(io.RawIOBase):
 def _keep(fill: Callable[[IO[bytes]], None], folder: Path) -> Layer:
     """Write a layer and put it where its hash says."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _temporary(folder) as part:
+    with temporary(folder) as part:
         with part.open("wb") as file:
             hashing = _Hashing(file)
             fill(hashing)  # type: ignore[arg-type]
@@ -104,7 +104,7 @@ def _keep(fill: Callable[[IO[bytes]], None], folder: Path) -> Layer:
 
 
 @contextmanager
-def _temporary(folder: Path) -> Iterator[Path]:
+def temporary(folder: Path) -> Iterator[Path]:
     """A file that is gone at the end unless it was moved elsewhere."""
     descriptor, name = tempfile.mkstemp(dir=folder, prefix=".part-")
     os.close(descriptor)

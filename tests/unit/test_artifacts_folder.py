@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from continuum import artifacts, config
+from continuum import artifacts, config, oci
 from continuum.artifacts import Artifact, folder
 from continuum.errors import HostError, UsageError
 
@@ -19,11 +19,15 @@ def there(tmp_path: Path) -> Path:
     """A folder that has both."""
     made = tmp_path / "files"
     made.mkdir()
-    for artifact in (KUBELET, PAUSE):
-        path = made / artifact.file
-        path.write_bytes(artifact.name.encode() * 1000)
-        folder.write(made, [folder.entry_of(artifact, path)])
+    (made / KUBELET.file).write_bytes(b"kubelet" * 1000)
+    image(made / PAUSE.file, PAUSE.image)
+    folder.write(made, [folder.entry_of(one, made / one.file) for one in (KUBELET, PAUSE)])
     return made
+
+
+def image(to: Path, reference: str) -> None:
+    layer = oci.from_files({"/pause": "x" * 5000}, to.parent.parent / "layers")
+    oci.write(to, reference, [layer], oci.ImageConfig(("/pause",)))
 
 
 def faults(there: Path) -> list[tuple[str, str]]:
@@ -53,9 +57,25 @@ def test_one_changed_byte_is_found_and_the_file_named(there: Path) -> None:
 
 
 def test_a_file_cut_short_is_corrupt(there: Path) -> None:
-    (there / PAUSE.file).write_bytes(b"pause")
+    (there / KUBELET.file).write_bytes(b"kubelet")
+    (fault,) = folder.check(there, [KUBELET])
+    assert "7 bytes instead of 7000" in fault.message
+
+
+def test_an_image_under_another_name_is_not_the_one(there: Path) -> None:
+    """A cluster would look for it in vain."""
+    image(there / PAUSE.file, "registry.example/pause-amd64:3.10")
+    folder.write(there, [folder.entry_of(PAUSE, there / PAUSE.file)])
     (fault,) = folder.check(there, [PAUSE])
-    assert "5 bytes instead of 5000" in fault.message
+    assert fault.what == "wrong version"
+    assert "it holds registry.example/pause-amd64:3.10, not registry.example/pause:3.10" in fault.message
+
+
+def test_what_is_no_image_is_said(there: Path) -> None:
+    (there / PAUSE.file).write_bytes(b"pause")
+    folder.write(there, [folder.entry_of(PAUSE, there / PAUSE.file)])
+    (fault,) = folder.check(there, [PAUSE])
+    assert fault.message == f"{there / PAUSE.file}: not the archive of an image"
 
 
 def test_another_version_or_architecture_is_told_from_none(there: Path) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from continuum import __version__
 
 _CHUNK_BYTES = 1 << 20
-_PARTIAL, _BAD_RANGE = 206, 416
+_PARTIAL, _UNAUTHORIZED, _BAD_RANGE = 206, 401, 416
 _WORTH_ANOTHER_TRY = (408, 425, 429, 500, 502, 503, 504)
+_MOST_DOCUMENT_BYTES = 8 << 20
+
+Headers = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,13 @@ class DownloadError(Exception):
 
     Attributes:
         is_passing: whether another attempt may help.
+        challenge: what the server wants to be asked with, where it refused who asked.
     """
 
-    def __init__(self, message: str, *, is_passing: bool = False) -> None:
+    def __init__(self, message: str, *, is_passing: bool = False, challenge: str = "") -> None:
         super().__init__(message)
         self.is_passing = is_passing
+        self.challenge = challenge
 
 
 def mirrored(url: str, mirror: str) -> str:
@@ -52,8 +58,17 @@ def mirrored(url: str, mirror: str) -> str:
     return f"{mirror.rstrip('/')}/{url.partition('://')[2]}" if mirror else url
 
 
-def download(url: str, to: Path, patience: Patience, *, may_resume: bool) -> None:
+def download(
+    url: str, to: Path, patience: Patience, *, may_resume: bool, headers: Headers | None = None
+) -> None:
     """Fetch a file; what is in ``to`` already is gone on with, if the content can be verified afterwards.
+
+    Args:
+        url: where it is.
+        to: the file to write.
+        patience: how long it may take.
+        may_resume: whether what an earlier attempt left may be gone on with.
+        headers: to be sent to that host, and to no other that it sends us on to.
 
     Raises:
         DownloadError: it cannot be had, in words.
@@ -62,38 +77,75 @@ def download(url: str, to: Path, patience: Patience, *, may_resume: bool) -> Non
     deadline = time.monotonic() + patience.deadline_s
     if not may_resume:
         to.unlink(missing_ok=True)
-    for attempt in range(patience.attempts):
+
+    def once() -> None:
+        offset = to.stat().st_size if may_resume and to.is_file() else 0
+        ranged = {"Range": f"bytes={offset}-"} if offset else {}
         try:
-            _attempt(url, to, patience, deadline)
+            with _opened(url, patience, {**(headers or {}), **ranged}) as answer:
+                _receive(answer, to, offset if answer.status == _PARTIAL else 0, deadline)
+        except _BadRangeError as error:  # what we have is no beginning of what is there
+            to.unlink(missing_ok=True)
+            raise DownloadError("the server would not go on where it broke off", is_passing=True) from error
+
+    _repeat(once, patience, deadline)
+
+
+def document(url: str, patience: Patience, headers: Headers | None = None) -> tuple[bytes, str]:
+    """A small file, and the type its server says it has; DownloadError if it cannot be had."""
+    found: list[tuple[bytes, str]] = []
+
+    def once() -> None:
+        with _opened(url, patience, headers or {}) as answer:
+            data = answer.read(_MOST_DOCUMENT_BYTES)
+            promised = answer.headers.get("Content-Length")
+            if promised and len(data) != int(promised):
+                raise DownloadError(f"it ended after {len(data)} of {promised} bytes", is_passing=True)
+            found.append((data, str(answer.headers.get("Content-Type", ""))))
+
+    _repeat(once, patience, time.monotonic() + patience.deadline_s)
+    return found[-1]
+
+
+class _BadRangeError(Exception):
+    """The server has no such part of the file."""
+
+
+def _repeat(once: Callable[[], None], patience: Patience, deadline: float) -> None:
+    """Try until it is done, or trying again is no use."""
+    for attempt in range(patience.attempts):
+        pause = patience.pause_s * 2**attempt
+        try:
+            once()
         except DownloadError as error:
-            pause = patience.pause_s * 2**attempt
             is_last = attempt + 1 == patience.attempts or time.monotonic() + pause > deadline
             if is_last or not error.is_passing:
                 raise
-            if not may_resume:
-                to.unlink(missing_ok=True)
             time.sleep(pause)
         else:
             return
 
 
-def _attempt(url: str, to: Path, patience: Patience, deadline: float) -> None:
-    offset = to.stat().st_size if to.is_file() else 0
-    headers = {"User-Agent": f"continuum/{__version__}", "Accept-Encoding": "identity"}
-    if offset:
-        headers["Range"] = f"bytes={offset}-"
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme is checked below
+@contextmanager
+def _opened(url: str, patience: Patience, headers: Headers) -> Iterator[http.client.HTTPResponse]:
+    """The answer to a request; whatever goes wrong with it is a DownloadError."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise DownloadError("not an address of http or https")
+    request = urllib.request.Request(url)  # noqa: S310 - checked above
+    own = {"User-Agent": f"continuum/{__version__}", "Accept-Encoding": "identity"}
+    for name, value in {**own, **headers}.items():
+        # Storage that a registry sends us on to must not see what is meant for the registry.
+        add = request.add_unredirected_header if name == "Authorization" else request.add_header
+        add(name, value)
     try:
-        with contextlib.closing(urllib.request.urlopen(request, timeout=patience.stall_s)) as answer:  # noqa: S310
-            _receive(answer, to, offset if answer.status == _PARTIAL else 0, deadline)
+        with closing(urllib.request.urlopen(request, timeout=patience.stall_s)) as answer:  # noqa: S310
+            yield answer
     except urllib.error.HTTPError as error:
-        if error.code == _BAD_RANGE:  # what we have is no beginning of what is there
-            to.unlink(missing_ok=True)
-            raise DownloadError("the server refused to go on where it broke off", is_passing=True) from error
+        if error.code == _BAD_RANGE:
+            raise _BadRangeError from error
+        challenge = error.headers.get("WWW-Authenticate", "") if error.code == _UNAUTHORIZED else ""
         again = error.code in _WORTH_ANOTHER_TRY
-        raise DownloadError(f"{error.code} {error.reason}", is_passing=again) from error
+        raise DownloadError(f"{error.code} {error.reason}", is_passing=again, challenge=challenge) from error
     except TimeoutError as error:
         raise DownloadError(f"nothing came for {patience.stall_s:g} s", is_passing=True) from error
     except urllib.error.URLError as error:

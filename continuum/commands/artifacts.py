@@ -1,0 +1,117 @@
+"""``continuum artifacts CONFIG``: the files that are installed on nodes; lists, checks or downloads them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from continuum import pipeline, topology
+from continuum.artifacts import Artifact, folder, needed_by
+from continuum.artifacts.obtain import cache
+from continuum.commands.run import load_all
+from continuum.config import Config
+from continuum.errors import UsageError
+from continuum.steps import Modules
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("config", type=Path, help="config file")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", type=Path, metavar="FOLDER", help="say what is missing or wrong in a folder")
+    what.add_argument("--download", type=Path, metavar="FOLDER", help="download into a folder what it lacks")
+    parser.add_argument("--mirror", metavar="URL", help="address under which the projects' hosts are folders")
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """List what the config needs, after it was checked or downloaded if that is asked for."""
+    (config,) = load_all([options.config])
+    modules = pipeline.load_modules(config)
+    needed = needed_by(modules.all(), config)
+    where = options.check or options.download or config.infrastructure.path("artifact_dir")
+    if options.download:
+        _download(options, config, needed)
+    if options.check:
+        _check(options, needed)
+    rows = [_row(artifact, _entries(where)) for artifact in needed]
+    packages = _packages(modules, config)
+    if options.json:
+        print(json.dumps({"artifacts": rows, "packages": packages}, indent=1))
+    elif not where or where == config.infrastructure.path("artifact_dir"):
+        print(_as_text(rows, packages))
+    return 0
+
+
+def _check(options: argparse.Namespace, needed: Sequence[Artifact]) -> None:
+    """Say what is wrong with the folder; UsageError names every file."""
+    if faults := folder.check(options.check, needed):
+        remedy = f"continuum artifacts {options.config} --download {options.check}"
+        lines = [fault.message for fault in faults]
+        raise UsageError("\n".join([*lines, f"to mend it, where there is a network: {remedy}"]))
+    for name in folder.rebuilt(options.check, needed):
+        print(
+            f"{options.check / name}: not the file its project released, but one built elsewhere",
+            file=sys.stderr,
+        )
+    print(f"{options.check}: all of {len(needed)} files are there and whole", file=sys.stderr)
+
+
+def _download(options: argparse.Namespace, config: Config, needed: Sequence[Artifact]) -> None:
+    from continuum.artifacts.download import Source
+    from continuum.artifacts.fill import fill
+
+    mirror = options.mirror or config.infrastructure.maybe_text("artifact_mirror") or ""
+    added = fill(options.download, needed, Source(cache(), mirror), lambda line: print(line, file=sys.stderr))
+    for artifact in added:
+        if not artifact.sha256 and not artifact.digest:
+            print(f"{artifact.file}: taken as it came, for no checksum of it is known", file=sys.stderr)
+    kept = len(needed) - len(added)
+    print(f"{options.download}: {len(added)} files downloaded, {kept} were there", file=sys.stderr)
+
+
+def _entries(where: Path | None) -> Sequence[folder.Entry]:
+    return folder.read(where) if where else ()
+
+
+def _row(artifact: Artifact, entries: Sequence[folder.Entry]) -> dict[str, Any]:
+    """What is known of an artifact; its size where it is at hand."""
+    entry = folder.find(artifact, entries)
+    return {
+        **vars(artifact),
+        "file": entry.file if entry else artifact.file,
+        "size_bytes": entry.size_bytes if entry else None,
+    }
+
+
+def _packages(modules: Modules, config: Config) -> list[str]:
+    """Debian packages that are installed on nodes."""
+    named = [name for module in modules.all() for name in module.packages(config)]
+    if modules.application is not None:
+        planned = modules.application.workloads(config, topology.from_config(config))
+        named += [program.package for workload in planned for program in workload.programs]
+    return list(dict.fromkeys(named))
+
+
+def _as_text(rows: Sequence[dict[str, Any]], packages: Sequence[str]) -> str:
+    lines = []
+    for row in rows:
+        size = f", {row['size_bytes'] / 2**20:.1f} MiB" if row["size_bytes"] is not None else ""
+        lines.append(f"{row['name']} {row['version']} ({row['kind']}, {row['architecture']}{size})")
+        lines.append(f"  file    {row['file']}")
+        lines.append(f"  from    {row['url'] or row['image'] or 'nowhere; build it'}")
+        known = (
+            f"sha256  {row['sha256']}"
+            if row["sha256"]
+            else f"digest  {row['digest']}"
+            if row["digest"]
+            else ""
+        )
+        lines.append(f"  {known or 'sha256  none known'}")
+    if packages:
+        lines.append(f"Debian packages, with all they depend on: {', '.join(packages)}")
+    return "\n".join(lines or ["no files are installed on nodes"])
