@@ -1,7 +1,9 @@
 """Bringing the video benchmark's worker to two nodes of one kind: build, copy, install.
 
-Both are containers of a Docker daemon of its own; the cache of wheels is empty at the beginning, so that the
-first node pays for the download from the package index.
+On containers of a Docker daemon of its own, and over ssh to folders of this machine with OpenSSH's own
+daemon. For each the cache is empty at the beginning, so that the first node pays for the download from the
+package index. With everything in the cache the first node has nothing to build, and the second no advantage:
+that is reported, too.
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import dockerd
@@ -22,10 +24,15 @@ from table import Row, arguments, report
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from continuum import attach
 from continuum import rundir as runs
-from continuum.module import Workload
+from continuum.connection.ssh import SshConnection
+from continuum.module import Deployment, Node, Workload
 from continuum.packages import deliver
+from continuum.packages.deliver import Placed
+from continuum.topology import NodeSpec, Topology
+from tests.e2e import sshd
 
 PROGRAM = [sys.executable, str(Path(__file__).resolve().parent.parent / "continuum.py")]
+PYTHON = "/usr/bin/python3"
 BAR = 0.5
 WORKLOAD = Workload(
     "worker",
@@ -38,7 +45,7 @@ CONFIG = """
 [infrastructure]
 provider = docker
 infra_only = True
-edge_nodes = 2
+edge_nodes = 3
 edge_cores = 1
 edge_memory = 512 MB
 """
@@ -46,40 +53,81 @@ edge_memory = 512 MB
 
 def main() -> int:
     options = arguments(__doc__).parse_args()
-    if lack := dockerd.why_not():
-        print(f"skipped: {lack}")
-        return 0
-    with tempfile.TemporaryDirectory() as folder, dockerd.temporary() as daemon:
-        os.environ["DOCKER_HOST"] = daemon.url
-        os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")
-        first, second, again = _measure(Path(folder))
-    return report(list(_rows(first, second, again)), options.json)
+    rows: list[Row] = []
+    for name, lack, measure in (("docker", dockerd.why_not(), _docker), ("ssh", sshd.WHY_NOT, _ssh)):
+        if lack:
+            print(f"{name} skipped: {lack}")
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            rows += _rows(name, measure(Path(folder)))
+    return report(rows, options.json)
 
 
-def _measure(folder: Path) -> tuple[Any, Any, Any]:
-    config = folder / "two.cfg"
+def _docker(folder: Path) -> list[Placed]:
+    config = folder / "three.cfg"
     config.write_text(CONFIG, encoding="utf-8")
-    up = subprocess.run([*PROGRAM, "up", "-q", str(config)], cwd=folder, capture_output=True, check=True)
-    directory = folder / "runs" / up.stdout.decode().split()[-1]
+    with dockerd.temporary() as daemon, _environment(DOCKER_HOST=daemon.url, XDG_CACHE_HOME=str(folder)):
+        up = subprocess.run([*PROGRAM, "up", "-q", str(config)], cwd=folder, capture_output=True, check=True)
+        directory = folder / "runs" / up.stdout.decode().split()[-1]
+        try:
+            return _placed(attach.deployment(runs.load(directory)))
+        finally:
+            subprocess.run([*PROGRAM, "down", str(directory)], cwd=folder, check=True, capture_output=True)
+
+
+def _ssh(folder: Path) -> list[Placed]:
+    nodes, connections = [], {}
+    for index in range(3):
+        name, place = f"edge{index}", folder / f"edge{index}"
+        place.mkdir()
+        # All of the host but one folder, which is the node's own.
+        mounts = (
+            "mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/continuum"
+            f" && mount --bind {place} /var/lib/continuum"
+        )
+        enter = ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
+        host = sshd.make(folder / f"host{index}", name, enter)
+        connections[name] = SshConnection(host.target(name))
+        nodes.append(Node(NodeSpec(name, "edge", index, 1, 512), "10.0.0.1", {"python": PYTHON}))
     try:
-        deployment = attach.deployment(runs.load(directory))
-        nodes = deployment.nodes
-        placed = [deliver.prepare(WORKLOAD, [node], deployment)[node.name] for node in (*nodes, nodes[1])]
+        with _environment(XDG_CACHE_HOME=str(folder / "cache")):
+            return _placed(Deployment(Topology((), (), ()), tuple(nodes), connections))
     finally:
-        subprocess.run([*PROGRAM, "down", str(directory)], cwd=folder, check=True, capture_output=True)
-    return placed[0], placed[1], placed[2]
+        for connection in connections.values():
+            connection.close()
 
 
-def _rows(first: Any, second: Any, again: Any) -> Iterator[Row]:
+def _placed(deployment: Deployment) -> list[Placed]:
+    """On the first node, the second, a third as if it were the first of another run, and the third again."""
+    first, second, third = deployment.nodes
+    return [
+        deliver.prepare(WORKLOAD, [node], deployment)[node.name] for node in (first, second, third, third)
+    ]
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _rows(name: str, placed: Sequence[Placed]) -> Iterator[Row]:
+    first, second, warm, again = placed
     # What building cost the second node is a look into the cache; it counts, too.
-    whole, rest = (one.build_s + one.copy_s + one.install_s for one in (first, second))
-    yield Row("first node: build, copy and install", whole, "s", detail=_parts(first))
-    yield Row("second node of the same kind", rest, "s", detail=_parts(second))
-    yield Row("second in parts of the first", rest / whole, "", BAR)
-    yield Row("copied again to a node that has it", again.copied_bytes, "bytes", 0)
+    whole, rest, cached = (one.build_s + one.copy_s + one.install_s for one in (first, second, warm))
+    yield Row(f"{name}: first node: build, copy and install", whole, "s", detail=_parts(first))
+    yield Row(f"{name}: second node of the same kind", rest, "s", detail=_parts(second))
+    yield Row(f"{name}: second in parts of the first", rest / whole, "", BAR)
+    yield Row(f"{name}: first node of a later run", cached, "s", detail=_parts(warm))
+    yield Row(f"{name}: copied again to a node that has it", again.copied_bytes, "bytes", 0)
 
 
-def _parts(placed: Any) -> str:
+def _parts(placed: Placed) -> str:
     parts = {name: round(getattr(placed, name), 2) for name in ("build_s", "copy_s", "install_s")}
     return json.dumps({**parts, "copied_mb": round(placed.copied_bytes / 2**20)})
 

@@ -1,4 +1,4 @@
-"""A workload's package for one kind of interpreter: locked wheels, the workload's code, a manifest."""
+"""A workload's package for one kind of interpreter: libraries, the workload's code, a manifest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import json
 import tarfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 from continuum.errors import DeployError
 from continuum.packages import lock, store
 from continuum.packages.interpreter import Interpreter
-from continuum.packages.store import Store, Wheel
+from continuum.packages.store import Store
+from continuum.packages.trees import Archive, Trees
 
 ALWAYS = ("continuum",)
 """Code that every workload has: what it takes part in a run with."""
@@ -28,40 +29,31 @@ class Package:
 
     Attributes:
         interpreter: what it was built for.
-        wheels: the libraries.
-        installer: the wheel of the program that installs them on the node; None without libraries.
-        code: archive of the workload's own code.
-        code_id: hash of that archive.
+        libraries: what is to be had for import, unpacked one over the other.
+        code: the workload's own code.
         environment_id: the same for packages with the same libraries for the same kind of interpreter;
             empty without libraries.
-        store: where the wheels are on this host.
         build_s: how long it took to build.
     """
 
     interpreter: Interpreter
-    wheels: tuple[Wheel, ...]
-    installer: Wheel | None
-    code: Path
-    code_id: str
+    libraries: tuple[Archive, ...]
+    code: Archive
     environment_id: str
-    store: Store
     build_s: float = 0.0
 
-    def parts(self) -> Iterator[tuple[str, Path]]:
-        """What has to be on the node, each by a name that holds its hash, and where it is here."""
-        for wheel in (*self.wheels, *([self.installer] if self.installer else [])):
-            yield f"wheels/{wheel.sha256}/{wheel.name}", self.store.path(wheel)
-        yield f"archives/{self.code_id}.tar.gz", self.code
+    def parts(self) -> Mapping[str, Path]:
+        """What has to be on the node, each by a name that begins with its hash, and where it is here."""
+        return {archive.name: archive.path for archive in (*self.libraries, self.code)}
 
     def manifest(self) -> dict[str, Any]:
-        """What the node installs, with the hash of everything that was copied; plain JSON."""
+        """What the node installs, by the hashes of everything that was copied; plain JSON."""
         return {
-            "schema": 1,
+            "schema": 2,
             "interpreter": self.interpreter.to_json(),
             "environment": self.environment_id,
-            "wheels": [vars(wheel) for wheel in self.wheels],
-            "installer": vars(self.installer) if self.installer else None,
-            "code": self.code_id,
+            "libraries": [archive.name for archive in self.libraries],
+            "code": self.code.name,
         }
 
     def manifest_id(self) -> str:
@@ -70,7 +62,12 @@ class Package:
 
 
 def build(
-    requirements: Sequence[str], modules: Sequence[str], interpreter: Interpreter, *, root: Path
+    requirements: Sequence[str],
+    modules: Sequence[str],
+    interpreter: Interpreter,
+    *,
+    root: Path,
+    is_packed: bool = False,
 ) -> Package:
     """Build a package; what the cache holds already is not made again.
 
@@ -79,27 +76,24 @@ def build(
         modules: packages and modules of our own, by dotted name, found below ``root``.
         interpreter: what it is for.
         root: the folder that holds the top-level packages.
+        is_packed: whether libraries are compressed, for nodes behind a real network.
 
     Raises:
         DeployError: requirements cannot be met, or there is no such module.
     """
     begin = time.monotonic()
     cache = store.cache_folder()
-    wheels_store = Store(cache / "wheels")
     locked = lock.resolve(requirements, interpreter, cache)
-    wheels = wheels_store.wheels(locked, interpreter)
-    installer = _installer(wheels_store, interpreter, cache) if wheels else None
+    wheels = Store(cache / "wheels")
+    trees = Trees(cache / "trees", wheels, is_packed=is_packed)
+    libraries = trees.archives(wheels.wheels(locked, interpreter), interpreter)
     code = pack_code((*ALWAYS, *modules), root)
-    code_id = hashlib.sha256(code).hexdigest()
-    environment = hashlib.sha256(f"{interpreter.key}\n{locked}".encode()).hexdigest()[:16] if wheels else ""
+    named = "\n".join([interpreter.key, *(archive.sha256 for archive in libraries)])
     return Package(
         interpreter=interpreter,
-        wheels=wheels,
-        installer=installer,
-        code=_kept(cache / "code", code_id, code),
-        code_id=code_id,
-        environment_id=environment,
-        store=wheels_store,
+        libraries=libraries,
+        code=_kept(cache / "code", code),
+        environment_id=hashlib.sha256(named.encode()).hexdigest()[:16] if libraries else "",
         build_s=time.monotonic() - begin,
     )
 
@@ -138,23 +132,13 @@ def _if_there(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _installer(wheels: Store, interpreter: Interpreter, cache: Path) -> Wheel:
-    """The wheel of uv for the node, in the version that is installed here."""
-    import subprocess
-
-    done = subprocess.run(
-        [str(lock.find_uv()), "--version"], capture_output=True, text=True, timeout=30, check=True
-    )
-    version = done.stdout.split()[1]
-    return wheels.wheels(lock.resolve([f"uv=={version}"], interpreter, cache), interpreter)[0]
-
-
-def _kept(folder: Path, name: str, data: bytes) -> Path:
+def _kept(folder: Path, data: bytes) -> Archive:
     """A file of the cache with this content."""
-    path = folder / f"{name}.tar.gz"
+    sha256 = hashlib.sha256(data).hexdigest()
+    path = folder / f"{sha256}.tar.gz"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{time.monotonic_ns()}")
         temporary.write_bytes(data)
         temporary.replace(path)
-    return path
+    return Archive(path, sha256)

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 from continuum.connection import Connection
 from continuum.errors import CommandFailed, DeployError
 from continuum.module import Deployment, Node, Workload
 from continuum.packages import interpreter as interpreters
+from continuum.packages import on_node
 from continuum.packages.build import Package, build
 from continuum.packages.interpreter import Interpreter
 
-ROOT = PurePosixPath("/var/lib/continuum/packages")
-"""Where packages are on a node."""
-
 PROBE_TIMEOUT_S = 60.0
-INSTALL_TIMEOUT_S = 600.0
 PARALLEL = 8
-PARALLEL_COPIES = 4
+STREAMS = 3
+"""Archives on their way to one node at the same time."""
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -37,7 +32,7 @@ class Placed:
         python: the interpreter to run the workload with.
         code: folder its modules are imported from.
         build_s: time to build the package; 0 on the nodes that take what was built for another.
-        copy_s: time to copy what the node lacked.
+        copy_s: time to copy what the node lacked, unpacked there as it comes.
         install_s: time to install it.
         copied_bytes: how much was copied.
     """
@@ -53,6 +48,14 @@ class Placed:
 def shares_host(node: Node) -> bool:
     """Whether programs on the node find this host's Python and this project's code at their places."""
     return bool(node.handle.get("shares_host", False))
+
+
+def is_here(connection: Connection) -> bool:
+    """Whether a node is on this machine, so that it costs less to copy more than to decompress.
+
+    It is if it reads this machine's clock.
+    """
+    return connection.host_clock
 
 
 def prepare(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -> Mapping[str, Placed]:
@@ -75,20 +78,27 @@ def prepare(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -
                 strict=True,
             )
         )
-        packages: dict[str, Package] = {}
-        builders: dict[str, str] = {}
+        packages: dict[tuple[str, bool], Package] = {}
+        builders = set()
+        kinds = {node.name: (found[node.name].key, is_here(ways[node.name])) for node in foreign}
         for node in foreign:
-            key = found[node.name].key
-            if key not in packages:
-                packages[key] = build(workload.requirements, workload.code, found[node.name], root=CHECKOUT)
-                builders[key] = node.name
+            kind = kinds[node.name]
+            if kind not in packages:
+                packages[kind] = build(
+                    workload.requirements,
+                    workload.code,
+                    found[node.name],
+                    root=CHECKOUT,
+                    is_packed=not is_here(ways[node.name]),
+                )
+                builders.add(node.name)
         placed = pool.map(
             lambda node: place(
-                packages[found[node.name].key],
+                packages[kinds[node.name]],
                 node,
                 ways[node.name],
                 found[node.name],
-                is_first=builders[found[node.name].key] == node.name,
+                is_first=node.name in builders,
             ),
             foreign,
         )
@@ -125,7 +135,7 @@ def place(
     begin = time.monotonic()
     copied = _copy(package, python, connection)
     copy_s = time.monotonic() - begin
-    answer = _on_node(connection, python, "install", json.dumps(package.manifest()))
+    answer = on_node.install(connection, python, package.manifest())
     return Placed(
         python=str(answer["python"]),
         code=str(answer["code"]),
@@ -137,31 +147,24 @@ def place(
 
 
 def _copy(package: Package, python: str, connection: Connection) -> int:
-    """Copy the parts the node lacks; returns the bytes."""
-    parts = dict(package.parts())
-    missing = _on_node(connection, python, "has", *parts)
-    with ThreadPoolExecutor(PARALLEL_COPIES) as pool:
-        list(pool.map(lambda name: connection.put(parts[name], ROOT / name), missing))
-    return sum(parts[name].stat().st_size for name in missing)
+    """Copy the parts the node lacks, in some streams beside each other; returns the bytes."""
+    parts = package.parts()
+    missing = on_node.lacking(connection, python, list(parts))
+    sizes = {name: parts[name].stat().st_size for name in missing}
+
+    def send(names: Sequence[str]) -> None:
+        on_node.send(connection, python, {name: parts[name] for name in names})
+
+    with ThreadPoolExecutor(STREAMS) as pool:
+        list(pool.map(send, spread(sizes, STREAMS)))
+    return sum(sizes.values())
 
 
-def _on_node(connection: Connection, python: str, *arguments: str) -> Any:
-    """What ``node_install`` answers on the node; outside its limits, for it is not what is measured."""
-    argv = [python, "-I", "-c", _source(), str(ROOT), *arguments]
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        process = connection.start(argv, env={}, log=log, limits=None)
-        try:
-            status = process.wait(INSTALL_TIMEOUT_S)
-        finally:
-            process.kill()
-        said = log.read_text(encoding="utf-8", errors="replace").strip()
-    if status:
-        tail = "\n".join(f"  {line}" for line in said.splitlines()[-8:])
-        raise DeployError(f"{connection.node}: the package cannot be installed (status {status}):\n{tail}")
-    return json.loads(said.splitlines()[-1])
-
-
-@cache
-def _source() -> str:
-    return (Path(__file__).parent / "node_install.py").read_text(encoding="utf-8")
+def spread(sizes: Mapping[str, int], count: int) -> list[list[str]]:
+    """The names in at most ``count`` groups of about the same size."""
+    groups: list[tuple[int, list[str]]] = [(0, [])] * min(count, len(sizes))
+    for name in sorted(sizes, key=lambda name: -sizes[name]):
+        total, names = min(groups)
+        groups.remove((total, names))
+        groups.append((total + sizes[name], [*names, name]))
+    return [names for _, names in groups]

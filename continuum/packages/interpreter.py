@@ -12,6 +12,9 @@ from continuum.errors import DeployError
 MINIMUM = (3, 10)
 """Oldest Python that this project's own code runs on."""
 
+_GLIBC_OF_UV = (17, *range(27, 41))
+"""Minor versions of glibc that uv has a platform for."""
+
 PROBE = """\
 import json, platform, sys
 libc, version = platform.libc_ver()
@@ -69,6 +72,7 @@ class Interpreter:
         if self.libc == "musl":
             yield from (f"musllinux_{major}_{least}_{self.machine}" for least in range(minor, -1, -1))
         else:
+            minor = self._glibc_minor()
             yield from (f"manylinux_{major}_{least}_{self.machine}" for least in range(minor, 4, -1))
             old = {"manylinux2014": 17, "manylinux2010": 12, "manylinux1": 5}
             yield from (f"{name}_{self.machine}" for name, least in old.items() if minor >= least)
@@ -78,9 +82,11 @@ class Interpreter:
         """The platform as uv's ``--python-platform`` names it."""
         if self.libc == "musl":
             return f"{self.machine}-unknown-linux-musl"
-        minor = max(17, min(self.libc_version[1], 40))
-        known = (17, *range(27, 41))  # uv knows no others
-        return f"{self.machine}-manylinux_2_{max(one for one in known if one <= minor)}"
+        return f"{self.machine}-manylinux_2_{self._glibc_minor()}"
+
+    def _glibc_minor(self) -> int:
+        """The newest glibc whose wheels uv and the node both take."""
+        return max((known for known in _GLIBC_OF_UV if known <= self.libc_version[1]), default=17)
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in a manifest."""

@@ -1,10 +1,11 @@
-"""Runs on the node, under its own Python, with the standard library alone: installs what was copied.
+"""Runs on the node, under its own Python, with the standard library alone: installs what is sent.
 
-    python3 -c SOURCE ROOT has NAME...       which of these parts are not there yet
-    python3 -c SOURCE ROOT install MANIFEST  install, once, whoever else asks for it at the same time
+    python3 -c SOURCE ROOT lacks NAME...          which of these archives are not there yet
+    python3 -c SOURCE ROOT receive NAME:BYTES...  unpack archives that come in this order on standard input
+    python3 -c SOURCE ROOT install MANIFEST       make what they were sent for, whoever else asks for it too
 
-Nothing is fetched: the libraries come from wheels below ROOT, each checked against its hash, and go into a
-virtual environment of their own.
+Nothing is fetched. An archive's name begins with its hash; it is unpacked as it comes and kept if the hash is
+right. A virtual environment holds hard links to what was unpacked for it.
 """
 
 from __future__ import annotations
@@ -14,18 +15,43 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import time
-import zipfile
-from concurrent.futures import ThreadPoolExecutor
+import venv
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-_CHUNK_BYTES = 1 << 20
-_LAST_WORDS = 2000
-_EXECUTABLE = 0o755
+_CHUNK_BYTES = 1 << 18
+
+
+class Incoming:
+    """One archive on its way: so many bytes of a longer stream.
+
+    Args:
+        stream: where it comes from.
+        size_bytes: how much of it is this archive.
+    """
+
+    def __init__(self, stream: IO[bytes], size_bytes: int) -> None:
+        self._stream, self._left = stream, size_bytes
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = _CHUNK_BYTES) -> bytes:
+        """The next bytes; empty at the archive's end."""
+        data = self._stream.read(min(size, self._left))
+        self._left -= len(data)
+        self._digest.update(data)
+        return data
+
+    def sha256(self) -> str:
+        """Hash of the whole archive, once the rest of it has come."""
+        while self.read():
+            pass
+        return self._digest.hexdigest()
 
 
 class Place:
@@ -37,107 +63,95 @@ class Place:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        for name in ("unpacked", "environments", "locks"):
+            (root / name).mkdir(parents=True, exist_ok=True)
 
     def lacking(self, names: list[str]) -> list[str]:
-        """Those parts of a package that were not copied yet."""
-        return [name for name in names if not (self.root / name).exists()]
+        """Those archives that were not unpacked yet."""
+        return [name for name in names if not self._tree(name).exists()]
+
+    def receive(self, announced: list[str], stream: IO[bytes]) -> list[str]:
+        """Unpack archives that come one after the other, each once; those that were not there yet.
+
+        Exits when one is not what its name says.
+        """
+        fresh = []
+        for name, _, size in (one.partition(":") for one in announced):
+            archive, tree = Incoming(stream, int(size)), self._tree(name)
+            with self._locked(tree.name):
+                if not tree.exists():
+                    self._unpack(archive, tree)
+                    fresh.append(name)
+            archive.sha256()
+        return fresh
+
+    def _unpack(self, archive: Incoming, tree: Path) -> None:
+        part = tree.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        try:
+            with tarfile.open(fileobj=archive, mode="r|*", bufsize=_CHUNK_BYTES) as packed:  # type: ignore[call-overload]
+                packed.extractall(part)  # noqa: S202 - made by this project
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            _refuse(f"{tree.name}: {error}")
+        if archive.sha256() != tree.name:
+            shutil.rmtree(part)
+            _refuse(tree.name)
+        part.rename(tree)
 
     def install(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        """Install what is not installed yet; one process at a time, the others find it done."""
+        """Make the environment if there is none; one process at a time, the others find it done."""
         begin = time.monotonic()
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            made, python = self._environment(manifest)
-            unpacked, code = self._code(manifest["code"])
-        seconds = time.monotonic() - begin
-        return {"python": python, "code": str(code), "fresh": made or unpacked, "seconds": seconds}
+        made, python = self._environment(str(manifest["environment"]), manifest["libraries"])
+        code = str(self._tree(manifest["code"]))
+        return {"python": python, "code": code, "fresh": made, "seconds": time.monotonic() - begin}
 
-    def _environment(self, manifest: dict[str, Any]) -> tuple[bool, str]:
+    def _environment(self, name: str, libraries: list[str]) -> tuple[bool, str]:
         """Whether a virtual environment had to be made, and its interpreter."""
-        if not manifest["environment"]:
+        if not name:
             return False, sys.executable
-        folder = self.root / "environments" / str(manifest["environment"])
+        folder = self.root / "environments" / name
         python, complete = folder / "bin" / "python", folder / "complete"
-        if complete.exists():
-            return False, str(python)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary = self.root / "temporary"  # on the same file system, so that files need not be copied
-        temporary.mkdir(exist_ok=True)
-        own = {"TMPDIR": str(temporary), "HOME": str(self.root), "UV_OFFLINE": "1", "UV_NO_CONFIG": "1"}
-        with ThreadPoolExecutor() as pool:  # most of it is hashing, which runs beside
-            checked = pool.map(self._wheel, manifest["wheels"])
-            uv = [str(self._installer(manifest["installer"])), "--quiet", "--no-cache"]
-            wheels = [str(wheel) for wheel in checked]
-        _run([*uv, "venv", "--no-python-downloads", "--python", sys.executable, str(folder)], own)
-        _run([*uv, "pip", "install", "--no-index", "--no-deps", "--python", str(python), *wheels], own)
-        complete.touch()
+        with self._locked(name):
+            if complete.exists():
+                return False, str(python)
+            shutil.rmtree(folder, ignore_errors=True)
+            venv.create(folder, symlinks=True)
+            (packages,) = folder.glob("lib/python3*/site-packages")
+            for library in libraries:
+                shutil.copytree(self._tree(library), packages, copy_function=_link, dirs_exist_ok=True)
+            complete.touch()
         return True, str(python)
 
-    def _code(self, code_id: str) -> tuple[bool, Path]:
-        """Whether the workload's own code had to be unpacked, and the folder to import it from."""
-        folder = self.root / "code" / code_id
-        if folder.exists():
-            return False, folder
-        archive = _checked(self.root / "archives" / f"{code_id}.tar.gz", code_id)
-        part = folder.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        with tarfile.open(archive) as packed:
-            packed.extractall(part)  # noqa: S202 - made by this project, and checked
-        part.rename(folder)
-        return True, folder
+    def _tree(self, name: str) -> Path:
+        return self.root / "unpacked" / name.partition(".")[0]
 
-    def _wheel(self, wheel: dict[str, Any]) -> Path:
-        return _checked(
-            self.root / "wheels" / str(wheel["sha256"]) / str(wheel["name"]), str(wheel["sha256"])
-        )
-
-    def _installer(self, wheel: dict[str, Any]) -> Path:
-        """The program that installs, out of its wheel."""
-        target = self.root / "installer" / str(wheel["sha256"])
-        if not target.exists():
-            target.parent.mkdir(exist_ok=True)
-            part = target.with_suffix(".part")
-            with zipfile.ZipFile(self._wheel(wheel)) as archive:
-                name = next(name for name in archive.namelist() if name.endswith("/scripts/uv"))
-                with archive.open(name) as source, part.open("wb") as file:
-                    shutil.copyfileobj(source, file)
-            part.chmod(_EXECUTABLE)
-            part.rename(target)
-        return target
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        with (self.root / "locks" / name).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
-def _checked(path: Path, sha256: str) -> Path:
-    """The path, if its content has this hash."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    if digest.hexdigest() != sha256:
-        sys.exit(f"{path}: its hash is not that of the manifest; remove it and start again")
-    return path
+def _link(source: str, target: str) -> None:
+    """Another name for a file; the last of those that want the same name has it."""
+    Path(target).unlink(missing_ok=True)
+    os.link(source, target)
 
 
-def _run(command: list[str], environment: dict[str, str]) -> None:
-    """Run a command; its last words are ours if it fails."""
-    done = subprocess.run(
-        command,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(done.stdout.decode("utf-8", "replace")[-_LAST_WORDS:])
+def _refuse(what: str) -> None:
+    sys.exit(f"{what}: what came is not what was sent; try again")
 
 
 def main(root: str, verb: str, *arguments: str) -> None:
     """Do what the command line says and print the answer as JSON."""
     place = Place(Path(root))
-    if verb == "has":
-        print(json.dumps(place.lacking(list(arguments))))
+    if verb == "lacks":
+        answer: Any = place.lacking(list(arguments))
+    elif verb == "receive":
+        answer = place.receive(list(arguments), sys.stdin.buffer)
     else:
-        print(json.dumps(place.install(json.loads(arguments[0]))))
+        answer = place.install(json.loads(arguments[0]))
+    print(json.dumps(answer))
 
 
 if __name__ == "__main__":

@@ -11,16 +11,17 @@ import sys
 import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import BytesIO
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from continuum.connection import Completed
-from continuum.errors import CommandFailed, DeployError
+from continuum.connection.fake import FakeConnection, FakeProcess
+from continuum.errors import DeployError
 from continuum.module import Deployment, Node, Workload
-from continuum.packages import build, deliver, interpreter, lock, store
+from continuum.packages import build, deliver, interpreter, lock, on_node, store, trees
 from continuum.packages.interpreter import Interpreter
 from continuum.topology import NodeSpec, Topology
 
@@ -65,6 +66,13 @@ def test_platform_in_the_words_of_uv(
     libc: str, version: tuple[int, int], machine: str, expected: str
 ) -> None:
     assert Interpreter("cpython", (3, 11, 2), machine, libc, version).uv_platform() == expected
+
+
+@pytest.mark.parametrize("version", [17, 26, 31, 41])
+def test_wheels_are_fetched_for_the_platform_they_are_installed_for(version: int) -> None:
+    node = Interpreter("cpython", (3, 11, 2), "x86_64", "glibc", (2, version))
+    newest = next(node.platforms()).removesuffix("_x86_64")
+    assert node.uv_platform() == f"x86_64-{newest}"
 
 
 def test_musl_takes_musl_wheels_only() -> None:
@@ -159,65 +167,36 @@ def make_wheel(folder: Path, name: str, files: dict[str, bytes], tag: str = "py3
     return path
 
 
-class FolderConnection:
-    """A node that is this host, with everything it writes below one folder; counts what is copied."""
+class FolderConnection(FakeConnection):
+    """A node that is a folder of this host; keeps the names of what is sent to it."""
 
-    host_clock = True
-
-    def __init__(self, node: str, root: Path) -> None:
-        self.node, self.root = node, root
+    def __init__(self, node: str, root: Path, clock_offset_ns: int | None = None) -> None:
+        super().__init__(node, root, clock_offset_ns)
         self.copied: list[str] = []
+        self.packages.mkdir(parents=True)
 
-    def run(self, argv: Any, *, timeout: float, check: bool = True, stdin: bytes | None = None) -> Completed:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
-        if check and done.returncode:
-            raise CommandFailed(self.node, argv, done.returncode, done.stderr)
-        return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+    @property
+    def packages(self) -> Path:
+        return self.root / str(on_node.ROOT).lstrip("/")
 
-    def start(self, argv: Any, *, env: Any, log: Path, limits: Any = None) -> subprocess.Popen[bytes]:
-        with log.open("ab") as file:
-            return subprocess.Popen(self.mapped(argv), stdout=file, stderr=file)
-
-    def mapped(self, argv: list[str]) -> list[str]:
-        return [str(self.root / "packages") if word == str(deliver.ROOT) else word for word in argv]
-
-    def put(self, src: Path, dst: PurePosixPath) -> None:
-        self.copied.append(dst.name)
-        target = self.root / "packages" / dst.relative_to(deliver.ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{target.name}.{os.urandom(4).hex()}")
-        temporary.write_bytes(src.read_bytes())
-        temporary.replace(target)
+    def start(self, argv: Any, *, env: Any, log: Path, limits: Any = None) -> FakeProcess:
+        if "receive" in argv:
+            self.copied += [word.partition(":")[0] for word in argv[argv.index("receive") + 1 :]]
+        return super().start(argv, env=env, log=log, limits=limits)
 
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of wheels as the only index: one library, and uv itself."""
+    """A folder of wheels as the only index, with one library."""
     folder = tmp_path / "index"
     folder.mkdir()
     make_wheel(folder, "continuum_test_library", {"library.py": b"ANSWER = 42\n"})
-    uv = lock.find_uv()
-    version = subprocess.check_output([str(uv), "--version"], text=True).split()[1]
-    made = make_wheel(folder, "uv", {"uv-1.0.data/scripts/uv": uv.read_bytes()})
-    _rename(made, version)
     for tool in ("UV", "PIP"):
         monkeypatch.setenv(f"{tool}_NO_INDEX", "1")
         monkeypatch.setenv(f"{tool}_FIND_LINKS", str(folder))
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return folder
-
-
-def _rename(wheel: Path, version: str) -> None:
-    """The same wheel with another version."""
-    target = wheel.with_name(wheel.name.replace("1.0", version))
-    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(target, "w") as new:
-        for name in old.namelist():
-            data = old.read(name)
-            if name.endswith(("METADATA", "RECORD")):
-                data = data.replace(b"1.0", version.encode())
-            new.writestr(name.replace("1.0", version), data)
-    wheel.unlink()
 
 
 def deployment_of(tmp_path: Path, count: int = 1) -> tuple[Deployment, list[Node], list[FolderConnection]]:
@@ -245,7 +224,7 @@ def test_a_package_is_installed_in_an_environment_of_its_own(tmp_path: Path, ind
     assert said.split() == ["42", "True"]
     assert Path(placed.code, "application", "video", "worker.py").is_file()
     assert placed.copied_bytes > 0
-    assert len(ways[0].copied) == 3  # the library, the installer and the code
+    assert len(ways[0].copied) == 2  # the library and the code
 
 
 def test_what_is_there_is_not_copied_again(tmp_path: Path, index: Path) -> None:
@@ -270,19 +249,18 @@ def test_a_change_of_code_ships_without_the_wheels(tmp_path: Path, index: Path) 
         package = build.build([LIBRARY], ["own"], found, root=root)
         placed = deliver.place(package, nodes[0], deployment.connections["edge0"], found)
         assert Path(placed.code, "own", "__init__.py").read_text() == text
-    assert ways[0].copied == [f"{package.code_id}.tar.gz"]
+    assert ways[0].copied == [package.code.name]
 
 
 def test_eight_starts_at_once_install_once(tmp_path: Path, index: Path) -> None:
     _, _, ways = deployment_of(tmp_path)
-    found = this_interpreter()
-    package = build.build([LIBRARY], [], found, root=deliver.CHECKOUT)
-    for name, path in package.parts():
-        ways[0].put(path, deliver.ROOT / name)
-    source = (deliver.CHECKOUT / "continuum/packages/node_install.py").read_text()
-    argv = [sys.executable, "-I", "-c", source, str(deliver.ROOT), "install", json.dumps(package.manifest())]
+    package = build.build([LIBRARY], [], this_interpreter(), root=deliver.CHECKOUT)
     with ThreadPoolExecutor(8) as pool:
-        said = list(pool.map(lambda _: json.loads(subprocess.check_output(ways[0].mapped(argv))), range(8)))
+        sent = list(pool.map(lambda _: on_node.send(ways[0], sys.executable, package.parts()), range(8)))
+        said = list(
+            pool.map(lambda _: on_node.install(ways[0], sys.executable, package.manifest()), range(8))
+        )
+    assert sorted(name for names in sent for name in names) == sorted(package.parts())
     assert sorted(answer["fresh"] for answer in said) == [False] * 7 + [True]
     assert len({answer["python"] for answer in said}) == 1
 
@@ -300,15 +278,82 @@ def test_nothing_is_copied_to_an_interpreter_it_does_not_fit(tmp_path: Path, ind
     assert ways[0].copied == []
 
 
-def test_a_wheel_that_was_changed_on_the_way_is_refused(tmp_path: Path, index: Path) -> None:
-    deployment, nodes, _ = deployment_of(tmp_path)
+def changed(archive: Path, data: bytes) -> None:
+    kept = archive.read_bytes()
+    archive.write_bytes(data.ljust(len(kept), b"x")[: len(kept)])
+
+
+def test_what_was_changed_on_the_way_is_refused(tmp_path: Path, index: Path) -> None:
+    deployment, nodes, ways = deployment_of(tmp_path)
     found = this_interpreter()
     package = build.build([LIBRARY], [], found, root=deliver.CHECKOUT)
-    copy = tmp_path / "edge0" / "packages" / "wheels" / package.wheels[0].sha256 / package.wheels[0].name
-    copy.parent.mkdir(parents=True)
-    copy.write_text("something else")
-    with pytest.raises(DeployError, match="its hash is not that of the manifest"):
-        deliver.place(package, nodes[0], deployment.connections["edge0"], found)
+    good = package.libraries[0].path.read_bytes()
+    for bad in (b"no archive at all", good.replace(b"ANSWER = 42", b"ANSWER = 43"), good[: len(good) // 2]):
+        changed(package.libraries[0].path, bad)
+        with pytest.raises(DeployError, match=r"edge0.*\n.*what came is not what was sent"):
+            deliver.place(package, nodes[0], deployment.connections["edge0"], found)
+    package.libraries[0].path.write_bytes(good)
+    assert on_node.lacking(ways[0], sys.executable, [package.libraries[0].name])
+    deliver.place(package, nodes[0], deployment.connections["edge0"], found)
+
+
+def test_a_start_that_was_ended_half_way_is_begun_anew(tmp_path: Path, index: Path) -> None:
+    deployment, nodes, ways = deployment_of(tmp_path)
+    found = this_interpreter()
+    package = build.build([LIBRARY], [], found, root=deliver.CHECKOUT)
+    left = ways[0].packages / "unpacked" / f"{package.libraries[0].sha256}.part"
+    left.mkdir(parents=True)
+    (left / "half.py").write_text("1 +")
+    (ways[0].packages / "environments" / package.environment_id / "bin").mkdir(parents=True)
+    placed = deliver.place(package, nodes[0], deployment.connections["edge0"], found)
+    assert subprocess.check_output([placed.python, "-c", "import library; print(library.ANSWER)"]) == b"42\n"
+    assert not list(ways[0].packages.rglob("half.py"))
+
+
+def test_nodes_elsewhere_get_the_libraries_compressed(tmp_path: Path, index: Path) -> None:
+    deployment, nodes, _ = deployment_of(tmp_path)
+    far = FolderConnection("edge1", tmp_path / "edge1", clock_offset_ns=5)
+    node = Node(NodeSpec("edge1", "edge", 1, 1, 256), "10.0.0.2", {"python": sys.executable})
+    deployment = replace(deployment, connections={**deployment.connections, "edge1": far})
+    placed = deliver.prepare(WORKLOAD, [*nodes, node], deployment)
+    assert placed["edge1"].copied_bytes < placed["edge0"].copied_bytes
+    assert all(name.endswith(".tar.gz") for name in far.copied)
+    for one in placed.values():
+        assert subprocess.check_output([one.python, "-c", "import library; print(library.ANSWER)"]) == b"42\n"
+
+
+def test_a_tree_is_packed_alike_whatever_its_times_and_owners(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for name in ("library/part.py", "bin/program", "library-1.0.dist-info/direct_url.json", ".lock"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text("text")
+    packed = []
+    for number in range(2):
+        os.utime(tree / "library" / "part.py", (number, number))
+        os.chown(tree / "library", os.geteuid(), os.getegid())
+        trees.pack(tree, tmp_path / f"{number}.tar.gz")
+        packed.append((tmp_path / f"{number}.tar.gz").read_bytes())
+    assert packed[0] == packed[1]
+    with tarfile.open(tmp_path / "0.tar.gz") as archive:
+        files = [entry.name for entry in archive if entry.isfile()]
+    assert files == ["./library/part.py"]
+
+
+def test_libraries_for_another_machine_are_installed_here(tmp_path: Path, index: Path) -> None:
+    native = "cp312-cp312-manylinux_2_17_aarch64"
+    make_wheel(index, "continuum_test_native", {"native.so": b"arm"}, native)
+    arm = Interpreter("cpython", (3, 12, 1), "aarch64", "glibc", (2, 31))
+    package = build.build(["continuum-test-native"], [], arm, root=deliver.CHECKOUT)
+    with tarfile.open(package.libraries[0].path) as archive:
+        assert "./native.so" in archive.getnames()
+
+
+def test_archives_are_spread_over_streams_by_their_size() -> None:
+    sizes = {"a": 5, "b": 9, "c": 1, "d": 4, "e": 1}
+    groups = deliver.spread(sizes, 2)
+    assert sorted(sum(sizes[name] for name in names) for names in groups) == [10, 10]
+    assert deliver.spread({"a": 1}, 3) == [["a"]]
+    assert deliver.spread({}, 3) == []
 
 
 def test_a_second_build_needs_no_index(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:

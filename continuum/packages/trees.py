@@ -1,0 +1,157 @@
+"""Wheels as they are once installed: one archive each, made once here, and only unpacked on nodes.
+
+uv installs each wheel into a folder of its own, for the node's interpreter. The archive of that folder is the
+same bytes whenever the wheel is the same, and is kept beside the wheels under the wheel's hash.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from continuum.errors import DeployError
+from continuum.packages.interpreter import Interpreter
+from continuum.packages.lock import find_uv
+from continuum.packages.store import Store, Wheel, sha256_of
+
+INSTALL_TIMEOUT_S = 300
+_GZIP_LEVEL = 1
+_LEFT_OUT = frozenset({"./.lock", "./bin"})
+"""uv's own, and programs that would be started with this host's interpreter."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Something for nodes to unpack.
+
+    Attributes:
+        path: where it is on this host.
+        sha256: hash of its content, in hexadecimal digits.
+    """
+
+    path: Path
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """What it is called on nodes: its hash, and how it is packed."""
+        return self.sha256 + "".join(self.path.suffixes)
+
+
+class Trees:
+    """The archives below one folder.
+
+    Args:
+        folder: where they are kept; made when needed.
+        wheels: where the wheels are.
+        is_packed: whether they are compressed: a third of the size, three times the work to unpack.
+    """
+
+    def __init__(self, folder: Path, wheels: Store, *, is_packed: bool) -> None:
+        self.folder, self.wheels = folder, wheels
+        self.suffix = ".tar.gz" if is_packed else ".tar"
+
+    def archives(self, wheels: Sequence[Wheel], interpreter: Interpreter) -> tuple[Archive, ...]:
+        """One archive a wheel, in their order; made unless they are here.
+
+        Raises:
+            DeployError: a wheel cannot be installed.
+        """
+        known = [self._kept(wheel) for wheel in wheels]
+        if all(known):
+            return tuple(archive for archive in known if archive)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # uv and zlib do most of it, outside of Python's lock; the largest first.
+        order = sorted(wheels, key=lambda wheel: -wheel.size_bytes)
+        with tempfile.TemporaryDirectory(dir=self.folder) as temporary, ThreadPoolExecutor() as pool:
+            made = pool.map(lambda wheel: self._make(wheel, interpreter, Path(temporary)), order)
+            found = dict(zip(order, made, strict=True))
+        return tuple(found[wheel] for wheel in wheels)
+
+    def _kept(self, wheel: Wheel) -> Archive | None:
+        """A wheel's archive, if it is here, whole."""
+        try:
+            index = json.loads(self._index(wheel).read_text(encoding="utf-8"))
+            archive = Archive(self.folder / f"{wheel.sha256}{self.suffix}", str(index["sha256"]))
+            return archive if archive.path.stat().st_size == index["size_bytes"] else None
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def _make(self, wheel: Wheel, interpreter: Interpreter, temporary: Path) -> Archive:
+        tree, part = temporary / wheel.sha256, temporary / f"{wheel.sha256}{self.suffix}"
+        _install(self.wheels.path(wheel), interpreter, tree, temporary / "cache")
+        pack(tree, part)
+        archive = Archive(self.folder / part.name, sha256_of(part))
+        index = {"sha256": archive.sha256, "size_bytes": part.stat().st_size}
+        part.replace(archive.path)
+        described = temporary / self._index(wheel).name
+        described.write_text(json.dumps(index), encoding="utf-8")
+        described.replace(self._index(wheel))
+        return archive
+
+    def _index(self, wheel: Wheel) -> Path:
+        return self.folder / f"{wheel.sha256}{self.suffix}.json"
+
+
+def install_command(wheel: Path, interpreter: Interpreter, to: Path) -> list[str]:
+    """The command that installs a wheel for another interpreter than this one."""
+    return [
+        *(str(find_uv()), "pip", "install", "--quiet", "--no-config", "--no-index", "--no-deps"),
+        *("--python", sys.executable, "--link-mode", "hardlink"),
+        *("--python-version", interpreter.short_version, "--python-platform", interpreter.uv_platform()),
+        *("--target", str(to), str(wheel)),
+    ]
+
+
+def _install(wheel: Path, interpreter: Interpreter, to: Path, cache: Path) -> None:
+    try:
+        done = subprocess.run(
+            install_command(wheel, interpreter, to),
+            env={**os.environ, "UV_CACHE_DIR": str(cache), "UV_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise DeployError(f"{wheel.name} was not installed within {INSTALL_TIMEOUT_S} s") from None
+    if done.returncode:
+        tail = "\n".join(f"  {line}" for line in done.stderr.strip().splitlines()[-8:])
+        raise DeployError(f"{wheel.name} cannot be installed for {interpreter}:\n{tail}")
+
+
+def pack(tree: Path, to: Path) -> None:
+    """Write the archive of a folder; the same bytes for the same files."""
+    with _writer(to) as file, tarfile.open(fileobj=file, mode="w") as archive:
+        archive.add(tree, ".", filter=_plain)
+
+
+@contextmanager
+def _writer(to: Path) -> Iterator[IO[bytes]]:
+    with to.open("wb") as file:
+        if to.suffix == ".gz":
+            with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as packed:
+                yield cast("IO[bytes]", packed)
+        else:
+            yield file
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """An entry without what differs from host to host; None for what nodes have no use for."""
+    if entry.name in _LEFT_OUT or entry.name.endswith(".dist-info/direct_url.json"):
+        return None
+    entry.uid = entry.gid = entry.mtime = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+    return entry
