@@ -159,6 +159,8 @@ class Deployment:
         engine: network engine that shapes the links.
         native_delays_ms: one-way delay that the real network has between two tiers, as measured; empty
             where the whole network is emulated.
+        native_refuses: whether a link that is to be faster than that is refused; otherwise it is as fast as
+            it can be, and ``verify`` is the judge.
     """
 
     topology: Topology
@@ -166,6 +168,7 @@ class Deployment:
     connections: Mapping[str, Connection]
     engine: str = ""
     native_delays_ms: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    native_refuses: bool = True
 
     def node(self, name: str) -> Node:
         """The node of that name; KeyError if there is none."""
@@ -260,6 +263,8 @@ class Provider(Module):
         engines: network engines its nodes can use, the preferred one first.
         own_kernel: whether nodes have kernels of their own, so that this host's says nothing about engines.
         real_network: whether a network that delays packets by itself lies between nodes.
+        slow_wires: whether packets take time between nodes though nothing lies between them, as where both
+            are interpreted; it is measured and subtracted as a real network's, but no link is refused for it.
         shares_host: whether nodes find what is installed on this host.
         no_containers: why its nodes cannot run containers, in words; empty where they can, of those at least
             whose ``spec.hosts_containers`` asks for it.
@@ -268,6 +273,7 @@ class Provider(Module):
     engines: ClassVar[tuple[str, ...]] = ()
     own_kernel: ClassVar[bool] = False
     real_network: ClassVar[bool] = False
+    slow_wires: ClassVar[bool] = False
     shares_host: ClassVar[bool] = False
     no_containers: ClassVar[str] = ""
 

@@ -196,7 +196,8 @@ def deploy(session: Session) -> None:
 def shape(session: Session) -> None:
     """Put links and CPU quotas in force."""
     assert session.engine is not None
-    if session.modules.provider.real_network:
+    provider = session.modules.provider
+    if provider.real_network or (provider.slow_wires and session.topology.emulated):
         _measure_native_delays(session)
     session.engine.shape(session.existing, session.run)
     session.modules.provider.enforce(session.existing.nodes, session.run)
@@ -208,14 +209,15 @@ def _measure_native_delays(session: Session) -> None:
     """Find out what the real network takes before anything is added to it."""
     from continuum.network import native
 
-    logs = session.run.log("native").parent
+    logs, refuses = session.run.log("native").parent, session.modules.provider.real_network
     delays_ms = native.measure(session.existing, logs)
-    session.deployment, notes = native.settle(session.existing, delays_ms)
+    session.deployment, notes = native.settle(replace(session.existing, native_refuses=refuses), delays_ms)
     for note in notes:
         session.run.note(note)
     session.run.update_state(
         links=[vars(link) for link in session.deployment.topology.links],
         native_delays_ms=[[*pair, delay_ms] for pair, delay_ms in delays_ms.items()],
+        native_refuses=refuses,
     )
 
 

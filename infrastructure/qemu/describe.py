@@ -21,6 +21,9 @@ _MACHINES = {"x86_64": ("q35", "ttyS0"), "aarch64": ("virt", "ttyAMA0")}
 _INTERPRETED = "clocksource=hpet"
 """An interpreted guest measures the speed of its TSC while it boots; on a busy host it is far off, and its
 clock up to 10 % wrong. The HPET's speed is known."""
+_COSTLY = ("erms", "fsrm", "la57")
+"""What an interpreted processor had better not have: guests that see the first two copy memory byte by byte,
+which takes six times as long; with the last one page tables have a level more to walk."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def domain(
         _text(system, "cmdline", _KERNEL_LINE.format(console=console, extra=extra).strip())
     features = SubElement(root, "features")
     SubElement(features, "acpi")
-    SubElement(root, "cpu", mode="host-passthrough" if kvm else "maximum")
+    _processor(root, kvm=kvm, machine=machine)
     SubElement(root, "clock", offset="utc")
     _text(root, "on_crash", "destroy")
     _devices(root, spec, boot, wire)
@@ -102,6 +105,13 @@ def quota_us(spec: NodeSpec) -> int:
     """CPU time that each processor of a guest may take in ``CFS_PERIOD_US``; -1 when it may take all."""
     share = spec.cpu_limit / vcpus(spec)
     return -1 if share >= 1 else max(LEAST_QUOTA_US, round(share * CFS_PERIOD_US))
+
+
+def _processor(root: Element, *, kvm: bool, machine: str) -> None:
+    cpu = SubElement(root, "cpu", mode="host-passthrough" if kvm else "maximum")
+    if machine == "x86_64" and not kvm:
+        for name in _COSTLY:
+            SubElement(cpu, "feature", policy="disable", name=name)
 
 
 def _cpuset(spec: NodeSpec) -> dict[str, str]:

@@ -56,6 +56,7 @@ class QemuProvider(Provider):
     options: ClassVar[tuple[Option, ...]] = settings.OPTIONS
     engines: ClassVar[tuple[str, ...]] = ("netem",)
     own_kernel: ClassVar[bool] = True
+    slow_wires: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._notes: dict[str, list[str]] = {}

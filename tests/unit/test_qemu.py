@@ -80,6 +80,12 @@ def test_only_interpreted_guests_are_told_which_clock_to_believe() -> None:
     assert "clocksource" not in text(domain(spec(), kvm=True), "os/cmdline")
 
 
+def test_interpreted_guests_lack_what_makes_them_slow() -> None:
+    features = [one.get("name") for one in domain(spec()).iterfind("cpu/feature[@policy='disable']")]
+    assert "erms" in features
+    assert domain(spec(), kvm=True).find("cpu/feature") is None
+
+
 def test_a_session_has_a_group_and_a_port_instead_of_a_network() -> None:
     wire = Wire("52:54:00:00:00:01", group_port=5555, ssh_mac="52:54:00:00:00:02", ssh_port=2222)
     root = domain(spec(), wire=wire)
