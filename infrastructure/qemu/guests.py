@@ -47,6 +47,19 @@ class Guest:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """When a guest booted, in seconds since the first was begun with.
+
+    Attributes:
+        started_s: when its machine was started.
+        up_s: when it had booted.
+    """
+
+    started_s: float
+    up_s: float
+
+
+@dataclass(frozen=True)
 class Place:
     """Where guests of a run are made.
 
@@ -101,18 +114,18 @@ def console_file(name: str) -> str:
 
 def bring_up(
     place: Place, guests: Sequence[Guest], connections: Mapping[str, SshConnection], timeout_s: float
-) -> dict[str, float]:
-    """Start all guests at once and wait until each has booted; returns the seconds each took.
+) -> dict[str, Timing]:
+    """Start all guests at once and wait until each has booted; returns when each did.
 
     The deadline of each counts from its start, which libvirt may put off while it looks at QEMU.
 
     Raises:
         ProvisionError: names the first guest that does not come up, with the end of its console.
     """
-    given_up = threading.Event()
+    given_up, begin = threading.Event(), time.monotonic()
     with ThreadPoolExecutor(len(guests)) as pool:
         ups = {
-            pool.submit(_up, place, guest, connections[guest.spec.name], timeout_s, given_up): guest
+            pool.submit(_up, place, guest, connections[guest.spec.name], timeout_s, given_up, begin): guest
             for guest in guests
         }
         try:
@@ -123,11 +136,16 @@ def bring_up(
 
 
 def _up(
-    place: Place, guest: Guest, connection: SshConnection, timeout_s: float, given_up: threading.Event
-) -> float:
+    place: Place,
+    guest: Guest,
+    connection: SshConnection,
+    timeout_s: float,
+    given_up: threading.Event,
+    begin: float,
+) -> Timing:
     place.start(guest)
-    begin = time.monotonic()
-    deadline = begin + timeout_s
+    started = time.monotonic()
+    deadline = started + timeout_s
     reason = "could not be logged in to in time"
     for _ in _waits(deadline, given_up):
         if _answers(guest.host, guest.port):
@@ -135,7 +153,7 @@ def _up(
                 # Until then the boot's own work would be in the way of whatever is measured.
                 wait = ["sh", "-c", "systemctl is-system-running --wait || true"]
                 connection.run(wait, timeout=max(LOGIN_TIMEOUT_S, deadline - time.monotonic()))
-                return time.monotonic() - begin
+                return Timing(started - begin, time.monotonic() - begin)
         elif not place.is_running(guest.spec.name):
             reason = "its machine has stopped"
             break

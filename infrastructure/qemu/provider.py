@@ -111,7 +111,10 @@ class QemuProvider(Provider):
                 for connection in connections.values():
                     connection.close()
         with run.log("provision").open("a", encoding="utf-8") as log:
-            log.writelines(f"{name}: booted in {seconds:.1f} s\n" for name, seconds in took.items())
+            log.writelines(
+                f"{name}: started after {boot.started_s:.1f} s, up after {boot.up_s:.1f} s\n"
+                for name, boot in took.items()
+            )
         return nodes
 
     def _guests(
