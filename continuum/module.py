@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from continuum.connection.base import Connection
     from continuum.host import Host
     from continuum.images import ImageRequest
+    from continuum.lifecycle import Mark
     from continuum.options import Option
     from continuum.rundir import Run
     from continuum.trace import Event
@@ -222,6 +223,10 @@ class Job(ABC):
     @abstractmethod
     def cancel(self) -> None:
         """End every replica at once."""
+
+    def marks(self) -> Iterable[Mark]:
+        """When replicas reached which stage of their lives, as far as is known; asked at the end."""
+        return ()
 
 
 class Module(ABC):
