@@ -310,6 +310,14 @@ class Provider(Module):
         """What the nodes will cost, one line each, for ``continuum plan``; pure."""
         return ()
 
+    def placement(self, config: Config, topology: Topology) -> Mapping[str, str]:
+        """On which machine each node would be put now, by its name, for ``continuum plan``.
+
+        Empty where there is one machine only. Asks the machines, changes nothing; HostError when one does
+        not answer or the nodes do not fit.
+        """
+        return {}
+
     def build_image(self, request: ImageRequest) -> str:
         """Make the base image its nodes start from; returns its name.
 
