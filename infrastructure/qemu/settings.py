@@ -157,6 +157,8 @@ def problems(section: Section) -> Iterator[Problem]:
         yield section.problem("qemu_image_sha256", "not a SHA-256 hash: 64 hexadecimal digits")
     if "://" in image and sha256 is None:
         yield section.problem("qemu_image", "an image from the network needs qemu_image_sha256")
+    if "://" in image and not image.startswith(("http://", "https://")):
+        yield section.problem("qemu_image", "only http and https are fetched; write the path of a file")
     try:
         private = IPv4Address(f"{section.text('prefixip')}.0.0").is_private
     except AddressValueError:

@@ -241,6 +241,7 @@ def test_daemons_are_remembered_once(state_home: Path) -> None:
     [
         ("qemu_uri = xen:///", "not an address of QEMU"),
         ("qemu_image = https://images.example/debian.qcow2", "needs qemu_image_sha256"),
+        ("qemu_image = ftp://images.example/debian.qcow2", "only http and https"),
         ("qemu_image_sha256 = abc", "not a SHA-256"),
         ("prefixIP = 192", "not the first two numbers"),
         ("prefixIP = 8.8", "not a private network"),
