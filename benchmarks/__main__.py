@@ -21,6 +21,7 @@ ALL = (
     "video_transport",
     "playbooks",
     "docker_startup",
+    "qemu_guests",
     "packages",
 )
 

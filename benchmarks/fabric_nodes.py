@@ -21,7 +21,6 @@ from continuum.errors import CommandFailed
 from continuum.module import Deployment, Node
 from continuum.network.fabric import tun
 from continuum.network.fabric.client import Client, launch
-from continuum.network.verify_agents import Agents
 from continuum.topology import Link, NodeSpec, Tier, Topology
 
 T = TypeVar("T")
@@ -225,15 +224,3 @@ def _in_thread(function: Callable[[], T]) -> T:
     if errors:
         raise errors[0]
     return results[0]
-
-
-def flow(
-    net: BareNetwork, deployment: Deployment, src: str, dst: str, *, skip_s: float, steady_s: float
-) -> float:
-    """TCP goodput of one flow in Mbit/s, over ``steady_s`` seconds after the first ``skip_s``."""
-    with Agents(deployment, (src, dst), net.directory) as agents:
-        to = [agents[dst].address, agents[dst].ports["tcp"]]
-        agents[src].tell("flow", stream=1, to=to, seconds=skip_s + steady_s)
-        agents.answer(src, "stream", 1, skip_s + steady_s)
-        agents[dst].tell("received", stream=1, skip_s=skip_s)
-        return float(agents.answer(dst, "received", 1, 0.0)["mbit"])

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fabric_nodes import BareNetwork, both_ways, flow
+from fabric_nodes import BareNetwork, both_ways
+from fidelity import flow
 from table import Row, arguments, report
 
 BAR_GBIT = 1.0
@@ -20,7 +21,7 @@ def main() -> int:
         for name, delay_ms, bar in (("unshaped", 0.0, BAR_GBIT), ("10 ms, unlimited", 10.0, None)):
             deployment = net.deployment(*both_ways("cloud", "edge", latency_ms=delay_ms))
             before = net.client.stats()["cpu_seconds"]
-            mbit = flow(net, deployment, "cloud0", "edge0", skip_s=1.0, steady_s=SECONDS)
+            mbit = flow(deployment, net.directory, "cloud0", "edge0", skip_s=1.0, steady_s=SECONDS).mbit
             cpu = (net.client.stats()["cpu_seconds"] - before) / (SECONDS + 1.0)
             rows.append(
                 Row(

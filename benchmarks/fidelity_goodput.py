@@ -6,14 +6,12 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fabric_nodes import BareNetwork, both_ways, flow
-from table import Row, arguments, report
+from fabric_nodes import BareNetwork, both_ways
+from fidelity import flow, goodput_row
+from table import arguments, report
 
 BANDWIDTHS_MBIT = (1.0, 10.0, 100.0, 500.0)
 DELAYS_MS = (0.0, 10.0, 50.0)
-PROTOCOL_SHARE = 0.955
-"""Share of the link's rate that TCP over IPv4 makes of it at MTU 1500, as the bar counts it."""
-BAR_PERCENT = 5.0
 
 
 def main() -> int:
@@ -26,25 +24,15 @@ def main() -> int:
             for delay_ms in DELAYS_MS:
                 shape = both_ways("cloud", "edge", latency_ms=delay_ms, bandwidth_mbit=mbit)
                 deployment = net.deployment(*shape)
-                skip_s = 1.0 + 30 * delay_ms / 1000
                 got = flow(
-                    net,
                     deployment,
+                    net.directory,
                     "cloud0",
                     "edge0",
-                    skip_s=skip_s,
+                    skip_s=1.0 + 30 * delay_ms / 1000,
                     steady_s=max(options.seconds, 10 / mbit),
                 )
-                error = 100 * (got / (PROTOCOL_SHARE * mbit) - 1)
-                rows.append(
-                    Row(
-                        f"{mbit:g} Mbit/s, {delay_ms:g} ms: goodput error",
-                        abs(error),
-                        "%",
-                        BAR_PERCENT,
-                        detail=f"{got:.2f} Mbit/s, {error:+.2f} %",
-                    )
-                )
+                rows.append(goodput_row(mbit, delay_ms, got))
     return report(rows, options.json)
 
 

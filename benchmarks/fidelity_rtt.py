@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fabric_nodes import BareNetwork, both_ways
+from fidelity import round_trip_rows, round_trips
 from table import Row, arguments, report
 
 from continuum.network.verify_agents import Agents
@@ -37,7 +38,7 @@ def main() -> int:
                 with _load(is_busy):
                     for delay_ms in DELAYS_MS:
                         net.shape(*both_ways("cloud", "endpoint", latency_ms=delay_ms))
-                        rows += _rows(delay_ms, _round_trips(agents, delay_ms), is_busy)
+                        rows += _rows(agents, delay_ms, is_busy)
         lateness = net.client.stats()["lateness"]
     print(
         f"deliveries behind schedule: mean {lateness['mean_ms']:.3f} ms, worst {lateness['worst_ms']:.2f} ms"
@@ -45,35 +46,18 @@ def main() -> int:
     return report(rows, options.json)
 
 
-def _round_trips(agents: Agents, delay_ms: float) -> list[float]:
-    """Round trips in ms of all endpoints; the first probes of each are left out."""
-    to = [agents["cloud0"].address, agents["cloud0"].ports["udp"]]
-    wait_s = 0.1 + 2.5 * delay_ms / 1000
+def _rows(agents: Agents, delay_ms: float, is_busy: bool) -> Iterator[Row]:
     endpoints = [f"endpoint{i}" for i in range(NODES - 1)]
-    for number, name in enumerate(endpoints):
-        agents[name].tell("probe", stream=number, to=to, count=PROBES, interval_s=INTERVAL_S, wait_s=wait_s)
-    trips: list[float] = []
-    for number, name in enumerate(endpoints):
-        answer = agents.answer(name, "stream", number, PROBES * INTERVAL_S + wait_s)
-        trips += [ns / 1e6 for ns in answer["rtt_ns"][3:]]
-    return trips
-
-
-def _rows(delay_ms: float, trips_ms: list[float], is_busy: bool) -> Iterator[Row]:
-    expected = 2 * delay_ms
-    ordered = sorted(trips_ms)
-    p50 = ordered[len(ordered) // 2]
-    errors = sorted(abs(trip - expected) for trip in trips_ms)
-    p99 = errors[int(0.99 * len(errors))]
-    name = f"2 x {delay_ms} ms{', cores busy' if is_busy else ''}"
-    bar = None if is_busy else max(0.01 * expected, 0.3)
-    yield Row(f"{name}: error of p50", abs(p50 - expected), "ms", bar, detail=f"{p50:.3f} ms")
-    yield Row(
-        f"{name}: p99 of the error",
-        p99,
-        "ms",
-        None if is_busy else BAR_P99_MS,
-        detail=f"{len(trips_ms)} of {(NODES - 1) * (PROBES - 3)} probes, worst {errors[-1]:.2f} ms",
+    wait_s = 0.1 + 2.5 * delay_ms / 1000
+    trips = round_trips(agents, endpoints, "cloud0", probes=PROBES, interval_s=INTERVAL_S, wait_s=wait_s)
+    expected_ms = 2 * delay_ms
+    yield from round_trip_rows(
+        f"2 x {delay_ms} ms{', cores busy' if is_busy else ''}",
+        expected_ms,
+        trips,
+        (NODES - 1) * (PROBES - 3),
+        bar_p50_ms=None if is_busy else max(0.01 * expected_ms, 0.3),
+        bar_p99_ms=None if is_busy else BAR_P99_MS,
     )
 
 
