@@ -23,6 +23,7 @@ ALL = (
     "docker_startup",
     "qemu_guests",
     "packages",
+    "images",
 )
 
 

@@ -5,7 +5,7 @@
 """
 
 from continuum.oci.archive import Archive, ArchiveError, references
-from continuum.oci.image import Image, ImageConfig, write
+from continuum.oci.image import Image, ImageConfig, thin, write
 from continuum.oci.layer import Layer, from_files, from_tar
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "from_files",
     "from_tar",
     "references",
+    "thin",
     "write",
 ]

@@ -87,12 +87,9 @@ def write(
     Raises:
         ArchiveError: the base is not the archive of an image.
     """
-    below = Archive(base) if base else None
-    every = (*(below.layers if below else ()), *layers)
-    described = json_bytes(_config(config, every, below.config if below else {}))
-    manifest = json_bytes(_manifest(described, every))
-    pack(to, Parts(reference, described, manifest, every, MANIFEST_TYPE, below), without)
-    return Image(reference, to, digest_of(described), digest_of(manifest), every, to.stat().st_size)
+    parts = compose(reference, layers, config, base)
+    pack(to, parts, without)
+    return image_of(parts, to)
 
 
 @dataclass(frozen=True)
@@ -116,6 +113,26 @@ class Parts:
     base: Archive | None = None
 
 
+def compose(reference: str, layers: Sequence[Layer], config: ImageConfig, base: Path | None = None) -> Parts:
+    """What an image consists of; see ``write``, which writes it, too."""
+    below = Archive(base) if base else None
+    every = (*(below.layers if below else ()), *layers)
+    described = json_bytes(_config(config, every, below.config if below else {}))
+    return Parts(reference, described, json_bytes(_manifest(described, every)), every, base=below)
+
+
+def image_of(parts: Parts, path: Path) -> Image:
+    """The image in an archive that was written."""
+    return Image(
+        parts.reference,
+        path,
+        digest_of(parts.config),
+        digest_of(parts.manifest),
+        tuple(parts.layers),
+        path.stat().st_size,
+    )
+
+
 def pack(to: Path, parts: Parts, without: Collection[str] = ()) -> None:
     """Write an archive, atomically; layers whose digest is in ``without`` are left out."""
     to.parent.mkdir(parents=True, exist_ok=True)
@@ -128,6 +145,28 @@ def pack(to: Path, parts: Parts, without: Collection[str] = ()) -> None:
                     _add(archive, blob_name(layer.digest), file, layer.size_bytes)
         part.chmod(0o644)
         part.replace(to)
+
+
+def thin(archive: Path, to: Path, without: Collection[str]) -> Path:
+    """Copy the archive of an image without some of its layers, for whoever has these already.
+
+    A container runtime that keeps layers by their digest, as containerd does, imports what is left.
+
+    Args:
+        archive: the whole archive, as ``write`` makes it.
+        to: the archive to write; atomically.
+        without: digests of the layers to leave out, as in ``sha256:...``.
+    """
+    left_out = {blob_name(digest) for digest in without}
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with temporary(to.parent) as part:
+        with tarfile.open(archive) as source, tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as target:
+            for member in source:
+                if member.name not in left_out:
+                    target.addfile(member, source.extractfile(member) if member.isreg() else None)
+        part.chmod(0o644)
+        part.replace(to)
+    return to
 
 
 def digest_of(data: bytes) -> str:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar"
-_CHUNK_BYTES = 1 << 20
+_FORM = tarfile.PAX_FORMAT
 
-Content = Path | str | bytes
-"""What a file of a layer holds: that of a file or folder here, or this text."""
+Content = Path | str | bytes | None
+"""What a layer holds at a path: a file or folder of this host, or this text; None for an empty folder."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +55,43 @@ def from_files(files: Mapping[str, Content], folder: Path) -> Layer:
     """
 
     def fill(file: IO[bytes]) -> None:
-        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        with tarfile.open(fileobj=file, mode="w", format=_FORM) as archive:
             _fill(archive, files)
 
     return _keep(fill, folder)
 
 
-def from_tar(archive: Path, folder: Path) -> Layer:
-    """A layer that is an archive which exists, such as that of a root file system; not compressed."""
-    return _keep(lambda file: _copy(archive, file), folder)
+def from_tar(
+    archive: Path,
+    folder: Path,
+    *,
+    without: Collection[str] = (),
+    extra: Mapping[str, Content] | None = None,
+) -> Layer:
+    """A layer of what an archive holds, such as that of a root file system, without dates.
 
+    Args:
+        archive: the archive.
+        folder: where the layer is kept, by its hash; made when needed.
+        without: paths to leave out, with all below, without a leading slash.
+        extra: files to add, as ``from_files`` takes them.
+    """
 
-def _copy(source: Path, target: IO[bytes]) -> None:
-    with source.open("rb") as opened:
-        shutil.copyfileobj(opened, target, _CHUNK_BYTES)
+    def fill(file: IO[bytes]) -> None:
+        with tarfile.open(archive) as source, tarfile.open(fileobj=file, mode="w", format=_FORM) as target:
+            for member in source:
+                member.name = member.name.removeprefix("./").strip("/")
+                if not any(
+                    member.name == out or member.name.startswith(f"{out}/") for out in (".", *without)
+                ):
+                    member.linkname = (
+                        member.linkname.removeprefix("./") if member.islnk() else member.linkname
+                    )
+                    member.mtime, member.uname, member.gname, member.pax_headers = 0, "", "", {}
+                    target.addfile(member, source.extractfile(member) if member.isreg() else None)
+            _fill(target, extra or {}, made=source.getnames())
+
+    return _keep(fill, folder)
 
 
 class _Hashing(io.RawIOBase):
@@ -114,18 +136,19 @@ def temporary(folder: Path) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
-def _fill(archive: tarfile.TarFile, files: Mapping[str, Content]) -> None:
+def _fill(archive: tarfile.TarFile, files: Mapping[str, Content], made: Collection[str] = ()) -> None:
+    """Add files, and the folders they are in unless these are there."""
     entries = {
         name.strip("/"): content
         for where, what in files.items()
         for name, content in _expanded(PurePosixPath("/", where), what)
     }
-    parents = {str(parent) for name in entries for parent in PurePosixPath(name).parents} - {"."}
-    for name in sorted(parents | entries.keys() - {""}):
+    parents = {str(parent) for name in entries for parent in PurePosixPath(name).parents}
+    for name in sorted((parents - {".", *made}) | entries.keys()):
         _add(archive, name, entries.get(name))
 
 
-def _expanded(where: PurePosixPath, what: Content) -> Iterator[tuple[str, Content | None]]:
+def _expanded(where: PurePosixPath, what: Content) -> Iterator[tuple[str, Content]]:
     """What a folder holds, one entry a file; None stands for a folder."""
     if not isinstance(what, Path) or not what.is_dir() or what.is_symlink():
         yield str(where), what
@@ -136,7 +159,7 @@ def _expanded(where: PurePosixPath, what: Content) -> Iterator[tuple[str, Conten
         yield str(where / path.relative_to(what)), None if is_folder else path
 
 
-def _add(archive: tarfile.TarFile, name: str, content: Content | None) -> None:
+def _add(archive: tarfile.TarFile, name: str, content: Content) -> None:
     entry = tarfile.TarInfo(name)
     if content is None:
         entry.type, entry.mode = tarfile.DIRTYPE, 0o755

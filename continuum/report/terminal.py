@@ -48,8 +48,6 @@ def show(
         _table(out, view.links(result))
     if result.benchmark:
         _benchmark(out, result.benchmark)
-    if result.lifecycle:
-        _table(out, view.lives(result.lifecycle))
     if result.deliveries:
         _table(out, view.deliveries(result))
     _phases(out, result)

@@ -1,3 +1,0 @@
-module continuum.test/components/small
-
-go 1.24.0
