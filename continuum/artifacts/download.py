@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from continuum.artifacts.artifact import Artifact
+from continuum.artifacts.verified import sha256_once
 from continuum.errors import DeployError
 from continuum.fetch import DownloadError, Patience, download, mirrored
 from continuum.oci.registry import Puller
@@ -123,7 +124,7 @@ def _is_whole(target: Path) -> bool:
     return (
         target.is_file()
         and _note(target).is_file()
-        and _note(target).read_text(encoding="ascii") == sha256_of(target)
+        and _note(target).read_text(encoding="ascii") == sha256_once(target)
     )
 
 

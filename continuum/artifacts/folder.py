@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from continuum import oci
 from continuum.artifacts.artifact import KINDS, Artifact
+from continuum.artifacts.verified import sha256_once
 from continuum.errors import UsageError
 from continuum.oci import registry
 from continuum.packages.store import sha256_of
@@ -140,7 +141,7 @@ def _fault(folder: Path, artifact: Artifact, entries: Sequence[Entry]) -> Fault 
         if size != entry.size_bytes:
             what = f"{path}: corrupt: {size} bytes instead of {entry.size_bytes}"
             return Fault(artifact, "corrupt", what)
-        found = sha256_of(path)
+        found = sha256_once(path)
     except FileNotFoundError:
         return Fault(artifact, "missing", f"{path}: missing, though the manifest lists it")
     except OSError as error:

@@ -6,6 +6,8 @@ reason why they say nothing about each other, and no run is called the fastest.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ SAME_RATE = 0.02
 
 SAME_LOSS = 0.01
 """Latencies of the requests that were completed say nothing if the shares that were differ by more."""
+
+_MOST_OF_A_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class ComparisonPaths:
 def show(
     results: Sequence[Result], out_dir: Path | None = None, console: Console | TextIO | None = None
 ) -> ComparisonPaths | None:
-    """Print runs side by side and, with a folder, write ``compare.png`` and ``compare.html`` there.
+    """Print runs side by side and, with a folder, write a plot and a page of this comparison's own there.
 
     Raises:
         UsageError: fewer than two runs can be put side by side, or they ran different applications.
@@ -141,12 +145,21 @@ def write(comparison: Comparison, out_dir: Path) -> ComparisonPaths:
     """Write the plot and the page."""
     from continuum.report import html, style
 
-    plot = style.save("compare", lambda: _draw(comparison), out_dir)
+    name = file_name(comparison)
+    plot = style.save(name, lambda: _draw(comparison), out_dir)
     tables = {"side_by_side": table(comparison), "by_stage": stage_table(comparison)}
     text = html.page("compare.html.j2", comparison.stages, comparison=comparison, svg=plot.svg, **tables)
-    page = out_dir / "compare.html"
+    page = out_dir / f"{name}.html"
     page.write_text(text, encoding="utf-8")
     return ComparisonPaths(page, plot.path)
+
+
+def file_name(comparison: Comparison) -> str:
+    """What its files are called, without ending: the same for the same runs, another for any others."""
+    ids = "\n".join(result.run_id for _, result in comparison.runs)
+    called = re.sub(r"[^A-Za-z0-9]+", "-", "-".join(name for name, _ in comparison.runs)).strip("-")
+    short = called[:_MOST_OF_A_NAME].rstrip("-")
+    return f"compare-{short}-{hashlib.sha256(ids.encode()).hexdigest()[:8]}"
 
 
 def _draw(comparison: Comparison) -> Figure:

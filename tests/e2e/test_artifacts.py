@@ -14,6 +14,8 @@ from continuum.artifacts.download import Source, fetch, fetch_all
 from continuum.errors import DeployError
 from continuum.fetch import Patience
 from continuum.oci.archive import Archive
+from continuum.playbooks import settings
+from continuum.rundir import Run
 from resource_manager.mist import MODULE
 from tests.e2e.file_server import Files, serving
 
@@ -312,3 +314,12 @@ def test_a_run_is_refused_before_anything_is_created(
     said = capsys.readouterr().err
     assert f'x.cfg:9: [infrastructure] artifact_dir = "files": files/{TOOL.file}: missing; ' in said
     assert not (workplace / "runs").exists()
+
+
+def test_playbooks_are_told_where_the_files_are(workplace: Path, files: Files) -> None:
+    mirror = f"artifact_mirror = {files.address}\n[benchmark]"
+    run = Run(workplace / "run", config.parse(CONFIG.replace("[benchmark]", mirror), "x.cfg"))
+    told = settings.variables(run, workplace)["continuum_artifacts"]
+    assert set(told) == {"tool", "app"}
+    assert Path(told["tool"]).read_bytes() == PROGRAM
+    assert oci.references(Path(told["app"])) == ("images.example/team/app:v1",)

@@ -1,12 +1,14 @@
 """A folder of artifacts against what is needed: every file that is wrong is named, each in its way."""
 
+import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from continuum import artifacts, config, oci
-from continuum.artifacts import Artifact, folder
+from continuum.artifacts import Artifact, folder, verified
 from continuum.errors import HostError, UsageError
 
 KUBELET = Artifact("kubelet", "v1.33.4", "binary", url="https://dl.example/kubelet", sha256="f" * 64)
@@ -142,3 +144,20 @@ def test_a_folder_outlives_what_is_not_asked_for(there: Path) -> None:
 def using(there: Path) -> config.Config:
     text = "[infrastructure]\ncloud_nodes = 1\ncloud_cores = 1\ncloud_memory = 1\ninfra_only = True\n"
     return config.parse(f"{text}artifact_dir = {there}\n", "x.cfg")
+
+
+def test_a_file_is_read_once_until_it_changes(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(verified, "sha256_of", counted)
+    path = there / KUBELET.file
+    assert not folder.check(there, [KUBELET])
+    assert not folder.check(there, [KUBELET])
+    assert read == [path]
+    os.utime(path, ns=(1, 1))
+    assert not folder.check(there, [KUBELET])
+    assert read == [path, path]

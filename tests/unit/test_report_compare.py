@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -98,3 +99,15 @@ def test_printed_and_written(tmp_path):
     assert "Fastest: edge" in out.getvalue()
     assert str(paths.html) in out.getvalue()
     assert "\x1b" not in out.getvalue()
+
+
+def test_another_comparison_leaves_the_first_alone(tmp_path):
+    edge, cloud, third = fake("edge"), fake("cloud", delay_ms=45.0), fake("Third one!", delay_ms=50.0)
+    written = [compare.show(runs, tmp_path, io.StringIO()) for runs in ((edge, cloud), (edge, third))]
+    again = compare.show((edge, cloud), tmp_path, io.StringIO())
+    assert again == written[0]
+    assert len({paths.html for paths in written} | {paths.plot for paths in written}) == 4
+    assert len(list(tmp_path.iterdir())) == 4
+    assert re.fullmatch(r"compare-edge-Third-one-[0-9a-f]{8}\.html", written[1].html.name)
+    same_names = [replace(run, run_id=f"{run.run_id}-later") for run in (edge, cloud)]
+    assert compare.file_name(compare.compare(same_names)) != written[0].html.stem
