@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 SOURCES := pyproject.toml requirements.lock scripts/setup
 
 help:  ## show what one can do
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.done  ## make the Python environment in .venv
 
@@ -27,6 +27,9 @@ test-slow: setup  ## the tests that mostly wait: kill -9 at random moments, link
 test-e2e: .venv/.e2e  ## test providers for real; installs and starts the daemons they need
 	$(PYTHON) -m pytest -m providers
 
+components: setup  ## build what test-e2e installs, Kubernetes and the like, in build/components; needs Go
+	$(PYTHON) -m tests.e2e.components build/components
+
 lint: setup  ## ruff and mypy --strict
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
@@ -41,4 +44,4 @@ clean:  ## remove the environment, caches and results (not the runs)
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-slow test-e2e lint bench docs clean
+.PHONY: help setup demo test test-slow test-e2e lint bench docs clean components

@@ -46,6 +46,8 @@ mount -t tmpfs none "$1/dev/shm"
 ln -s pts/ptmx "$1/dev/ptmx"
 ln -s /proc/self/fd "$1/dev/fd"
 mount --move "$1/dev" /dev 2>/dev/null || mount --rbind "$1/dev" /dev
+ln -s "$1/sock/libvirt-sock" /run/libvirt/libvirt-sock
+[ ! -e "$1/beside" ] || sh "$1/beside" &
 virtlogd -f "$1/virtlogd.conf" -p "$1/virtlogd.pid" &
 exec libvirtd -f "$1/libvirtd.conf" -p "$1/libvirtd.pid"
 """
@@ -74,8 +76,14 @@ def lacking() -> str:
 
 
 @contextlib.contextmanager
-def daemon(folder: Path) -> Iterator[str]:
-    """Run a daemon; gives its address. Its guests end with it."""
+def daemon(folder: Path, network: str = "", beside: str = "") -> Iterator[str]:
+    """Run a daemon; gives its address. Its guests end with it.
+
+    Args:
+        folder: for all of its files.
+        network: name of the network namespace to run it in; empty for this one.
+        beside: shell script to run beside it, in the same namespaces.
+    """
     for name in (
         "lib/dnsmasq",
         "lib/images",
@@ -90,8 +98,10 @@ def daemon(folder: Path) -> Iterator[str]:
     (folder / "libvirtd.conf").write_text(_CONFIG.format(folder=folder))
     (folder / "virtlogd.conf").write_text("")
     (folder / "start").write_text(_SCRIPT)
+    if beside:
+        (folder / "beside").write_text(beside)
     keeper = subprocess.Popen(
-        [sys.executable, __file__, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        [sys.executable, __file__, str(folder), network], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     try:
         _wait_for(folder / "sock" / "libvirt-sock", keeper, folder)
@@ -132,15 +142,16 @@ def _wait_for(path: Path, keeper: subprocess.Popen[bytes], folder: Path) -> None
     raise RuntimeError(f"libvirtd does not answer:\n{(folder / 'out').read_text()}")
 
 
-def keep(folder: Path) -> None:
+def keep(folder: Path, network: str) -> None:
     """Be the parent of all that the daemon leaves, until standard input is closed; then end all of it.
 
     libvirt waits for the machines it ends to be reaped, which not every container's first process does.
     """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    enter = ["nsenter", f"--net=/run/netns/{network}"] if network else []
     with (folder / "out").open("wb") as out:
         subprocess.Popen(
-            ["unshare", "--mount", "sh", str(folder / "start"), str(folder)],
+            [*enter, "unshare", "--mount", "sh", str(folder / "start"), str(folder)],
             env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -175,4 +186,4 @@ def _children() -> list[int]:
 
 
 if __name__ == "__main__":
-    keep(Path(sys.argv[1]))
+    keep(Path(sys.argv[1]), sys.argv[2])

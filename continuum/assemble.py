@@ -17,7 +17,7 @@ from continuum.errors import ContinuumError
 from continuum.host import Host
 from continuum.module import Deployment, Node, Provider, Usage
 from continuum.phases import Phase
-from continuum.result import Benchmark, Delivery, LinkFidelity, NodeUse, Result
+from continuum.result import Benchmark, Delivery, Lifecycle, LinkFidelity, NodeUse, Result
 from continuum.rundir import Run
 
 REPORTED_PACKAGES = (
@@ -70,6 +70,7 @@ def result(
     fidelity: Sequence[LinkFidelity],
     stock: Sequence[Stock],
     measured: Benchmark | None,
+    lives: Lifecycle | None,
     incidents: Sequence[str],
     phases: Sequence[Phase],
 ) -> Result:
@@ -92,6 +93,7 @@ def result(
         clocks=_foreign_clocks(deployment, stock),
         deliveries=tuple(Delivery(**row) for row in run.records("deliveries")),
         benchmark=measured,
+        lifecycle=lives,
         directory=run.directory,
     )
 

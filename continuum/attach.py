@@ -43,6 +43,7 @@ def deployment(run: Run) -> Deployment:
         {node.name: provider.connect(node, run) for node in existing},
         str(run.state().get("engine", "")),
         {(src, dst): delay_ms for src, dst, delay_ms in run.state().get("native_delays_ms", [])},
+        bool(run.state().get("native_refuses", True)),
     )
 
 

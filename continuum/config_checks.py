@@ -190,7 +190,7 @@ def _containers(config: Config, chosen: Chosen) -> Iterator[Problem]:
         for kind, name, module in registry.all_modules()
         if kind == "provider" and not getattr(module, "no_containers", "")
     ]
-    remedy = f'write provider = {" or ".join(able)}' if able else "there is no provider that can"
+    remedy = f"write provider = {' or '.join(able)}" if able else "there is no provider that can"
     name = config.infrastructure.text("provider")
     message = f"it runs containers, which nodes of provider {name} cannot: {provider.no_containers}; {remedy}"
     yield config.benchmark.problem("resource_manager", message)

@@ -319,5 +319,4 @@ FOREIGN_KEYS = (
     ("benchmark", "runtime_filesystem", "resource manager kube_kata"),
     ("benchmark", "kube_deployment", "resource manager kubecontrol"),
     ("benchmark", "kube_version", "resource managers kubernetes and kubecontrol"),
-    ("benchmark", "sleep_time", "applications empty and stress"),
 )

@@ -1,7 +1,9 @@
 """What a running workload says to the orchestrator, read from its log.
 
 A workload prints lines ``continuum: {"ready": true}`` and ``continuum: {"progress": {...}}`` among
-whatever else it prints; ``continuum.workload`` is the other end.
+whatever else it prints; ``continuum.workload`` is the other end. It may tell of its life, too:
+``continuum: {"life": {"started": 123}}``, by the stages of ``continuum.lifecycle``, as readings of its node's
+CLOCK_MONOTONIC in ns.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ class Messages:
     Attributes:
         ready: whether the workload has said it is ready.
         progress: the numbers it last reported, by name.
+        life: when it reached which stage of its life, in ns of its node's clock.
     """
 
     def __init__(self, log: Path) -> None:
         self.ready = False
         self.progress: dict[str, float] = {}
+        self.life: dict[str, int] = {}
         self._log = log
         self._offset = 0
 
@@ -48,6 +52,8 @@ class Messages:
         if isinstance(message, dict):
             self.ready = self.ready or bool(message.get("ready"))
             self.progress.update(message.get("progress", {}))
+            for stage, clock_ns in message.get("life", {}).items():
+                self.life.setdefault(stage, clock_ns)
 
     def tail(self, lines: int = 5) -> str:
         """The last lines of the log, indented, for an error message."""

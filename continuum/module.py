@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from continuum.connection.base import Connection
     from continuum.host import Host
     from continuum.images import ImageRequest
+    from continuum.lifecycle import Mark
     from continuum.options import Option
     from continuum.rundir import Run
     from continuum.trace import Event
@@ -159,6 +160,8 @@ class Deployment:
         engine: network engine that shapes the links.
         native_delays_ms: one-way delay that the real network has between two tiers, as measured; empty
             where the whole network is emulated.
+        native_refuses: whether a link that is to be faster than that is refused; otherwise it is as fast as
+            it can be, and ``verify`` is the judge.
     """
 
     topology: Topology
@@ -166,6 +169,7 @@ class Deployment:
     connections: Mapping[str, Connection]
     engine: str = ""
     native_delays_ms: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    native_refuses: bool = True
 
     def node(self, name: str) -> Node:
         """The node of that name; KeyError if there is none."""
@@ -220,6 +224,10 @@ class Job(ABC):
     def cancel(self) -> None:
         """End every replica at once."""
 
+    def marks(self) -> Iterable[Mark]:
+        """When replicas reached which stage of their lives, as far as is known; asked at the end."""
+        return ()
+
 
 class Module(ABC):
     """What providers, resource managers and applications have in common.
@@ -260,6 +268,8 @@ class Provider(Module):
         engines: network engines its nodes can use, the preferred one first.
         own_kernel: whether nodes have kernels of their own, so that this host's says nothing about engines.
         real_network: whether a network that delays packets by itself lies between nodes.
+        slow_wires: whether packets take time between nodes though nothing lies between them, as where both
+            are interpreted; it is measured and subtracted as a real network's, but no link is refused for it.
         shares_host: whether nodes find what is installed on this host.
         no_containers: why its nodes cannot run containers, in words; empty where they can, of those at least
             whose ``spec.hosts_containers`` asks for it.
@@ -268,6 +278,7 @@ class Provider(Module):
     engines: ClassVar[tuple[str, ...]] = ()
     own_kernel: ClassVar[bool] = False
     real_network: ClassVar[bool] = False
+    slow_wires: ClassVar[bool] = False
     shares_host: ClassVar[bool] = False
     no_containers: ClassVar[str] = ""
 
@@ -298,6 +309,14 @@ class Provider(Module):
     def estimate(self, config: Config, topology: Topology) -> tuple[str, ...]:
         """What the nodes will cost, one line each, for ``continuum plan``; pure."""
         return ()
+
+    def placement(self, config: Config, topology: Topology) -> Mapping[str, str]:
+        """On which machine each node would be put now, by its name, for ``continuum plan``.
+
+        Empty where there is one machine only. Asks the machines, changes nothing; HostError when one does
+        not answer or the nodes do not fit.
+        """
+        return {}
 
     def build_image(self, request: ImageRequest) -> str:
         """Make the base image its nodes start from; returns its name.

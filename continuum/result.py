@@ -22,6 +22,7 @@ from continuum.statistics import Summary
 SCHEMA = 1
 FILE = "result.json"
 SAMPLES_FILE = "samples.csv"
+INSTANCES_FILE = "instances.csv"
 
 T = TypeVar("T")
 Numbers = Mapping[str, "float | None"]
@@ -170,6 +171,27 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
+class Lifecycle:
+    """How long the instances of workloads took to come to life, and to their end.
+
+    Attributes:
+        instances: how many there were.
+        stages: those that are known of at least one, in order.
+        reached: by stage, how many instances are known to have reached it.
+        since_created_ms: by stage, the time from an instance's creation.
+        step_ms: by stage, the time since the stage before it that is known of the instance.
+        all_ms: by stage, the time from the first instance's creation until the last one had reached it.
+    """
+
+    instances: int = 0
+    stages: tuple[str, ...] = ()
+    reached: Mapping[str, int] = field(default_factory=dict)
+    since_created_ms: Mapping[str, Summary] = field(default_factory=dict)
+    step_ms: Mapping[str, Summary] = field(default_factory=dict)
+    all_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Result:
     """Everything a run found out.
 
@@ -189,6 +211,7 @@ class Result:
         clocks: by node, ``offset_ms``, ``error_ms``, ``drift_ppm``, where nodes have clocks of their own.
         deliveries: how workloads came onto nodes that do not share the host's Python.
         benchmark: None for infrastructure alone, or when the run failed before it.
+        lifecycle: how instances of workloads came to life; None when there were none.
         directory: the run directory; not part of the file.
     """
 
@@ -207,6 +230,7 @@ class Result:
     clocks: Mapping[str, Numbers] = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()
     benchmark: Benchmark | None = None
+    lifecycle: Lifecycle | None = None
     directory: Path | None = field(default=None, compare=False)
 
     @property
@@ -237,6 +261,7 @@ class Result:
         known["network"] = tuple(_make(LinkFidelity, link) for link in data.get("network", ()))
         known["deliveries"] = tuple(_make(Delivery, one) for one in data.get("deliveries", ()))
         known["benchmark"] = _benchmark(data.get("benchmark"))
+        known["lifecycle"] = _lifecycle(data.get("lifecycle"))
         for name in ("invalid_reasons", "notes"):
             known[name] = tuple(data.get(name, ()))
         return cls(**{**known, "directory": directory})
@@ -295,6 +320,16 @@ def _benchmark(data: Mapping[str, Any] | None) -> Benchmark | None:
         "stages_ms": stages_ms,
     }
     return _make(Benchmark, {**data, **nested})
+
+
+def _lifecycle(data: Mapping[str, Any] | None) -> Lifecycle | None:
+    if data is None:
+        return None
+    times = {
+        name: {stage: _make(Summary, summary) for stage, summary in data.get(name, {}).items()}
+        for name in ("since_created_ms", "step_ms")
+    }
+    return _make(Lifecycle, {**data, **times, "stages": tuple(data.get("stages", ()))})
 
 
 def _make(kind: type[T], data: Mapping[str, Any]) -> T:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from continuum import analysis, artifacts, assemble, programs, registry, topology, trace
+from continuum import analysis, artifacts, assemble, lifecycle, programs, registry, topology, trace
 from continuum.assemble import Stock
 from continuum.config import Config
 from continuum.errors import BenchmarkError, ContinuumError, Problem
@@ -28,11 +28,12 @@ from continuum.module import (
 from continuum.network.plan import Engine, choose_engine, tier_links
 from continuum.phases import Phase
 from continuum.progress import Progress
-from continuum.result import Benchmark, LinkFidelity, Result
+from continuum.result import INSTANCES_FILE, Benchmark, Lifecycle, LinkFidelity, Result
 from continuum.rundir import Run, node_to_json, write_json
 from continuum.topology import Topology
 
 if TYPE_CHECKING:
+    from continuum.lifecycle import Mark
     from continuum.report.style import Plot
 
 READY_TIMEOUT_S = 120.0
@@ -86,6 +87,7 @@ class Session:
         fidelity: the links as measured, from ``verify`` on.
         stock: what each node had used, and its clock, before and after the benchmark.
         incidents: what went wrong without ending the run.
+        marks: when instances of workloads reached which stage of their lives, from ``collect`` on.
         result: from ``analyse`` on.
         drawn: the plots, from ``report`` on.
     """
@@ -100,6 +102,7 @@ class Session:
     fidelity: tuple[LinkFidelity, ...] = ()
     stock: list[Stock] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     result: Result | None = None
     drawn: Sequence[Plot] | None = None
 
@@ -196,7 +199,8 @@ def deploy(session: Session) -> None:
 def shape(session: Session) -> None:
     """Put links and CPU quotas in force."""
     assert session.engine is not None
-    if session.modules.provider.real_network:
+    provider = session.modules.provider
+    if provider.real_network or (provider.slow_wires and session.topology.emulated):
         _measure_native_delays(session)
     session.engine.shape(session.existing, session.run)
     session.modules.provider.enforce(session.existing.nodes, session.run)
@@ -208,14 +212,15 @@ def _measure_native_delays(session: Session) -> None:
     """Find out what the real network takes before anything is added to it."""
     from continuum.network import native
 
-    logs = session.run.log("native").parent
+    logs, refuses = session.run.log("native").parent, session.modules.provider.real_network
     delays_ms = native.measure(session.existing, logs)
-    session.deployment, notes = native.settle(session.existing, delays_ms)
+    session.deployment, notes = native.settle(replace(session.existing, native_refuses=refuses), delays_ms)
     for note in notes:
         session.run.note(note)
     session.run.update_state(
         links=[vars(link) for link in session.deployment.topology.links],
         native_delays_ms=[[*pair, delay_ms] for pair, delay_ms in delays_ms.items()],
+        native_refuses=refuses,
     )
 
 
@@ -235,7 +240,7 @@ def benchmark(session: Session, progress: Progress) -> None:
         job.release()
     clients = [job for job in session.jobs if not job.workload.serves]
     deadline = time.monotonic() + _benchmark_timeout_s(session)
-    while not all(job.is_done() for job in clients):
+    while not _have_ended(clients, session.jobs):
         numbers: dict[str, float] = {}
         for job in clients:
             numbers.update(job.progress())
@@ -247,6 +252,12 @@ def benchmark(session: Session, progress: Progress) -> None:
     for job in session.jobs:
         session.incidents += job.failures()
     _take_stock(session)
+
+
+def _have_ended(clients: Sequence[Job], jobs: Sequence[Job]) -> bool:
+    """Whether the clients have ended; all jobs are asked, so that a lost node ends the run at once."""
+    ended = {id(job): job.is_done() for job in jobs}
+    return all(ended[id(job)] for job in clients)
 
 
 def _benchmark_timeout_s(session: Session) -> float:
@@ -271,6 +282,7 @@ def collect(session: Session, *, hurry: bool) -> None:
             stop.result()
     for job in session.jobs:
         job.fetch(raw)
+        session.marks += job.marks()
 
 
 def analyse(session: Session, phases: Sequence[Phase], errors: Iterable[ContinuumError]) -> None:
@@ -286,6 +298,7 @@ def analyse(session: Session, phases: Sequence[Phase], errors: Iterable[Continuu
         fidelity=session.fidelity,
         stock=session.stock,
         measured=measured,
+        lives=_lives(session),
         incidents=[*map(str, errors), *session.incidents],
         phases=phases,
     )
@@ -316,6 +329,16 @@ def _measured(session: Session) -> Benchmark | None:
         load=application.load(config),
         capacity=application.servers(config, offered),
     )
+
+
+def _lives(session: Session) -> Lifecycle | None:
+    """How the instances of workloads came to life."""
+    lives = lifecycle.build(session.marks, assemble.clocks(session.stock))
+    if lives:
+        from continuum.report import instances
+
+        instances.write(session.run.directory / INSTANCES_FILE, lives)
+    return lifecycle.summarise(lives)
 
 
 def report(session: Session) -> None:

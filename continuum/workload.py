@@ -33,6 +33,8 @@ PREFIX = "continuum: "
 EVENTS_FILE = "events.jsonl"
 GO_FILE = "go"
 _GO_POLL_S = 0.02
+_STARTED_NS = time.monotonic_ns()
+"""When the program began, as near as it can tell: when it first asked for this module."""
 
 Detail = str | float | bool | None
 
@@ -91,6 +93,7 @@ class Session:
 
     def ready(self) -> None:
         """Say that everything that takes long is done."""
+        self._say({"life": {"started": _STARTED_NS, "ready": time.monotonic_ns()}})
         self._say({"ready": True})
 
     def progress(self, **numbers: float | None) -> None:
@@ -149,12 +152,13 @@ class Session:
                 self._file.flush()
 
     def close(self) -> None:
-        """Write the rest."""
+        """Write the rest, and say that this is the end."""
         self.flush()
         with self._writing:
             if self._file is not None:
                 self._file.close()
                 self._file = None
+        self._say({"life": {"finished": time.monotonic_ns()}})
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Tell this program to end; the handler of SIGTERM."""

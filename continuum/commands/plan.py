@@ -32,10 +32,14 @@ def _plan(config: Config) -> dict[str, Any]:
     modules = pipeline.load_modules(config)
     planned = modules.topology(config)
     offered = modules.resource_manager.offer(planned, config)
+    machines = modules.provider.placement(config, planned)
     return {
         "provider": config.infrastructure.text("provider"),
         "resource_manager": config.benchmark.text("resource_manager"),
-        "nodes": [{**vars(node), "cpus": list(node.cpus)} for node in planned.nodes],
+        "nodes": [
+            {**vars(node), "cpus": list(node.cpus), "machine": machines.get(node.name, "")}
+            for node in planned.nodes
+        ],
         "estimate": list(modules.provider.estimate(config, planned)),
         "links": [vars(planned.link(src, dst)) for src, dst in planned.tier_pairs()],
         "workloads": [
@@ -56,6 +60,7 @@ def _as_text(plan: dict[str, Any]) -> str:
     lines = [f"provider {plan['provider']}, resource manager {plan['resource_manager']}", "nodes:"]
     lines += [
         f"  {node['name']:<12} {node['cores']:g} cores at {node['quota']:.0%}, {node['memory_mb']} MiB"
+        + (f" on {node['machine']}" if node["machine"] else "")
         for node in plan["nodes"]
     ]
     lines.append("links (one-way):")

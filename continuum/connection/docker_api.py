@@ -75,6 +75,8 @@ def worded(url: str, what: str = "") -> Iterator[None]:
     except requests.Timeout as error:
         raise DaemonError(f"the Docker daemon at {url} does not answer in time") from error
     except (errors.DockerException, requests.RequestException, OSError, EOFError) as error:
+        if "Read timed out" in str(error):  # in the middle of an answer
+            raise DaemonError(f"the Docker daemon at {url} does not answer in time") from error
         raise DaemonError(why_silent(url, error)) from error
 
 

@@ -49,6 +49,7 @@ class SshTarget:
         patience_s: longest wait, after that, for host and account to be accepted.
         wrap: words put before a command that is to keep to its limits.
         enter: words put before every command but our own helpers, such as those of ``put`` and ``clock``.
+        proxy: command whose input and output lead to the ssh daemon; empty where the network does.
     """
 
     node: str
@@ -65,6 +66,7 @@ class SshTarget:
     patience_s: float = 20.0
     wrap: Callable[[Limits], Sequence[str]] = field(default=lambda _limits: ())
     enter: tuple[str, ...] = ()
+    proxy: tuple[str, ...] = ()
 
     @property
     def destination(self) -> str:
@@ -96,6 +98,8 @@ def ssh(target: SshTarget, socket: Path, *words: str) -> list[str]:
         "LogLevel": "ERROR",
         **_identity(target),
     }
+    if target.proxy:
+        options["ProxyCommand"] = shlex.join(target.proxy).replace("%", "%%")
     settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     file = _config_file(target)
     port = ["-p", str(target.port)] if target.port else []

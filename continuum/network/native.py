@@ -1,7 +1,8 @@
 """Delay that the real network between nodes has by itself, and what is left to emulate on top of it.
 
 Of use where nodes are machines apart from each other: what packets take anyway is measured before any link
-is shaped, subtracted from what is configured, and a link that is to be faster than that is refused.
+is shaped, subtracted from what is configured, and a link that is to be faster than that is refused. Virtual
+machines take time over packets, too; that varies, and nobody can put them closer, so nothing is refused.
 """
 
 from __future__ import annotations
@@ -48,19 +49,21 @@ def settle(deployment: Deployment, delays_ms: Mapping[Pair, float]) -> tuple[Dep
     A link without a delay of its own takes what the network takes.
 
     Raises:
-        ProvisionError: links that are to be faster than the network; all of them.
+        ProvisionError: links that are to be faster than the network, where that is refused; all of them.
     """
     topology = deployment.topology
+    what = "the real network's" if deployment.native_refuses else "the nodes' own"
     notes, links = [], []
     for src, dst in topology.tier_pairs():
         link = topology.link(src, dst) if topology.emulated else Link(src, dst)
         if not link.latency_ms:
             link = replace(link, latency_ms=round(delays_ms[src, dst], 3))
-            notes.append(
-                f"{src} -> {dst}: no delay is configured; the real network's {link.latency_ms:g} ms stand"
-            )
+            notes.append(f"{src} -> {dst}: no delay is configured; {what} {link.latency_ms:g} ms stand")
         links.append(link)
-    _refuse(links, delays_ms)
+    if deployment.native_refuses:
+        _refuse(links, delays_ms)
+    else:
+        notes += _too_fast(links, delays_ms)
     settled = replace(topology, links=tuple(links), emulated=True)
     return replace(deployment, topology=settled, native_delays_ms=dict(delays_ms)), tuple(notes)
 
@@ -69,7 +72,7 @@ def rest(deployment: Deployment, routes: Iterable[Route]) -> tuple[Route, ...]:
     """The routes with what is left of their delays to emulate.
 
     Raises:
-        ProvisionError: links that are to be faster than the network; all of them.
+        ProvisionError: links that are to be faster than the network, where that is refused; all of them.
     """
     delays_ms, tiers = deployment.native_delays_ms, {node.name: node.tier for node in deployment.nodes}
     if not delays_ms:
@@ -78,7 +81,7 @@ def rest(deployment: Deployment, routes: Iterable[Route]) -> tuple[Route, ...]:
     for route in routes:
         native_ms = delays_ms.get((tiers[route.src], tiers[route.dst]), 0.0)
         link = route.link
-        if is_below(link.latency_ms, native_ms):
+        if deployment.native_refuses and is_below(link.latency_ms, native_ms):
             wrong[link.src, link.dst] = _words(link, native_ms)
         delay_ms = max(0.0, link.latency_ms - native_ms)
         left.append(replace(route, link=replace(link, latency_ms=delay_ms)))
@@ -100,6 +103,16 @@ def _refuse(links: Iterable[Link], delays_ms: Mapping[Pair, float]) -> None:
     ]
     if wrong:
         raise ProvisionError("\n".join(wrong))
+
+
+def _too_fast(links: Iterable[Link], delays_ms: Mapping[Pair, float]) -> list[str]:
+    """What is to be said about links that nodes are too slow for."""
+    return [
+        f"{link.src} -> {link.dst}: {link.latency_ms:g} ms cannot be had, the nodes themselves take"
+        f" {delays_ms[link.src, link.dst]:.2f} ms"
+        for link in links
+        if is_below(link.latency_ms, delays_ms[link.src, link.dst])
+    ]
 
 
 def _words(link: Link, native_ms: float) -> str:

@@ -61,6 +61,23 @@ def slope(points: list[tuple[float, float]]) -> float | None:
     return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else None
 
 
+def processors() -> list[tuple[int, int]]:
+    """Time that each processor of this machine has worked, and all the time so far, in clock ticks."""
+    with open("/proc/stat", encoding="ascii") as file:  # noqa: PTH123 - pathlib takes long to load
+        lines = [line.split() for line in file if line.startswith("cpu") and not line.startswith("cpu ")]
+    ticks = [[int(word) for word in line[1:9]] for line in lines]
+    return [(sum(one) - one[3] - one[4], sum(one)) for one in ticks]
+
+
+def busiest(before: list[tuple[int, int]]) -> float:
+    """Share of the time since ``before`` that the busiest processor has worked."""
+    shares = [
+        (work - work_before) / max(1, total - total_before)
+        for (work_before, total_before), (work, total) in zip(before, processors(), strict=False)
+    ]
+    return max(shares, default=0.0)
+
+
 class Agent:
     """One loop over sockets, timed actions and commands.
 
@@ -75,6 +92,7 @@ class Agent:
         self.count = 0
         self.heard: dict[int, list[int]] = {}  # per stream of probes: one-way delays as seen here, in ns
         self.arrivals: dict[int, list[tuple[float, float]]] = {}  # per stream: seconds and bytes so far
+        self.busy: dict[int, float] = {}  # per stream over TCP: share of time of the busiest processor
         self.udp = udp_socket(address)
         self.listener = socket.create_server((address, 0))
         self.listener.setblocking(False)
@@ -144,10 +162,12 @@ class Agent:
         connection.settimeout(5.0)
         points: list[tuple[float, float]] = []
         try:
-            self.arrivals[_STREAM.unpack(connection.recv(8))[0]] = points
+            stream = _STREAM.unpack(connection.recv(8))[0]
         except (OSError, struct.error):
             connection.close()
             return
+        self.arrivals[stream] = points
+        before = processors()
         connection.setblocking(False)
         buffer = bytearray(1 << 20)
         total = 0.0
@@ -161,6 +181,7 @@ class Agent:
             except OSError:
                 size = 0
             if not size:
+                self.busy[stream] = busiest(before)
                 self.selector.unregister(connection)
                 connection.close()
                 return
@@ -231,7 +252,8 @@ class Agent:
         self.at(begin, send)
 
     def do_flow(self, stream: int, to: list[Any], seconds: float) -> None:
-        """Send over TCP as fast as it goes."""
+        """Send over TCP as fast as it goes; report how busy the busiest processor was."""
+        before = processors()
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         connection.settimeout(seconds)
         chunk = bytes(256 << 10)
@@ -239,7 +261,7 @@ class Agent:
 
         def finish() -> None:
             connection.close()
-            self.say({"stream": stream})
+            self.say({"stream": stream, "busy": busiest(before)})
 
         def send() -> None:
             if time.monotonic() >= end:
@@ -278,6 +300,7 @@ class Agent:
                 "bytes": points[-1][1] if points else 0,
                 "mbit": None if rise is None else rise * 8 / 1e6,
                 "seconds": steady[-1][0] - steady[0][0] if steady else 0.0,
+                "busy": self.busy.pop(stream, 0.0),
             }
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from continuum.result import SAMPLES_FILE, Result
+from continuum.result import INSTANCES_FILE, SAMPLES_FILE, Result
 
 if TYPE_CHECKING:
     from continuum.report.style import Plot
@@ -49,11 +49,12 @@ def write(run_dir: Path, result: Result | None = None) -> ReportPaths:
 def draw(run_dir: Path, result: Result) -> tuple[Plot, ...]:
     """Draw the plots of a run, as far as there is data for them."""
     # These import numpy and matplotlib, which only a report has to pay for.
-    from continuum.report import plots, samples
+    from continuum.report import instances, plots, samples
 
-    table = run_dir / SAMPLES_FILE
+    table, lives = run_dir / SAMPLES_FILE, run_dir / INSTANCES_FILE
     rows = samples.read(table) if table.is_file() else []
-    return plots.draw(result, rows, run_dir / "plots")
+    born = instances.read(lives) if lives.is_file() else []
+    return plots.draw(result, rows, run_dir / "plots", born)
 
 
 def write_page(run_dir: Path, result: Result, drawn: Sequence[Plot]) -> Path:

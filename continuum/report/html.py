@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
-PLOTS = ("breakdown", "cdf", "timeline", "topology")
+PLOTS = ("breakdown", "cdf", "timeline", "lives", "topology")
 LATER = ("analyse", "report", "teardown")
 """Phases that have not ended when the page is first written."""
 
@@ -38,6 +38,7 @@ def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str
         "nodes": view.nodes(result),
         "clocks": view.clocks(result),
         "deliveries": view.deliveries(result),
+        "lives": view.lives(result.lifecycle) if result.lifecycle else None,
         "phases": _phases(result),
         "facts": _facts(result),
         "svg": {name: svg.get(name, "") for name in PLOTS},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from continuum.report import palette, topology, view
+from continuum.report import lives, palette, topology, view
 from continuum.report.style import FAINT, INK, PAPER, Plot, figure_of, save
 from continuum.result import Result
 
@@ -22,13 +22,19 @@ RUNNING = 25
 """Requests over which the running median of the timeline is taken."""
 
 
-def draw(result: Result, rows: Sequence[dict[str, Any]], folder: Path) -> tuple[Plot, ...]:
+def draw(
+    result: Result,
+    rows: Sequence[dict[str, Any]],
+    folder: Path,
+    instances: Sequence[dict[str, Any]] = (),
+) -> tuple[Plot, ...]:
     """Draw whatever the run has data for.
 
     Args:
         result: the run's result.
         rows: its samples; empty when it left none.
         folder: where the PNGs go; made if missing.
+        instances: when each instance of a workload reached each stage of its life.
     """
     measured = [row for row in rows if not row["warmup"]]
     completed = [row for row in measured if row["end_to_end_ms"] is not None]
@@ -39,6 +45,8 @@ def draw(result: Result, rows: Sequence[dict[str, Any]], folder: Path) -> tuple[
         drawings.append(("cdf", lambda: cdf(completed)))
     if rows and result.benchmark:
         drawings.append(("timeline", lambda: timeline(rows)))
+    if any(lives.segments(row) for row in instances):
+        drawings.append(("lives", lambda: lives.draw(instances)))
     if result.nodes:
         drawings.append(("topology", lambda: topology.draw(result)))
     return tuple(save(name, drawing, folder) for name, drawing in drawings)

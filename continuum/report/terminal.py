@@ -48,6 +48,8 @@ def show(
         _table(out, view.links(result))
     if result.benchmark:
         _benchmark(out, result.benchmark)
+    if result.lifecycle:
+        _table(out, view.lives(result.lifecycle))
     if result.deliveries:
         _table(out, view.deliveries(result))
     _phases(out, result)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from continuum.result import Benchmark, LinkFidelity, NodeUse, Result
+from continuum.result import Benchmark, Lifecycle, LinkFidelity, NodeUse, Result
 from continuum.statistics import Summary
 
 NONE = "-"
@@ -262,6 +262,30 @@ def deliveries(result: Result) -> Table:
     return Table("Workloads onto nodes", columns, rows, text=frozenset({"workload"}))
 
 
+def lives(lifecycle: Lifecycle) -> Table:
+    """How long instances of workloads took to reach each stage of their lives."""
+    rows = tuple(
+        Row(
+            (
+                _with_error(stage, since),
+                f"{lifecycle.reached.get(stage, 0)} of {lifecycle.instances}",
+                *(span(figure) for figure in (since.p50, since.p99, since.max)),
+                *(span(figure) for figure in (step.p50, step.p99, step.max)),
+                span(lifecycle.all_ms.get(stage)),
+            )
+        )
+        for stage, since in lifecycle.since_created_ms.items()
+        for step in [lifecycle.step_ms.get(stage, Summary())]
+    )
+    columns = ("stage", "reached", "p50", "p99", "max", "step p50", "step p99", "step max", "all after")
+    extra = frozenset({"step max"})
+    return Table("Instances, since each was created and since the stage before", columns, rows, extra)
+
+
+def _with_error(name: str, summary: Summary) -> str:
+    return name + (f" (clock ± {span(summary.clock_error)})" if summary.clock_error else "")
+
+
 def phases(result: Result) -> tuple[tuple[str, str, float], ...]:
     """Name, status and seconds of every phase that was part of the run."""
     return tuple((p.name, p.status, p.seconds) for p in result.phases if p.status != "skipped")
@@ -272,9 +296,8 @@ def _stage(name: str, summary: Summary, total: Summary, decimals: int, strong: b
     share = mean_ms / total.mean if total.mean else None
     width = f" ± {number(summary.ci95, decimals)}" if summary.ci95 is not None else ""
     figures = (summary.p50, summary.p90, summary.p95, summary.p99, summary.p999, summary.max)
-    error = f" (clock ± {span(summary.clock_error)})" if summary.clock_error else ""
     cells = (
-        name + error,
+        _with_error(name, summary),
         number(summary.mean, decimals) + width,
         *(number(figure, decimals) for figure in figures),
         percent(None if share is None else 100 * share),

@@ -53,16 +53,21 @@ def pull(url: str, name: str) -> None:
         ProvisionError: it has none, or none that answers.
     """
     repository, _, tag = name.partition("@") if "@" in name else _split(name)
+    refusal = ""
     try:
         with worded(url):
-            client(url).pull(repository, tag=tag or None)
+            for message in client(url).pull(repository, tag=tag or None, stream=True, decode=True):
+                # What goes wrong once it has begun is no refusal of the request any more.
+                refusal = str(message.get("error", refusal))
     except DaemonError as error:
         if not error.status:
             raise
+        refusal = str(error)
+    if refusal:
         raise ProvisionError(
-            f"image {name} is not on this machine and cannot be pulled ({_first_line(error)});"
+            f"image {name} is not on this machine and cannot be pulled ({_first_line(refusal)});"
             f" load it with docker load, name another one as docker_image, or run: {BUILD}"
-        ) from error
+        )
 
 
 def _split(name: str) -> tuple[str, str, str]:
@@ -71,8 +76,8 @@ def _split(name: str) -> tuple[str, str, str]:
     return f"{head}{slash}{base}", colon, tag or "latest"
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no reason given"])[0]
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no reason given"])[0]
 
 
 def build(url: str, name: str, request: ImageRequest) -> str:

@@ -16,11 +16,17 @@ CFS_PERIOD_US = 10_000
 LEAST_QUOTA_US = 1_000
 """The least that libvirt takes."""
 
+QEMU_SPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
+"""XML namespace of arguments that are QEMU's own."""
+
 _KERNEL_LINE = "root=/dev/vda rootfstype=ext4 rw console={console} net.ifnames=0 mitigations=off {extra}"
 _MACHINES = {"x86_64": ("q35", "ttyS0"), "aarch64": ("virt", "ttyAMA0")}
 _INTERPRETED = "clocksource=hpet"
 """An interpreted guest measures the speed of its TSC while it boots; on a busy host it is far off, and its
 clock up to 10 % wrong. The HPET's speed is known."""
+_COSTLY = ("erms", "fsrm", "la57")
+"""What an interpreted processor had better not have: guests that see the first two copy memory byte by byte,
+which takes six times as long; with the last one page tables have a level more to walk."""
 
 
 @dataclass(frozen=True)
@@ -43,22 +49,46 @@ class Boot:
 
 
 @dataclass(frozen=True)
+class Plug:
+    """One end of a wire, as a pair of datagram sockets.
+
+    Attributes:
+        here: address of this end.
+        here_port: its port.
+        there: address of the other end.
+        there_port: its port.
+    """
+
+    here: str
+    here_port: int
+    there: str
+    there_port: int
+
+    @property
+    def opposite(self) -> Plug:
+        """The other end."""
+        return Plug(self.there, self.there_port, self.here, self.here_port)
+
+
+@dataclass(frozen=True)
 class Wire:
     """The interfaces of a guest.
 
     Attributes:
         mac: hardware address of the one on the run's network.
-        network: libvirt's name of that network; empty for a multicast group of this machine.
-        group_port: port of the multicast group.
+        network: libvirt's name of that network; empty where ``plug`` is given.
+        plug: its end of a wire to the run's switch.
         ssh_mac: hardware address of an interface of its own for ssh; empty when there is none.
-        ssh_port: port of this machine that leads to the guest's ssh daemon by it.
+        ssh_port: port of the plug's address that leads to the guest's ssh daemon by it.
+        nat: whether that interface leads to the host's networks, too.
     """
 
     mac: str
     network: str = ""
-    group_port: int = 0
+    plug: Plug | None = None
     ssh_mac: str = ""
     ssh_port: int = 0
+    nat: bool = False
 
 
 def domain(
@@ -68,7 +98,7 @@ def domain(
     model, console = _MACHINES.get(machine, _MACHINES["x86_64"])
     root = Element("domain", type="kvm" if kvm else "qemu")
     _text(root, "name", names.domain(run_id, spec.name))
-    _note(root, run_id, directory)
+    note(root, run_id, directory)
     _text(root, "memory", str(spec.memory_mb), unit="MiB")
     _text(root, "vcpu", str(vcpus(spec)), placement="static", **_cpuset(spec))
     if spec.cpus:
@@ -84,12 +114,12 @@ def domain(
         _text(system, "cmdline", _KERNEL_LINE.format(console=console, extra=extra).strip())
     features = SubElement(root, "features")
     SubElement(features, "acpi")
-    SubElement(root, "cpu", mode="host-passthrough" if kvm else "maximum")
+    _processor(root, kvm=kvm, machine=machine)
     SubElement(root, "clock", offset="utc")
     _text(root, "on_crash", "destroy")
     _devices(root, spec, boot, wire)
-    if wire.ssh_port:
-        _forward(root, wire)
+    if wire.plug:
+        _forward(root, wire, wire.plug.here)
     return _string(root)
 
 
@@ -104,6 +134,13 @@ def quota_us(spec: NodeSpec) -> int:
     return -1 if share >= 1 else max(LEAST_QUOTA_US, round(share * CFS_PERIOD_US))
 
 
+def _processor(root: Element, *, kvm: bool, machine: str) -> None:
+    cpu = SubElement(root, "cpu", mode="host-passthrough" if kvm else "maximum")
+    if machine == "x86_64" and not kvm:
+        for name in _COSTLY:
+            SubElement(cpu, "feature", policy="disable", name=name)
+
+
 def _cpuset(spec: NodeSpec) -> dict[str, str]:
     return {"cpuset": ",".join(map(str, spec.cpus))} if spec.cpus else {}
 
@@ -112,12 +149,13 @@ def _devices(root: Element, spec: NodeSpec, boot: Boot, wire: Wire) -> None:
     devices = SubElement(root, "devices")
     _disk(devices, "qcow2", boot.disk, "vda", spec)
     _disk(devices, "raw", boot.seed, "vdb", None)
-    if wire.network:
+    if wire.plug:
+        card = SubElement(devices, "interface", type="udp")
+        source = SubElement(card, "source", address=wire.plug.there, port=str(wire.plug.there_port))
+        SubElement(source, "local", address=wire.plug.here, port=str(wire.plug.here_port))
+    else:
         card = SubElement(devices, "interface", type="network")
         SubElement(card, "source", network=wire.network)
-    else:
-        card = SubElement(devices, "interface", type="mcast")
-        SubElement(card, "source", address="239.77.0.1", port=str(wire.group_port))
     SubElement(card, "mac", address=wire.mac)
     SubElement(card, "model", type="virtio")
     serial = SubElement(devices, "serial", type="file")
@@ -145,19 +183,18 @@ def _disk(devices: Element, kind: str, path: str, name: str, spec: NodeSpec | No
                 _text(tuning, name_, str(round(rate * 1e6)))
 
 
-def _forward(root: Element, wire: Wire) -> None:
+def _forward(root: Element, wire: Wire, address: str) -> None:
     """An interface behind QEMU's own address translation; libvirt 9 has no words for its port."""
-    space = "http://libvirt.org/schemas/domain/qemu/1.0"
-    register_namespace("qemu", space)
-    line = SubElement(root, f"{{{space}}}commandline")
-    device = f"virtio-net-pci,netdev=ssh,mac={wire.ssh_mac},addr=0x1e"
+    register_namespace("qemu", QEMU_SPACE)
+    line = SubElement(root, f"{{{QEMU_SPACE}}}commandline")
+    restrict = "off" if wire.nat else "on"
     for word in (
         "-netdev",
-        f"user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{wire.ssh_port}-:22",
+        f"user,id=ssh,restrict={restrict},hostfwd=tcp:{address}:{wire.ssh_port}-:22",
         "-device",
-        device,
+        f"virtio-net-pci,netdev=ssh,mac={wire.ssh_mac},addr=0x1e",
     ):
-        SubElement(line, f"{{{space}}}arg", value=word)
+        SubElement(line, f"{{{QEMU_SPACE}}}arg", value=word)
 
 
 def network(run_id: str, directory: Path, address: str, *, nat: bool) -> str:
@@ -171,7 +208,7 @@ def network(run_id: str, directory: Path, address: str, *, nat: bool) -> str:
     """
     root = Element("network")
     _text(root, "name", names.label(run_id))
-    _note(root, run_id, directory)
+    note(root, run_id, directory)
     if nat:
         SubElement(root, "forward", mode="nat")
     SubElement(root, "bridge", name=names.bridge(run_id), stp="off", delay="0")
@@ -209,12 +246,12 @@ def volume(name: str, capacity_bytes: int, kind: str = "raw", base: tuple[str, s
     return _string(root)
 
 
-def _note(root: Element, run_id: str, directory: Path) -> None:
+def note(root: Element, run_id: str, directory: Path) -> None:
     """Whose it is: for whoever finds it when nothing else is left."""
     register_namespace("continuum", names.NAMESPACE)
-    note = SubElement(SubElement(root, "metadata"), f"{{{names.NAMESPACE}}}run")
-    note.set("id", run_id)
-    note.set("directory", str(directory))
+    noted = SubElement(SubElement(root, "metadata"), f"{{{names.NAMESPACE}}}run")
+    noted.set("id", run_id)
+    noted.set("directory", str(directory))
 
 
 def directory_of(description: str) -> str:
@@ -228,8 +265,8 @@ def directory_of(description: str) -> str:
     path = root.findtext("target/path", "")
     if root.tag == "pool":
         return path.removesuffix("/guests") if path.endswith("/guests") else ""
-    note = root.find(f"metadata/{{{names.NAMESPACE}}}run")
-    return "" if note is None else note.get("directory", "")
+    noted = root.find(f"metadata/{{{names.NAMESPACE}}}run")
+    return "" if noted is None else noted.get("directory", "")
 
 
 def _text(parent: Element, name: str, text: str, **attributes: str) -> None:

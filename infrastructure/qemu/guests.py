@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
@@ -24,6 +23,7 @@ from infrastructure.qemu.storage import Base
 CONSOLE_LINES = 12
 LOGIN_TIMEOUT_S = 30.0
 _POLL_S = 0.25
+_LATE = "could not be logged in to in time"
 _RUNNING = 1  # VIR_DOMAIN_RUNNING
 
 
@@ -35,8 +35,9 @@ class Guest:
         spec: the node.
         identity: what its seed says.
         wire: its interfaces.
-        host: where its ssh daemon answers.
+        host: where its ssh daemon answers, seen from its machine.
         port: the port there.
+        is_here: whether that is this machine.
     """
 
     spec: NodeSpec
@@ -44,11 +45,25 @@ class Guest:
     wire: Wire
     host: str
     port: int
+    is_here: bool = True
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When a guest booted, in seconds since the first was begun with.
+
+    Attributes:
+        started_s: when its machine was started.
+        up_s: when it had booted.
+    """
+
+    started_s: float
+    up_s: float
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where guests of a run are made.
+    """Where guests of a run are made: one machine.
 
     Attributes:
         hypervisor: the daemon.
@@ -100,19 +115,30 @@ def console_file(name: str) -> str:
 
 
 def bring_up(
-    place: Place, guests: Sequence[Guest], connections: Mapping[str, SshConnection], timeout_s: float
-) -> dict[str, float]:
-    """Start all guests at once and wait until each has booted; returns the seconds each took.
+    guests: Sequence[Guest],
+    places: Mapping[str, Place],
+    connections: Mapping[str, SshConnection],
+    timeout_s: float,
+) -> dict[str, Timing]:
+    """Start all guests at once and wait until each has booted; returns when each did.
 
     The deadline of each counts from its start, which libvirt may put off while it looks at QEMU.
+
+    Args:
+        guests: what they shall be.
+        places: where each is made, by its name.
+        connections: the way to each, by its name.
+        timeout_s: how long each may take.
 
     Raises:
         ProvisionError: names the first guest that does not come up, with the end of its console.
     """
-    given_up = threading.Event()
+    given_up, begin = threading.Event(), time.monotonic()
     with ThreadPoolExecutor(len(guests)) as pool:
         ups = {
-            pool.submit(_up, place, guest, connections[guest.spec.name], timeout_s, given_up): guest
+            pool.submit(
+                _up, places[guest.spec.name], guest, connections[guest.spec.name], timeout_s, given_up, begin
+            ): guest
             for guest in guests
         }
         try:
@@ -123,20 +149,27 @@ def bring_up(
 
 
 def _up(
-    place: Place, guest: Guest, connection: SshConnection, timeout_s: float, given_up: threading.Event
-) -> float:
+    place: Place,
+    guest: Guest,
+    connection: SshConnection,
+    timeout_s: float,
+    given_up: threading.Event,
+    begin: float,
+) -> Timing:
     place.start(guest)
-    begin = time.monotonic()
-    deadline = begin + timeout_s
-    reason = "could not be logged in to in time"
+    started = time.monotonic()
+    deadline = started + timeout_s
+    reason = _LATE
     for _ in _waits(deadline, given_up):
-        if _answers(guest.host, guest.port):
-            with contextlib.suppress(ConnectionFailure):
+        if not guest.is_here or _answers(guest.host, guest.port):
+            try:
                 # Until then the boot's own work would be in the way of whatever is measured.
                 wait = ["sh", "-c", "systemctl is-system-running --wait || true"]
                 connection.run(wait, timeout=max(LOGIN_TIMEOUT_S, deadline - time.monotonic()))
-                return time.monotonic() - begin
-        elif not place.is_running(guest.spec.name):
+                return Timing(started - begin, time.monotonic() - begin)
+            except ConnectionFailure as error:
+                reason = f"{_LATE} ({error})"
+        if not place.is_running(guest.spec.name):
             reason = "its machine has stopped"
             break
     if given_up.is_set():

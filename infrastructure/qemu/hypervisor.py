@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from continuum.errors import HostError, ProvisionError
 from infrastructure.qemu import names
+from infrastructure.qemu.placement import Capacity
 
 T = TypeVar("T")
 
@@ -101,6 +102,36 @@ class Hypervisor:
             )
         except self._library.libvirtError as error:
             raise HostError(f"{self.uri}: cannot run guests ({kind}): {error}") from error
+
+    def cpus(self) -> tuple[int, ...]:
+        """Numbers of the machine's processors that are switched on."""
+        with self.doing(f"{self.uri}: which processors it has"):
+            return tuple(number for number, on in enumerate(self.api.getCPUMap()[1]) if on)
+
+    def capacity(self, name: str) -> Capacity:
+        """The machine's size, what its guests have been promised, and what is gone otherwise.
+
+        Args:
+            name: what to call the machine.
+        """
+        with self.doing(f"{self.uri}: how busy it is"):
+            info = self.api.getInfo()
+            memory_mb, processors = int(info[1]), int(info[2])
+            guests = [(one.isActive(), one) for one in self.api.listAllDomains()]
+            running = []
+            for is_active, one in guests:
+                with self.if_there():
+                    running += [one.info()] if is_active else []
+            stats = self.api.getMemoryStats(-1)
+        free_kb = sum(stats.get(kind, 0) for kind in ("free", "buffers", "cached"))
+        return Capacity(
+            machine=name,
+            cores=processors,
+            memory_mb=memory_mb,
+            busy_cores=sum(one[3] for one in running),
+            busy_memory_mb=max(sum(one[1] for one in running) // 1024, memory_mb - free_kb // 1024),
+            idle_guests=sum(not is_active for is_active, _ in guests),
+        )
 
     def domains(self, run_id: str) -> list[Any]:
         """The guests of a run."""

@@ -8,21 +8,25 @@ import os
 import shutil
 import subprocess
 import tempfile
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from continuum.errors import HostError, ProvisionError
 from continuum.images import BUILD_TIMEOUT_S, ImageRequest, debian_root
 from infrastructure.qemu import recipe
+from infrastructure.qemu.fetched import fetch, hash_of
 
 DISK, KERNEL, INITRD, MANIFEST = "disk.qcow2", "vmlinuz", "initrd.img", "image.json"
 PARTS = (DISK, KERNEL, INITRD)
-FETCH_TIMEOUT_S = 60.0
 _DISK_SIZE = "8G"
 _LAZY = "lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0"
+_PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ": "xz",
+    b"BZh": "bzip2",
+    b"(\xb5/\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+}
 _NEEDED = {
     "mmdebstrap": "mmdebstrap",
     "mke2fs": "e2fsprogs",
@@ -76,7 +80,7 @@ def find(name: str, sha256: str | None) -> Image:
             own_image(), "there is no base image yet; make it with: continuum image build --provider qemu"
         )
     if "://" in name:
-        return _plain(_fetch(name, sha256 or ""), sha256)
+        return _plain(fetch(name, sha256 or "", store() / "fetched"), None)  # verified when it came
     path = Path(name).expanduser().absolute()
     if path.is_dir():
         return _own(path, f"{path}: not an image: it lacks {', '.join(PARTS)}")
@@ -103,9 +107,18 @@ def _own(folder: Path, missing: str) -> Image:
 def _plain(path: Path, sha256: str | None) -> Image:
     if not path.is_file():
         raise HostError(f"qemu_image: there is no {path}; give the path of a disk image")
-    if sha256 and _sha256(path) != sha256.lower():
+    if sha256 and hash_of(path) != sha256.lower():
         raise HostError(f"qemu_image: {path} is not what qemu_image_sha256 says it should be; fetch it anew")
+    if packed := _packing(path):
+        raise HostError(f"qemu_image: {path} is packed ({packed}); unpack it and give the path of the disk")
     return Image(path, None, None, _key(path))
+
+
+def _packing(path: Path) -> str:
+    """How a file is packed; empty for one that is not."""
+    with path.open("rb") as file:
+        head = file.read(6)
+    return next((name for magic, name in _PACKED.items() if head.startswith(magic)), "")
 
 
 def _key(path: Path) -> str:
@@ -113,34 +126,6 @@ def _key(path: Path) -> str:
     found = path.stat()
     text = f"{path.absolute()} {found.st_size} {found.st_mtime_ns}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _fetch(url: str, sha256: str) -> Path:
-    """A disk image by its URL, kept by its hash."""
-    target = store() / "fetched" / sha256.lower() / (Path(urlsplit(url).path).name or "disk")
-    if target.is_file():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT_S) as answer, part.open("wb") as file:  # noqa: S310 - the user's own URL
-            shutil.copyfileobj(answer, file)
-        if _sha256(part) != sha256.lower():
-            raise HostError(f"qemu_image: {url} has another sha256 than qemu_image_sha256 says")
-        part.replace(target)
-    except (urllib.error.URLError, OSError) as error:
-        raise HostError(f"qemu_image: {url} cannot be fetched: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return target
 
 
 def build(request: ImageRequest) -> Path:

@@ -28,6 +28,11 @@ def domain(run_id: str, node: str) -> str:
     return f"{label(run_id)}.{node}"
 
 
+def switch(run_id: str) -> str:
+    """Name of the switch of a run's guests on one machine; nodes' names end in a number."""
+    return domain(run_id, "switch")
+
+
 def bridge(run_id: str) -> str:
     """Name of a run's bridge; interfaces have 15 characters at most."""
     return "cn-" + hashlib.sha256(label(run_id).encode()).hexdigest()[:10]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 
 from continuum import capacity
-from continuum.errors import HostError, Problem
+from continuum.errors import ContinuumError, HostError, Problem
 from continuum.host import Host
 from continuum.module import Finding
 from continuum.topology import Topology
-from infrastructure.qemu import acceleration, image, wires
-from infrastructure.qemu.hypervisor import Hypervisor
+from infrastructure.qemu import acceleration, fleet, image, placement, wires
+from infrastructure.qemu.fleet import Site
 from infrastructure.qemu.settings import Settings
 
 LEAST_MEMORY_MB = 192
@@ -31,19 +32,36 @@ def problems(settings: Settings, topology: Topology, pinned: bool, host: Host) -
         what = f"there is no {settings.image}" if settings.image else "there is no base image for guests"
         yield Problem(f"{what}; to mend it: {_BUILD}")
     yield from _sizes(topology)
-    yield from _unreachable(settings.uri)
-    if settings.is_local:
+    if len(settings.machines) == 1 and settings.machines[0].is_local:
         yield from _too_much(topology, pinned, host)
-        yield from _slow(settings, host)
+    yield from _machines(settings, topology, pinned, host)
 
 
-def _unreachable(uri: str) -> Iterator[Problem]:
+def _machines(settings: Settings, topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
+    """What is wrong with the machines, as far as can be known from here."""
     if any(find_spec(module) is None for module in _LIBRARIES):
         return
-    try:
-        Hypervisor(uri).close()
-    except HostError as error:
-        yield from error.problems
+    with ExitStack() as stack:
+        try:
+            sites = fleet.open_all(settings.machines, stack)
+            if len(sites) > 1 or not sites[0].machine.is_local:
+                yield from _no_room(topology, pinned, sites)
+            for site in sites:
+                yield from _slow(site, settings, host)
+        except ContinuumError as error:
+            yield from error.problems if isinstance(error, HostError) else (Problem(str(error)),)
+
+
+def _no_room(topology: Topology, pinned: bool, sites: Sequence[Site]) -> Iterator[Problem]:
+    """Whether the nodes fit on machines of which libvirt alone knows how large they are."""
+    there = fleet.capacities(sites)
+    placed = placement.place(topology.nodes, there, pinned=pinned)
+    if words := placement.overload(topology.nodes, there, placed):
+        yield Problem(
+            f"{words}: results that depend on CPU speed are wrong as soon as all are busy; use fewer nodes,"
+            " fewer cores or a lower quota",
+            severity="warning",
+        )
 
 
 def _sizes(topology: Topology) -> Iterator[Problem]:
@@ -60,10 +78,11 @@ def _too_much(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]
     yield from capacity.shortages(topology, pinned, host)
 
 
-def _slow(settings: Settings, host: Host) -> Iterator[Problem]:
-    chosen = acceleration.choose(settings.acceleration, host)
+def _slow(site: Site, settings: Settings, host: Host) -> Iterator[Problem]:
+    chosen = site.acceleration(settings.acceleration, host)
     if chosen.why:
-        yield Problem(f"{SLOW}: {chosen.why}", severity="warning")
+        where = "" if site.machine.is_local else f"{site.machine.name}: "
+        yield Problem(f"{where}{SLOW}: {chosen.why}", severity="warning")
 
 
 SLOW = "guests run without KVM, ten times slower or more"

@@ -24,12 +24,14 @@ class Card:
         address: IPv4 address with prefix length; empty for one that the guest must ask for.
         gateway: address of the way out; empty for none.
         resolver: address of a name server; empty for none.
+        mtu_bytes: the largest packet it carries; 0 for the usual one.
     """
 
     mac: str
     address: str
     gateway: str = ""
     resolver: str = ""
+    mtu_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def _network_config(identity: Identity) -> dict[str, object]:
             described["gateway4"] = card.gateway
         if card.resolver:
             described["nameservers"] = {"addresses": [card.resolver]}
+        if card.mtu_bytes:
+            described["mtu"] = card.mtu_bytes
         cards[f"eth{number}"] = described
     return {"version": 2, "ethernets": cards}
 
@@ -122,8 +126,10 @@ def _script(identity: Identity) -> str:
         *_written("/etc/ssh/ssh_host_ed25519_key.pub", identity.host_public_key + "\n", "644"),
         "ip link set lo up",
     ]
+    for number, card in enumerate(identity.cards):  # names may be taken by one another
+        lines += [*_wait_for(card.mac), f'ip link set "$dev" name card{number}']
     for number, card in enumerate(identity.cards):
-        lines += [*_wait_for(card.mac), *_configured(f"eth{number}", card)]
+        lines += _configured(f"card{number}", f"eth{number}", card)
     return "\n".join(lines) + "\n"
 
 
@@ -139,10 +145,10 @@ def _wait_for(mac: str) -> list[str]:
     ]
 
 
-def _configured(name: str, card: Card) -> list[str]:
+def _configured(found: str, name: str, card: Card) -> list[str]:
     lines = [
-        f'[ "$dev" = {name} ] || ip link set "$dev" name {name}',
-        f"ip link set {name} up",
+        f"ip link set {found} name {name}",
+        f"ip link set {name} up" + (f" mtu {card.mtu_bytes}" if card.mtu_bytes else ""),
         f"ip address add {card.address} dev {name}",
     ]
     if card.gateway:

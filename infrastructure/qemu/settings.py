@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
-from continuum.options import Choice, Duration, Flag, Integer, Option, Text
+from continuum.options import Choice, Duration, Flag, Integer, Option, Text, Texts
+from infrastructure.qemu import machines
+from infrastructure.qemu.machines import Machine
 
 if TYPE_CHECKING:
     from continuum.config import Config
@@ -26,6 +27,15 @@ OPTIONS: Final = (
         SYSTEM,
         "The libvirt daemon that runs the guests: `qemu:///system`, `qemu:///session` (no root needed), or "
         "a remote one, as in `qemu+ssh://root@host/system`.",
+    ),
+    Option(
+        SECTION,
+        "external_physical_machines",
+        Texts(),
+        (),
+        "SSH addresses of further machines with libvirt, as in `user@host`, or libvirt's own addresses; "
+        "nodes are put on the least loaded one.",
+        default_text="none",
     ),
     Option(
         SECTION,
@@ -91,7 +101,7 @@ class Settings:
     """What a config says about its guests.
 
     Attributes:
-        uri: address of the libvirt daemon.
+        machines: the libvirt daemons to put guests on, the first one first.
         image: base image by path or URL; empty for this project's own.
         sha256: what it must hash to; None when that is not checked.
         acceleration: ``auto``, ``kvm`` or ``tcg``.
@@ -101,7 +111,7 @@ class Settings:
         middle: third number to begin the search for a free network with.
     """
 
-    uri: str
+    machines: tuple[Machine, ...]
     image: str
     sha256: str | None
     acceleration: str
@@ -110,33 +120,12 @@ class Settings:
     prefix: str
     middle: int
 
-    @property
-    def is_session(self) -> bool:
-        """Whether the daemon is the user's own, which may make no bridges."""
-        return is_session(self.uri)
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the guests run on this machine."""
-        return is_local(self.uri)
-
-
-def is_session(uri: str) -> bool:
-    """Whether a libvirt daemon is the user's own."""
-    return urlsplit(uri).path == "/session"
-
-
-def is_local(uri: str) -> bool:
-    """Whether a libvirt daemon is on this machine."""
-    parts = urlsplit(uri)
-    return not parts.hostname and parts.scheme in ("qemu", "qemu+unix")
-
 
 def from_config(config: Config) -> Settings:
     """The settings of a config that has been checked."""
     section = config.infrastructure
     return Settings(
-        uri=section.text("qemu_uri"),
+        machines=machines.every(section.text("qemu_uri"), section.texts("external_physical_machines")),
         image=section.maybe_text("qemu_image") or "",
         sha256=section.maybe_text("qemu_image_sha256"),
         acceleration=section.text("qemu_acceleration"),
@@ -147,17 +136,29 @@ def from_config(config: Config) -> Settings:
     )
 
 
+def _machine_problems(section: Section) -> Iterator[Problem]:
+    first, externals = section.text("qemu_uri"), section.texts("external_physical_machines")
+    if fault := machines.uri_fault(first):
+        yield section.problem("qemu_uri", fault)
+    for address in externals:
+        if fault := machines.fault(address):
+            yield section.problem("external_physical_machines", f"{address}: {fault}")
+    uris = [machine.uri for machine in machines.every(first, externals)]
+    for uri in dict.fromkeys(uri for uri in uris if uris.count(uri) > 1):
+        yield section.problem("external_physical_machines", f"{uri} is there twice; write it once")
+
+
 def problems(section: Section) -> Iterator[Problem]:
     """What cannot work, without a look at the host."""
-    uri = urlsplit(section.text("qemu_uri"))
-    if not uri.scheme.startswith("qemu") or uri.path not in ("/system", "/session"):
-        yield section.problem("qemu_uri", 'not an address of QEMU under libvirt; write e.g. "qemu:///system"')
+    yield from _machine_problems(section)
     image = section.maybe_text("qemu_image") or ""
     sha256 = section.maybe_text("qemu_image_sha256")
     if sha256 is not None and (len(sha256) != 64 or set(sha256.lower()) - set("0123456789abcdef")):
         yield section.problem("qemu_image_sha256", "not a SHA-256 hash: 64 hexadecimal digits")
     if "://" in image and sha256 is None:
         yield section.problem("qemu_image", "an image from the network needs qemu_image_sha256")
+    if "://" in image and not image.startswith(("http://", "https://")):
+        yield section.problem("qemu_image", "only http and https are fetched; write the path of a file")
     try:
         private = IPv4Address(f"{section.text('prefixip')}.0.0").is_private
     except AddressValueError:

@@ -16,18 +16,29 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from infrastructure.qemu import describe
+from infrastructure.qemu.fleet import Site
 from infrastructure.qemu.hypervisor import Hypervisor
 from infrastructure.qemu.image import Image, disk_format, store
-from infrastructure.qemu.settings import is_local, is_session
 
 SYSTEM_FOLDER = "/var/lib/libvirt/images"
 _BLOCK = 1 << 18
 _COMPLETE = "complete"
 
 
-def pool_path(uri: str, name: str, directory: Path) -> str:
-    """Folder of a pool: of the run's folder where the daemon is the user's own, of the system's otherwise."""
-    return str(directory / "guests") if is_session(uri) and is_local(uri) else f"{SYSTEM_FOLDER}/{name}"
+def pool_path(site: Site, name: str, directory: Path) -> str:
+    """Folder of a run's pool: in the run's folder where a user's own daemon is on this machine."""
+    if site.machine.is_session and site.machine.is_local:
+        return str(directory / "guests")
+    return f"{_folder(site)}/{name}"
+
+
+def _folder(site: Site) -> str:
+    """Where libvirt keeps images on a machine."""
+    if not site.machine.is_session:
+        return SYSTEM_FOLDER
+    if site.machine.is_local:
+        return str(store().parent / "libvirt")
+    return f"{site.survey.home}/.local/share/libvirt/images"
 
 
 def base_name() -> str:
@@ -90,10 +101,10 @@ class Base:
         initrd: path of its initial file system; likewise.
     """
 
-    def __init__(self, hypervisor: Hypervisor, image: Image) -> None:
+    def __init__(self, site: Site, image: Image) -> None:
         """Copy the image to the daemon's machine, once: whoever comes later finds it there."""
-        root = store().parent / "libvirt" if is_session(hypervisor.uri) else Path(SYSTEM_FOLDER)
-        pool = open_pool(hypervisor, base_name(), str(root / base_name()))
+        hypervisor = site.hypervisor
+        pool = open_pool(hypervisor, base_name(), f"{_folder(site)}/{base_name()}")
         self.disk_format = disk_format(image.disk)
         files = {f"{image.key}.{self.disk_format}": image.disk}
         if image.kernel and image.initrd:

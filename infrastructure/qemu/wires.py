@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
 from continuum.errors import ProvisionError
+from continuum.topology import NodeSpec
 from infrastructure.qemu import describe
 from infrastructure.qemu.hypervisor import Hypervisor
 from infrastructure.qemu.settings import Settings
@@ -36,6 +37,11 @@ def free(prefix: str, middle: int, taken: Sequence[IPv4Network]) -> Iterator[IPv
             yield network
 
 
+def addresses(network: IPv4Network, specs: Sequence[NodeSpec]) -> dict[str, str]:
+    """The nodes' addresses on a network, by name."""
+    return {spec.name: str(network[FIRST_HOST + number]) for number, spec in enumerate(specs)}
+
+
 def host_routes(table: str) -> tuple[IPv4Network, ...]:
     """Networks this host has a way to, from the text of ``/proc/net/route``; not the default way."""
     found = []
@@ -47,9 +53,23 @@ def host_routes(table: str) -> tuple[IPv4Network, ...]:
     return tuple(found)
 
 
-def make(hypervisor: Hypervisor, settings: Settings, run_id: str, directory: Path) -> IPv4Network:
-    """Make the run's network at libvirt; returns its addresses."""
-    taken = [*_known(hypervisor), *host_routes(Path("/proc/net/route").read_text(encoding="ascii"))]
+def make(
+    hypervisor: Hypervisor,
+    settings: Settings,
+    run_id: str,
+    directory: Path,
+    routes: Sequence[IPv4Network],
+) -> IPv4Network:
+    """Make the run's network at libvirt; returns its addresses.
+
+    Args:
+        hypervisor: the daemon.
+        settings: where to begin the search for a free network, and whether it leads out.
+        run_id: the run.
+        directory: its folder.
+        routes: networks that the machine has a way to.
+    """
+    taken = [*_known(hypervisor), *routes]
     refused = ""
     for count, network in enumerate(free(settings.prefix, settings.middle, taken)):
         text = describe.network(run_id, directory, str(network[1]), nat=settings.nat)
@@ -76,10 +96,3 @@ def _known(hypervisor: Hypervisor) -> Iterator[IPv4Network]:
             mask = ip.get("netmask") or ip.get("prefix")
             if ip.get("family", "ipv4") == "ipv4" and ip.get("address") and mask:
                 yield IPv4Network(f"{ip.get('address')}/{mask}", strict=False)
-
-
-def free_port() -> int:
-    """A TCP port of this machine that nobody listens at."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -6,13 +6,14 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
-from continuum import clock
+from continuum import clock, lifecycle
 from continuum.connection import Connection, Process
 from continuum.errors import BenchmarkError, CommandTimeout, ConnectionFailure, DeployError
+from continuum.lifecycle import Mark
 from continuum.messages import Messages
 from continuum.module import Job, Workload
 
@@ -36,8 +37,10 @@ class Replica:
         connection: Connection,
         process: Process,
         log: Path,
+        created_ns: int,
     ) -> None:
         self.node, self.name, self.folder = node, name, folder
+        self.created_ns = created_ns
         self.connection, self.process = connection, process
         self.messages = Messages(log)
         self.start_s: float | None = None
@@ -52,6 +55,14 @@ class Replica:
 
     def __str__(self) -> str:
         return f"{self.name} on {self.node}"
+
+    def marks(self) -> Iterator[Mark]:
+        """Its life: created when it was ordered here, the rest as the program itself has told."""
+        self.messages.refresh()
+        name = f"{self.node}/{self.name}"
+        yield Mark(name, lifecycle.CREATED, self.created_ns, node=self.node)
+        for stage, clock_ns in self.messages.life.items():
+            yield Mark(name, stage, clock_ns, clock=self.node, node=self.node)
 
     def begin(self, start_ns: int) -> None:
         """Let it begin at this reading of its node's clock."""
@@ -74,18 +85,30 @@ class DirectJob(Job):
     """Processes started through connections, followed through their logs."""
 
     def __init__(
-        self, workload: Workload, replicas: Sequence[Replica], on_ready: Callable[[], None] = lambda: None
+        self,
+        workload: Workload,
+        replicas: Sequence[Replica],
+        on_ready: Callable[[], None] = lambda: None,
+        beside: Sequence[DirectJob] = (),
     ) -> None:
         self.workload = workload
         self.replicas = tuple(replicas)
         self._on_ready = on_ready
+        self._beside = beside
         self._stopping = False
 
     def wait_ready(self, timeout: float) -> None:
-        """Return when every replica is ready; DeployError with its last words for one that is not."""
+        """Return when every replica is ready.
+
+        Raises:
+            DeployError: one is not, with its last words; or a replica of another job has failed meanwhile.
+            ConnectionFailure: a node is lost.
+        """
         deadline = time.monotonic() + timeout
         waiting = list(self.replicas)
         while waiting:
+            if failed := [words for job in self._beside for words in job.failures()]:
+                raise DeployError(failed[0])
             for replica in list(waiting):
                 if replica.is_ready():
                     waiting.remove(replica)
@@ -171,6 +194,11 @@ class DirectJob(Job):
         """End every replica at once."""
         self._stopping = True
         self._everywhere(lambda replica: replica.process.kill())
+
+    def marks(self) -> Iterator[Mark]:
+        """The lives of all replicas."""
+        for replica in self.replicas:
+            yield from replica.marks()
 
     def _everywhere(self, action: Callable[[Replica], None]) -> None:
         with ThreadPoolExecutor(PARALLEL) as pool:

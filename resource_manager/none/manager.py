@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -29,6 +30,9 @@ class NoManager(ResourceManager):
 
     summary: ClassVar[str] = "no resource manager: workloads are started directly on the nodes"
 
+    def __init__(self) -> None:
+        self._jobs: dict[str, list[DirectJob]] = {}
+
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> DirectJob:
         """Copy the workload's files and start every replica."""
         places = tuple(_places(workload, deployment))
@@ -39,7 +43,9 @@ class NoManager(ResourceManager):
                 for node, number in places
             ]
         replicas = [start.result() for start in starts if not start.exception()]
-        job = DirectJob(workload, replicas, lambda: _record(workload, packages, job, run))
+        beside = self._jobs.setdefault(run.id, [])
+        job = DirectJob(workload, replicas, lambda: _record(workload, packages, job, run), tuple(beside))
+        beside.append(job)
         for start in starts:
             if error := start.exception():
                 job.cancel()
@@ -83,6 +89,7 @@ def _record(workload: Workload, packages: Mapping[str, Placed], job: DirectJob, 
 def _start(
     workload: Workload, node: Node, number: int, deployment: Deployment, run: Run, placed: Placed | None
 ) -> Replica:
+    created_ns = time.monotonic_ns()
     connection = deployment.connections[node.name]
     folder = PurePosixPath(str(node.handle.get("folder", FOLDER))) / f"{workload.name}-{number}"
     connection.put(_settings(workload, node, number, run), folder / "workload.json")
@@ -95,7 +102,7 @@ def _start(
         log=log,
         limits=Limits(workload.cpu_cores, workload.memory_mb),
     )
-    return Replica(node.name, f"{workload.name}-{number}", folder, connection, process, log)
+    return Replica(node.name, f"{workload.name}-{number}", folder, connection, process, log, created_ns)
 
 
 def _argv(workload: Workload, node: Node, folder: PurePosixPath, placed: Placed | None) -> list[str]:

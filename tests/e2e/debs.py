@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 WHY_NOT = (
@@ -46,17 +46,27 @@ def make(
     return made
 
 
-def download(folder: Path, package: str) -> str:
-    """A package of this host's archive and all it depends on; says why that cannot be had, if so."""
-    folder.mkdir(parents=True, exist_ok=True)
+def dependencies(package: str) -> tuple[str, ...]:
+    """A package of this host's archive and all it depends on, by name; empty if there is none."""
     options = [
         f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
     ]
     tree = ["apt-cache", "depends", "--recurse", *options, package]
     found = subprocess.run(tree, capture_output=True, text=True, check=False, timeout=60)
-    names = [line for line in found.stdout.splitlines() if line[:1].isalnum()]
-    if not names:
-        return f"this host's package lists have no {package} (apt-get update)"
+    return tuple(line for line in found.stdout.splitlines() if line[:1].isalnum())
+
+
+def fetch(folder: Path, names: Sequence[str]) -> str:
+    """Download packages by name; says why they cannot be had, if so."""
     command = ["apt-get", "download", "-o", "APT::Sandbox::User=root", *names]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
-    return f"{package} cannot be downloaded: {done.stderr.strip()[-200:]}" if done.returncode else ""
+    return f"{', '.join(names)} cannot be downloaded: {done.stderr.strip()[-200:]}" if done.returncode else ""
+
+
+def download(folder: Path, package: str) -> str:
+    """A package of this host's archive and all it depends on; says why that cannot be had, if so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = dependencies(package)
+    if not names:
+        return f"this host's package lists have no {package} (apt-get update)"
+    return fetch(folder, names)

@@ -76,3 +76,11 @@ def test_a_change_of_a_link_is_held_to_the_same() -> None:
 def test_an_emulated_network_is_left_alone() -> None:
     given = (Route("cloud0", "edge0", "10.0.0.2", Link("cloud", "edge", 0.2)),)
     assert native.rest(deployment(), given) == given
+
+
+def test_nodes_that_take_their_time_refuse_nothing() -> None:
+    slow = replace(deployment(Link("cloud", "edge", 0.5), Link("edge", "cloud", 3)), native_refuses=False)
+    settled, notes = native.settle(slow, NATIVE)
+    assert notes == ("cloud -> edge: 0.5 ms cannot be had, the nodes themselves take 0.80 ms",)
+    assert delays(settled) == pytest.approx({"cloud0": 0.0, "edge0": 2.1})
+    assert settled.topology.link("cloud", "edge") == Link("cloud", "edge", 0.5)

@@ -16,8 +16,8 @@ from continuum.host import Host
 from continuum.images import ImageRequest
 from continuum.topology import NodeSpec
 from infrastructure.qemu import acceleration, daemons, describe, image, inside, names, recipe, seed, wires
+from infrastructure.qemu.creation import pinned
 from infrastructure.qemu.describe import Boot, Wire
-from infrastructure.qemu.provider import pinned
 
 HOST = Host(cpus=(0, 1), memory_mb=4096, user_id=1000, kernel="6.1", machine="x86_64")
 OWN = Boot("/pool/edge0.qcow2", "/pool/edge0-seed.iso", "/pool/edge0.log", "/base/vmlinuz", "/base/initrd")
@@ -80,14 +80,10 @@ def test_only_interpreted_guests_are_told_which_clock_to_believe() -> None:
     assert "clocksource" not in text(domain(spec(), kvm=True), "os/cmdline")
 
 
-def test_a_session_has_a_group_and_a_port_instead_of_a_network() -> None:
-    wire = Wire("52:54:00:00:00:01", group_port=5555, ssh_mac="52:54:00:00:00:02", ssh_port=2222)
-    root = domain(spec(), wire=wire)
-    card = root.find("devices/interface")
-    assert card is not None
-    assert card.get("type") == "mcast"
-    words = [one.get("value") for one in root.iter("{http://libvirt.org/schemas/domain/qemu/1.0}arg")]
-    assert any("hostfwd=tcp:127.0.0.1:2222-:22" in str(word) for word in words)
+def test_interpreted_guests_lack_what_makes_them_slow() -> None:
+    features = [one.get("name") for one in domain(spec()).iterfind("cpu/feature[@policy='disable']")]
+    assert "erms" in features
+    assert domain(spec(), kvm=True).find("cpu/feature") is None
 
 
 def test_whose_a_thing_is_can_be_read_back() -> None:
@@ -173,10 +169,11 @@ def test_limits_of_a_workload() -> None:
 
 
 def test_pinning_gives_each_core_begun_a_cpu_of_its_own() -> None:
-    one, two = pinned([spec(), spec(name="edge1", cores=1.5)], (4, 5, 6))
-    assert (one.cpus, two.cpus) == ((4,), (5, 6))
+    nodes = [spec(), spec(name="edge1", cores=1.5), spec(name="edge2")]
+    one, two, three = pinned(nodes, {"edge0": 0, "edge1": 0, "edge2": 1}, [(4, 5, 6), (4,)])
+    assert (one.cpus, two.cpus, three.cpus) == ((4,), (5, 6), (4,))
     with pytest.raises(HostError, match="no CPU is left for edge1"):
-        pinned([spec(), spec(name="edge1")], (0,))
+        pinned([spec(), spec(name="edge1")], {"edge0": 0, "edge1": 0}, [(0,)])
 
 
 def test_without_a_device_there_is_no_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,6 +241,7 @@ def test_daemons_are_remembered_once(state_home: Path) -> None:
     [
         ("qemu_uri = xen:///", "not an address of QEMU"),
         ("qemu_image = https://images.example/debian.qcow2", "needs qemu_image_sha256"),
+        ("qemu_image = ftp://images.example/debian.qcow2", "only http and https"),
         ("qemu_image_sha256 = abc", "not a SHA-256"),
         ("prefixIP = 192", "not the first two numbers"),
         ("prefixIP = 8.8", "not a private network"),

@@ -55,10 +55,11 @@ def test_lines_on_standard_output(folder: Path, capsys: pytest.CaptureFixture[st
         session.progress(sent=3, completed=2, p50_ms=None)
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith("continuum: ") for line in lines)
-    assert [json.loads(line.removeprefix("continuum: ")) for line in lines] == [
-        {"ready": True},
-        {"progress": {"sent": 3, "completed": 2}},
-    ]
+    said = [json.loads(line.removeprefix("continuum: ")) for line in lines]
+    assert said[1:3] == [{"ready": True}, {"progress": {"sent": 3, "completed": 2}}]
+    life = {**said[0]["life"], **said[3]["life"]}
+    assert list(life) == ["started", "ready", "finished"]
+    assert life["started"] < life["ready"] <= life["finished"]
 
 
 @pytest.mark.parametrize(("text", "start_ns"), [('{"start_ns": 42}', 42), ("", None), ("{}", None)])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import dockerd, libvirtd
+from tests.e2e import components
 from tests.e2e.providers import dockerd as asking
 
 
@@ -44,3 +45,22 @@ def libvirt_uri(guest_image: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Address of a libvirt daemon of the tests' own."""
     with libvirtd.daemon(tmp_path_factory.mktemp("libvirt")) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def cluster_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all artifacts of a cluster; ``make components`` builds them ahead."""
+    try:
+        return components.provide(tmp_path_factory.mktemp("artifacts"))
+    except components.LackError as lack:
+        pytest.skip(str(lack))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for artifacts to be built has a deadline of its own; the test's begins afterwards."""
+    for item in items:
+        if "cluster_artifacts" in getattr(item, "fixturenames", ()):
+            given = item.get_closest_marker("timeout")
+            seconds = given.args[0] if given else float(item.config.getini("timeout"))
+            item.add_marker(pytest.mark.timeout(seconds, func_only=True))

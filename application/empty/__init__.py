@@ -1,0 +1,84 @@
+"""The application ``empty``: instances that sleep, so that whatever takes time is what runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from continuum.events import Event, read
+from continuum.module import Application, Workload
+from continuum.options import Duration, Option
+
+if TYPE_CHECKING:
+    from continuum.config import Config
+    from continuum.errors import Problem
+    from continuum.topology import Topology
+
+PREFERRED_TIERS = ("cloud", "edge", "endpoint")
+NAME = "sleeper"
+LEAST_MEMORY_MB = 16
+"""What an instance's interpreter takes."""
+
+
+class Empty(Application):
+    """Instances that say they are ready, sleep, and end."""
+
+    summary: ClassVar[str] = "instances that sleep: how long each takes to be created, started and ready"
+    options: ClassVar[tuple[Option, ...]] = (
+        Option("benchmark", "sleep_time", Duration(minimum=1), 60.0, "How long each instance sleeps."),
+    )
+    stages: ClassVar[tuple[str, ...]] = ("sleep",)
+
+    def check(self, config: Config) -> Iterable[Problem]:
+        """Whether instances that are limited in memory can hold an interpreter."""
+        memory_mb = config.benchmark.maybe_integer("application_worker_memory")
+        if memory_mb is not None and memory_mb < LEAST_MEMORY_MB:
+            message = f"an instance takes {LEAST_MEMORY_MB} MiB; give it that much"
+            yield config.benchmark.problem("application_worker_memory", message)
+
+    def workloads(self, config: Config, topology: Topology) -> tuple[Workload, ...]:
+        """One workload, on every node of the first tier there is: cloud, else edge, else endpoint."""
+        section = config.benchmark
+        return (
+            Workload(
+                name=NAME,
+                tier=tier_of(topology),
+                argv=("{python}", "sleeper.py"),
+                replicas_per_node=section.integer("applications_per_worker"),
+                environment={"SLEEP_S": str(section.real("sleep_time"))},
+                files={"sleeper.py": Path(__file__).with_name("sleeper.py")},
+                cpu_cores=section.maybe_real("application_worker_cpu"),
+                memory_mb=section.maybe_integer("application_worker_memory"),
+            ),
+        )
+
+    def duration_s(self, config: Config) -> float:
+        """The time that instances sleep, all at once."""
+        return config.benchmark.real("sleep_time")
+
+    def load(self, config: Config) -> Mapping[str, Any]:
+        """How long instances sleep, and how many there are on each node."""
+        section = config.benchmark
+        return {
+            "sleep_time": section.real("sleep_time"),
+            "applications_per_worker": section.integer("applications_per_worker"),
+        }
+
+    def servers(self, config: Config, topology: Topology) -> int:
+        """Every instance, since all sleep at the same time."""
+        count = topology.tier(tier_of(topology)).count
+        return count * config.benchmark.integer("applications_per_worker")
+
+    def events(self, raw: Path) -> Iterator[Event]:
+        """Every event the instances left."""
+        return read(raw)
+
+
+def tier_of(topology: Topology) -> str:
+    """The tier that instances run on."""
+    names = [tier.name for tier in topology.tiers if tier.count]
+    return next((name for name in PREFERRED_TIERS if name in names), names[0])
+
+
+MODULE = Empty

@@ -1,0 +1,131 @@
+"""The machines that guests are put on: libvirt daemons here and elsewhere, and how ssh gets there. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote, urlsplit
+
+_ADDRESS = re.compile(r"(?:ssh://)?(?:[\w.-]+@)?[\w.-]+(?::\d+)?")
+_SSH = "qemu+ssh"
+_REFUSED = ("no_verify", "no_sanity")
+"""Words of libvirt's addresses that would let anybody pretend to be a machine."""
+
+SSH_OPTIONS = {
+    "BatchMode": "yes",
+    "StrictHostKeyChecking": "yes",
+    "ConnectTimeout": "10",
+    "ServerAliveInterval": "5",
+    "ServerAliveCountMax": "3",
+    "ClearAllForwardings": "yes",
+    "ForwardAgent": "no",
+    "ForwardX11": "no",
+    "EscapeChar": "none",
+    "LogLevel": "ERROR",
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A libvirt daemon that guests can be put on.
+
+    Attributes:
+        uri: libvirt's address of it.
+    """
+
+    uri: str
+
+    @property
+    def is_session(self) -> bool:
+        """Whether the daemon is a user's own, which may make no bridges."""
+        return urlsplit(self.uri).path == "/session"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine."""
+        parts = urlsplit(self.uri)
+        return not parts.hostname and parts.scheme in ("qemu", "qemu+unix")
+
+    @property
+    def has_ssh(self) -> bool:
+        """Whether it is reached by ssh."""
+        return urlsplit(self.uri).scheme == _SSH
+
+    @property
+    def name(self) -> str:
+        """What people call it: account and host, or the whole address where there is no host."""
+        parts = urlsplit(self.uri)
+        return parts.netloc or self.uri
+
+    def ssh(self, *options: str) -> tuple[str, ...]:
+        """The command that logs in there as libvirt does, up to and with the destination.
+
+        Args:
+            options: further words for ssh.
+        """
+        parts = urlsplit(self.uri)
+        given = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        words = [given.get("command", "ssh")]
+        for name, value in SSH_OPTIONS.items():
+            words += ["-o", f"{name}={value}"]
+        if parts.port:
+            words += ["-p", str(parts.port)]
+        if "keyfile" in given:
+            words += ["-i", given["keyfile"]]
+        host = parts.hostname or ""
+        user = f"{unquote(parts.username)}@" if parts.username else ""
+        return (*words, *options, "--", f"{user}{host}")
+
+    def shell(self, script: str) -> tuple[str, ...]:
+        """The command that runs a shell script there."""
+        if self.has_ssh:
+            return (*self.ssh("-T"), f"sh -c {shlex.quote(script)}")
+        return ("sh", "-c", script)
+
+    def way_to(self, host: str, port: int) -> tuple[str, ...]:
+        """The command whose input and output are a connection to a port that is reached from there."""
+        return self.ssh("-W", f"{host}:{port}") if self.has_ssh else ()
+
+
+def external(address: str, like: Machine) -> Machine:
+    """A further machine: an SSH address as in ``user@host``, or libvirt's own form.
+
+    Args:
+        address: as in the config.
+        like: the first machine; a user's own daemon is asked for there where it is one here.
+    """
+    if address.startswith("qemu"):
+        return Machine(address)
+    path = "session" if like.is_session else "system"
+    return Machine(f"{_SSH}://{address.removeprefix('ssh://')}/{path}?no_tty=1")
+
+
+def every(uri: str, externals: Sequence[str]) -> tuple[Machine, ...]:
+    """All machines of a config, the first one first."""
+    first = Machine(uri)
+    return (first, *(external(address, first) for address in externals))
+
+
+def fault(address: str) -> str:
+    """What is wrong with the address of a further machine; empty when nothing is."""
+    if not address.startswith("qemu"):
+        if _ADDRESS.fullmatch(address):
+            return ""
+        return 'not an SSH address; write e.g. "user@host"'
+    return uri_fault(address)
+
+
+def uri_fault(uri: str) -> str:
+    """What is wrong with libvirt's address of a machine; empty when nothing is."""
+    parts = urlsplit(uri)
+    if not parts.scheme.startswith("qemu") or parts.path not in ("/system", "/session"):
+        return 'not an address of QEMU under libvirt; write e.g. "qemu:///system"'
+    refused = [name for name in _REFUSED if name in parse_qs(parts.query)]
+    if refused:
+        return f"{refused[0]} would trust any machine; remove it and put the host's key into known_hosts"
+    machine = Machine(uri)
+    if not machine.is_local and not machine.has_ssh:
+        return 'guests of another machine are reached by ssh through it; write e.g. "qemu+ssh://user@host/system"'
+    return ""

@@ -1,0 +1,171 @@
+"""Builds programs with the ordinary Go client."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tests.e2e.components.catalogue import Program, version_of
+
+OLDEST = (1, 24)
+"""The oldest Go that builds everything here."""
+
+BUILD_TIMEOUT_S = 5400
+"""A cold build of Kubernetes takes about seven minutes on two idle cores."""
+
+QUERY_TIMEOUT_S = 30
+_KILL_AFTER_S = 10
+_PLACES = ("/usr/local/go/bin/go", "/usr/lib/go/bin/go")
+_HOW = (
+    f"unpack the archive of Go {OLDEST[0]}.{OLDEST[1]} or newer from https://go.dev/dl/ in /usr/local, or "
+    "apt-get install golang-go where that is new enough"
+)
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_STATIC_TAGS = ("netgo", "osusergo", "sqlite_omit_load_extension")
+"""Keep C programs from loading libraries while they run, which linked ones cannot."""
+
+_FLAGS = ("-trimpath", "-buildvcs=false", "-mod=readonly", "-gcflags=all=-dwarf=false")
+
+
+class ComponentError(Exception):
+    """A component that cannot be built; the message says what to do."""
+
+
+class LackError(ComponentError):
+    """This machine lacks what building needs, such as Go."""
+
+
+@dataclass(frozen=True)
+class Go:
+    """The Go client of this machine.
+
+    Attributes:
+        path: the program.
+        version: what it calls itself, as in ``go1.26.8``.
+    """
+
+    path: str
+    version: str
+
+
+def architecture() -> str:
+    """What programs are built for, as Go and release files name it: this machine."""
+    return _ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
+@cache
+def find() -> Go:
+    """The Go client.
+
+    Raises:
+        ComponentError: there is none, or it is too old.
+    """
+    path = shutil.which("go") or next((place for place in _PLACES if Path(place).exists()), "")
+    if not path:
+        raise LackError(f"no Go here, with which components are built: {_HOW}")
+    answer = _run(Go(path, ""), ["env", "GOVERSION"], Path("/"), QUERY_TIMEOUT_S, "go env").strip()
+    found = re.match(r"go(\d+)\.(\d+)", answer)
+    if not found or (int(found[1]), int(found[2])) < OLDEST:
+        raise LackError(f"{path} is {answer or 'of no known version'}, too old: {_HOW}")
+    return Go(path, answer)
+
+
+def key(program: Program) -> str:
+    """A hash of everything that a build depends on."""
+    digest = hashlib.sha256(f"{find().version} {architecture()} {_arguments(program)}".encode())
+    sources = sorted(program.folder.glob("*.go"))
+    for path in (program.folder / "go.mod", program.folder / "go.sum", *sources):
+        digest.update(path.name.encode() + (path.read_bytes() if path.exists() else b""))
+    return digest.hexdigest()
+
+
+def build(program: Program, to: Path) -> None:
+    """Build a program.
+
+    Args:
+        program: what to build.
+        to: the file to write.
+
+    Raises:
+        ComponentError: Go could not; with the end of what it said.
+        LackError: there is no C compiler and it needs one.
+    """
+    if program.cgo and not shutil.which("gcc"):
+        raise LackError(f"{program.package} is partly C, and there is no gcc: apt-get install gcc libc6-dev")
+    arguments = ["build", *_arguments(program), "-o", str(to), program.package]
+    what = f"{program.module}: go build {program.package}"
+    _run(find(), arguments, program.folder, BUILD_TIMEOUT_S, what, cgo=program.cgo)
+
+
+def refresh(module: Path) -> None:
+    """Write a module's go.mod and go.sum anew, from what its sources import.
+
+    Raises:
+        ComponentError: Go could not.
+    """
+    _run(find(), ["mod", "tidy"], module, BUILD_TIMEOUT_S, f"{module.name}: go mod tidy", flags="-mod=mod")
+
+
+def _arguments(program: Program) -> list[str]:
+    version = version_of(program)
+    major, minor, *_ = (*version.lstrip("v").split("."), "")
+    values = [
+        "-X " + one.format(version=version, plain=version.lstrip("v"), major=major, minor=minor)
+        for one in program.stamp
+    ]
+    tags = (*program.tags, *(_STATIC_TAGS if program.cgo else ()))
+    linked = ("-linkmode=external", "-extldflags=-static") if program.cgo else ()
+    return [*_FLAGS, f"-tags={','.join(tags)}", "-ldflags=" + " ".join(["-s", "-w", *linked, *values])]
+
+
+def _run(
+    go: Go,
+    arguments: Sequence[str],
+    folder: Path,
+    timeout_s: float,
+    what: str,
+    *,
+    flags: str = "",
+    cgo: bool = False,
+) -> str:
+    """Run Go, which starts compilers of its own; all of them end with it."""
+    settings = {"CGO_ENABLED": str(int(cgo)), "GOTOOLCHAIN": "local", "GOFLAGS": flags, "GOWORK": "off"}
+    process = subprocess.Popen(
+        [go.path, *arguments],
+        cwd=folder,
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, errors = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        raise ComponentError(f"{what}: not done within {timeout_s:.0f} s") from None
+    except BaseException:
+        _end(process)
+        raise
+    if process.returncode:
+        tail = "\n".join(f"  {line}" for line in errors.strip().splitlines()[-15:])
+        raise ComponentError(f"{what} failed:\n{tail}")
+    return out
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, kind)
+            process.communicate(timeout=_KILL_AFTER_S)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue

@@ -1,0 +1,3 @@
+module continuum.test/components/small
+
+go 1.24.0

@@ -1,0 +1,40 @@
+"""A rate that was not reached is told with the processors that may be why."""
+
+import pytest
+
+from continuum.network import verify_agent
+from continuum.network.verify import _Case, rate_problems
+from continuum.tolerance import Tolerance
+from continuum.topology import Link
+
+
+def case(mbit: float, busy: dict[str, float]) -> _Case:
+    there, back = (Link(a, b, bandwidth_mbit=500) for a, b in (("cloud", "edge"), ("edge", "cloud")))
+    return _Case(there, back, "cloud0", "edge0", same_clock=False, throughput_mbit=mbit, busy=busy)
+
+
+def test_busy_processors_are_named() -> None:
+    found = rate_problems(case(60, {"cloud0": 0.97, "edge0": 0.4, "this machine": 1.0}), Tolerance())
+    assert found == [
+        (
+            "throughput 60.00 Mbit/s instead of 500.00 (allowed: 25.00),"
+            " with processors busy meanwhile: cloud0 97%, this machine 100%"
+        )
+    ]
+
+
+def test_idle_processors_are_not() -> None:
+    assert rate_problems(case(60, {"cloud0": 0.5}), Tolerance()) == [
+        "throughput 60.00 Mbit/s instead of 500.00 (allowed: 25.00)"
+    ]
+    assert rate_problems(case(490, {"cloud0": 1.0}), Tolerance()) == []
+
+
+def test_the_busiest_processor_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify_agent, "processors", lambda: [(10, 200), (95, 200)])
+    assert verify_agent.busiest([(0, 100), (5, 100)]) == pytest.approx(0.9)
+
+
+def test_this_machines_processors_are_read() -> None:
+    for work, total in verify_agent.processors():
+        assert 0 <= work <= total
