@@ -185,12 +185,12 @@ def _containers(config: Config, chosen: Chosen) -> Iterator[Problem]:
     provider, manager = chosen.provider, chosen.resource_manager
     if provider is None or manager is None or not manager.runs_containers or not provider.no_containers:
         return
-    able = [
+    able = tuple(
         name
         for kind, name, module in registry.all_modules()
         if kind == "provider" and not getattr(module, "no_containers", "")
-    ]
-    remedy = f"write provider = {' or '.join(able)}" if able else "there is no provider that can"
+    )
     name = config.infrastructure.text("provider")
-    message = f"it runs containers, which nodes of provider {name} cannot: {provider.no_containers}; {remedy}"
-    yield config.benchmark.problem("resource_manager", message)
+    message = f"it runs containers, which nodes of provider {name} cannot: {provider.no_containers}"
+    remedy = f"write another provider; {registry.there_are(able)}"
+    yield config.benchmark.problem("resource_manager", f"{message}; {remedy}")

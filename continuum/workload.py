@@ -9,7 +9,8 @@
 
 The program runs in a folder of its own. It tells how it is by lines ``continuum: {JSON}`` on standard
 output, begins when a file ``go`` appears in the folder, and leaves its events in ``events.jsonl``
-there (``continuum.events`` says what a line holds). On SIGTERM it writes the rest and ends.
+there (``continuum.events`` says what a line holds); where ``CONTINUUM_FOLDER`` is set, in that one instead.
+On SIGTERM it writes the rest and ends.
 A program in another language does the same three things.
 """
 
@@ -80,12 +81,14 @@ class Session:
 
     Attributes:
         identity: which program this is.
-        folder: where it runs.
+        folder: where it runs and finds its files.
+        exchange: where ``go`` appears and events are left.
         stopping: set once the program has been told to end (SIGTERM or SIGINT).
     """
 
     identity: Identity
     folder: Path
+    exchange: Path
     stopping: threading.Event = field(default_factory=threading.Event)
     _events: deque[tuple[str, str, int, dict[str, Detail]]] = field(default_factory=deque)
     _file: TextIO | None = None
@@ -110,13 +113,13 @@ class Session:
             if self.stopping.wait(_GO_POLL_S):
                 raise StoppedError
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"no file {GO_FILE} in {self.folder} within {timeout:g} s")
+                raise TimeoutError(f"no file {GO_FILE} in {self.exchange} within {timeout:g} s")
         return start_ns
 
     def _read_go(self) -> int | None:
         """The start in ns; None while there is no start signal, or only half of it."""
         try:
-            text = (self.folder / GO_FILE).read_text(encoding="utf-8")
+            text = (self.exchange / GO_FILE).read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
         if not text.strip():
@@ -147,7 +150,7 @@ class Session:
             if lines:
                 # One write of whole lines: what is killed in it leaves one torn line at most.
                 if self._file is None:
-                    self._file = (self.folder / EVENTS_FILE).open("a", encoding="utf-8")
+                    self._file = (self.exchange / EVENTS_FILE).open("a", encoding="utf-8")
                 self._file.write("".join(lines))
                 self._file.flush()
 
@@ -177,7 +180,9 @@ def join(folder: Path | None = None) -> Iterator[Session]:
     Args:
         folder: where to look for ``go`` and to leave events; the current directory by default.
     """
-    session = Session(Identity.from_environment(), folder or Path.cwd())
+    place = folder or Path.cwd()
+    exchange = folder or Path(os.environ.get("CONTINUUM_FOLDER") or place)
+    session = Session(Identity.from_environment(), place, exchange)
     before = {number: signal.signal(number, session.stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield session

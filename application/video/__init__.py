@@ -46,7 +46,7 @@ class Video(Application):
 
     def workloads(self, config: Config, topology: Topology) -> tuple[Workload, ...]:
         """Workers first, unless each endpoint serves itself, then endpoints."""
-        where = self._where(config)
+        where = self._where(config, topology)
         endpoint = self._endpoint(config, topology, where)
         return (endpoint,) if where == ENDPOINT else (self._worker(config, topology, where), endpoint)
 
@@ -69,7 +69,7 @@ class Video(Application):
 
     def servers(self, config: Config, topology: Topology) -> int:
         """Inference threads of all workers; of all endpoints, where these serve themselves."""
-        where = self._where(config)
+        where = self._where(config, topology)
         tier = topology.tier(plan.worker_tier(where))
         if where == ENDPOINT:
             return tier.count * plan.threads(plan.endpoint_share(config, tier))
@@ -80,8 +80,8 @@ class Video(Application):
         """Every event the programs left."""
         return recorded.read(raw)
 
-    def _where(self, config: Config) -> str:
-        counts = {name: section.integer("nodes") for name, section in config.tiers.items()}
+    def _where(self, config: Config, topology: Topology) -> str:
+        counts = {tier.name: tier.count for tier in topology.tiers}
         return plan.target(config.benchmark.maybe_text("offload_to"), counts)
 
     def _serving(self, config: Config, where: str, share: plan.Share) -> settings.WorkerSettings:

@@ -7,6 +7,7 @@
 from continuum.oci.archive import Archive, ArchiveError, references
 from continuum.oci.image import Image, ImageConfig, thin, write
 from continuum.oci.layer import Layer, from_files, from_tar
+from continuum.oci.merge import merge
 
 __all__ = [
     "Archive",
@@ -16,6 +17,7 @@ __all__ = [
     "Layer",
     "from_files",
     "from_tar",
+    "merge",
     "references",
     "thin",
     "write",

@@ -46,6 +46,10 @@ class Replica:
         self.start_s: float | None = None
         self._started_at = time.monotonic()
 
+    def began(self, at_s: float) -> None:
+        """Count the time until it is ready from this moment on CLOCK_MONOTONIC, not from now."""
+        self._started_at = at_s
+
     def is_ready(self) -> bool:
         """Whether it has said so by now."""
         self.messages.refresh()

@@ -95,7 +95,7 @@ class Answers:
 
 
 def make_service(folder: Path, queue_size: int = 10) -> tuple[Service, Answers, Session]:
-    session = Session(Identity("edge0", "worker", 0, "run"), folder)
+    session = Session(Identity("edge0", "worker", 0, "run"), folder, folder)
     service = Service("edge0", Classifier(files.MODEL, files.LABELS), session, 2, queue_size)
     answers = Answers()
     service.reply = answers

@@ -1,0 +1,163 @@
+"""The files that make a node part of a cluster, from what is known of it: pure."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resource_manager.kubernetes import plan
+from resource_manager.kubernetes.facts import Facts
+from resource_manager.kubernetes.pki import Trust
+from resource_manager.kubernetes.plan import Member
+
+TEMPLATES = Path(__file__).parent / "templates"
+JOIN_PATIENCE_S = 90
+
+IGNORED = (
+    "NumCPU",
+    "Mem",
+    "SystemVerification",
+    "Swap",
+    "FileExisting-crictl",
+    "FileExisting-socat",
+    "Hostname",
+)
+"""What kubeadm checks before it begins and need not here: ``check`` has said what a node needs, and an
+emulated node sees the processors and memory of its host."""
+
+_PROGRAM, _TEXT, _SECRET = 0o755, 0o644, 0o600
+_COMMON = {
+    "/etc/containerd/config.toml": ("containerd.toml", _TEXT),
+    "/etc/continuum/kubeadm.yml": ("kubeadm.yml", _SECRET),
+    "/etc/continuum/network.sh": ("network.sh", _PROGRAM),
+    "/etc/continuum/prepare.sh": ("prepare.sh", _PROGRAM),
+    "/etc/continuum/join.sh": ("join.sh", _PROGRAM),
+    "/etc/continuum/kubelet.sh": ("kubelet.sh", _PROGRAM),
+}
+_PLAIN = {"/etc/continuum/keep.sh": ("keep.sh", _PROGRAM)}
+_SYSTEMD = {"/etc/systemd/system/kubelet.service": ("kubelet.service", _TEXT)}
+_BRIDGE = {"/etc/cni/net.d/10-continuum.conflist": ("cni.conflist", _TEXT)}
+
+
+@dataclass(frozen=True)
+class Release:
+    """The versions of a cluster's parts.
+
+    Attributes:
+        kubernetes: as in ``v1.33.8``.
+        etcd: tag of its image.
+        coredns: tag of its image.
+        pause: full reference of its image.
+    """
+
+    kubernetes: str
+    etcd: str
+    coredns: str
+    pause: str
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster to be.
+
+    Attributes:
+        members: its nodes, the control plane first.
+        release: versions of its parts.
+        network: ``bridge`` or ``flannel``.
+        trust: authority and token.
+    """
+
+    members: tuple[Member, ...]
+    release: Release
+    network: str
+    trust: Trust
+
+
+def of_node(member: Member, facts: Facts, cluster: Cluster) -> dict[str, tuple[bytes, int]]:
+    """Content and mode of every file of a node, by path."""
+    wanted = {**_COMMON, **(_SYSTEMD if facts.has_systemd else _PLAIN)}
+    if cluster.network == "bridge":
+        wanted |= _BRIDGE
+    values = _values(member, facts, cluster)
+    made = {path: (_render(name, values).encode(), mode) for path, (name, mode) in wanted.items()}
+    if member.is_control_plane:
+        made["/etc/kubernetes/pki/ca.crt"] = (cluster.trust.certificate.read_bytes(), _TEXT)
+        made["/etc/kubernetes/pki/ca.key"] = (cluster.trust.key.read_bytes(), _SECRET)
+    return made
+
+
+def _values(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
+    control_plane = cluster.members[0]
+    return {
+        "member": member,
+        "facts": facts,
+        "trust": cluster.trust,
+        "network": cluster.network,
+        "version": cluster.release.kubernetes,
+        "etcd_tag": cluster.release.etcd,
+        "coredns_tag": cluster.release.coredns,
+        "pause": cluster.release.pause,
+        "apiserver": control_plane.internal,
+        "control_plane": control_plane.name,
+        "others": [other for other in cluster.members if other != member],
+        "pods": plan.PODS,
+        "services": plan.SERVICES,
+        "mtu": plan.OVERLAY_MTU_BYTES,
+        "ignored": IGNORED,
+        "patience_s": JOIN_PATIENCE_S,
+        "kubelet_arguments": kubelet_arguments(member, facts),
+    }
+
+
+def kubelet_arguments(member: Member, facts: Facts) -> dict[str, str]:
+    """What is particular to one node's kubelet.
+
+    What the node sees of its host beyond its own share is reserved, so that it offers no more than it has.
+    """
+    spec = member.node.spec
+    cpu_milli = max(0, facts.cpus * 1000 - round(spec.cores * 1000))
+    memory_kb = max(0, facts.memory_kb - spec.memory_mb * 1024)
+    given = {"node-ip": member.internal, "node-labels": f"{plan.TIER_LABEL}={member.node.tier}"}
+    if cpu_milli or memory_kb:
+        given["system-reserved"] = f"cpu={cpu_milli}m,memory={memory_kb}Ki"
+    return given
+
+
+def archive(files: Mapping[str, tuple[bytes, int]]) -> bytes:
+    """An archive of files by absolute path; the same bytes for the same files."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as file:
+        for path, (content, mode) in sorted(files.items()):
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode = len(content), mode
+            file.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def release(artifacts: Sequence[Any]) -> Release:
+    """The versions of a cluster's parts, from the artifacts it is made of."""
+    by_name = {one.name: one for one in artifacts}
+    return Release(
+        kubernetes=by_name["kubeadm"].version,
+        etcd=by_name["etcd"].version,
+        coredns=by_name["coredns"].version,
+        pause=by_name["pause"].image,
+    )
+
+
+def _render(name: str, values: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - no HTML
+    )
+    return environment.get_template(f"{name}.j2").render(values)

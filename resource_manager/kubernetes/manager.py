@@ -1,0 +1,89 @@
+"""The resource manager ``kubernetes``: a cluster of the nodes, workloads as pods."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from continuum import artifacts, playbooks
+from continuum.artifacts import Artifact
+from continuum.errors import Problem
+from continuum.module import Deployment, Job, ResourceManager, Workload
+from continuum.options import Option
+from continuum.rundir import Run
+from continuum.topology import Topology
+from resource_manager.kubernetes import checks, plan, release
+from resource_manager.kubernetes.options import OPTIONS
+
+if TYPE_CHECKING:
+    from continuum.config import Config
+    from continuum.host import Host
+
+HERE = Path(__file__).parent
+NETWORKS = {"flannel"}
+PACKAGED = ("cni-plugins",)
+"""What nodes have from Debian packages."""
+
+
+class Kubernetes(ResourceManager):
+    """Makes a cluster of the nodes by kubeadm and runs workloads in its pods."""
+
+    summary: ClassVar[str] = "a Kubernetes cluster, made by kubeadm; workloads run in its pods"
+    options: ClassVar[tuple[Option, ...]] = OPTIONS
+    runs_containers: ClassVar[bool] = True
+
+    def check(self, config: Config) -> Iterable[Problem]:
+        """Too few nodes, or too small ones, or a version that does not exist."""
+        return list(checks.check(config))
+
+    def probe(self, config: Config, host: Host) -> Iterable[Problem]:
+        """Whether playbooks can be run and the API can be spoken to."""
+        return list(_lacks(config))
+
+    def artifacts(self, config: Config) -> tuple[Artifact, ...]:
+        """What a cluster of the chosen version is made of."""
+        chosen = release.chosen(config.benchmark)
+        every = artifacts.versions(HERE, chosen, artifacts.architecture_of(config))
+        unused = NETWORKS - {config.benchmark.text("kube_network")}
+        return tuple(
+            one for one in every if one.name not in PACKAGED and one.name.split("-")[0] not in unused
+        )
+
+    def demand(self, topology: Topology, config: Config) -> Topology:
+        """Nodes of the cluster can host containers, and reach each other without emulation."""
+        return plan.demand(topology, managed=not config.benchmark.flag("shape_management"))
+
+    def offer(self, topology: Topology, config: Config) -> Topology:
+        """All nodes but the control plane."""
+        return plan.offer(topology)
+
+    def install(self, deployment: Deployment, run: Run) -> Deployment:
+        """Make the cluster and wait until all of its nodes are Ready."""
+        from resource_manager.kubernetes import install
+
+        kubeconfig = install.install(
+            deployment,
+            run,
+            self.artifacts(run.config),
+            shaped=run.config.benchmark.flag("shape_management"),
+        )
+        if run.config.benchmark.flag("resource_manager_only"):
+            run.tell(f"kubeconfig: {kubeconfig}")
+        return deployment
+
+    def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:
+        """Start a workload in pods, or directly on nodes that are not part of the cluster."""
+        from resource_manager.kubernetes import submit
+
+        return submit.submit(workload, deployment, run)
+
+
+def _lacks(config: Config) -> Iterator[Problem]:
+    if lack := playbooks.lacking():
+        yield config.benchmark.problem("resource_manager", lack)
+    if importlib.util.find_spec("kubernetes") is None:
+        from resource_manager.kubernetes.client import LACK
+
+        yield config.benchmark.problem("resource_manager", LACK)

@@ -1,0 +1,220 @@
+"""What the cluster is asked for: Deployments for workloads that serve, Jobs for those that end. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from continuum.errors import DeployError
+from continuum.module import Workload
+from resource_manager.kubernetes.plan import TIER_LABEL
+
+NAMESPACE = "default"
+FOLDERS = PurePosixPath("/var/lib/continuum/pods")
+"""Where on its node each replica has a folder, for its start signal and its events."""
+
+MOUNTED = "/run/continuum"
+"""Where in its container a replica finds that folder."""
+
+CONTAINER = "workload"
+GRACE_S = 5
+_HOST_LABEL = "kubernetes.io/hostname"
+_RUN, _WORKLOAD, _REPLICA = "continuum/run", "continuum/workload", "continuum/replica"
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a pod asks for and may use.
+
+    Attributes:
+        cpu_milli: CPU it may use, in thousandths; None for all of the node's.
+        request_milli: CPU that is set aside for it.
+        memory_mb: memory it may use, in MiB; None for all of the node's.
+        request_mb: memory that is set aside for it.
+    """
+
+    cpu_milli: int | None
+    request_milli: int
+    memory_mb: int | None
+    request_mb: int
+
+
+@dataclass(frozen=True)
+class Start:
+    """How replicas of a workload are started.
+
+    Attributes:
+        image: reference of the image.
+        python: the interpreter in it.
+        folder: where its files are in it.
+        run_id: the run.
+        names: address of every node, by its name.
+        share: what each may use.
+    """
+
+    image: str
+    python: str
+    folder: str
+    run_id: str
+    names: Mapping[str, str]
+    share: Share
+
+
+def labels(workload: Workload, number: int, run_id: str) -> dict[str, str]:
+    """What tells the pods of a replica from all others."""
+    return {_RUN: run_id[-63:].strip("-_."), _WORKLOAD: workload.name.lower(), _REPLICA: str(number)}
+
+
+def selector(workload: Workload, run_id: str) -> str:
+    """Selects the pods of all replicas of a workload."""
+    chosen = labels(workload, 0, run_id)
+    del chosen[_REPLICA]
+    return ",".join(f"{key}={value}" for key, value in chosen.items())
+
+
+def number_of(pod: Any) -> int:
+    """Which replica on its node a pod is."""
+    return int(pod.metadata.labels[_REPLICA])
+
+
+def folder(workload: Workload, number: int) -> PurePosixPath:
+    """A replica's folder on its node."""
+    return FOLDERS / f"{workload.name}-{number}"
+
+
+def objects(workload: Workload, nodes: Sequence[str], start: Start) -> list[dict[str, Any]]:
+    """One object for every replica number, with a pod on each of the nodes.
+
+    Raises:
+        DeployError: it cannot be told which replica serves which port.
+    """
+    return [_one(workload, number, nodes, start) for number in range(workload.replicas_per_node)]
+
+
+def _one(workload: Workload, number: int, nodes: Sequence[str], start: Start) -> dict[str, Any]:
+    own = labels(workload, number, start.run_id)
+    template = {"metadata": {"labels": own}, "spec": _pod(workload, number, nodes, start, own)}
+    metadata = {"name": f"{workload.name.lower()}-{number}", "labels": own}
+    if workload.serves:
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": metadata,
+            "spec": {"replicas": len(nodes), "selector": {"matchLabels": own}, "template": template},
+        }
+    template["spec"]["restartPolicy"] = "Never"
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {
+            "completions": len(nodes),
+            "parallelism": len(nodes),
+            "backoffLimit": 0,
+            "template": template,
+        },
+    }
+
+
+def _pod(
+    workload: Workload, number: int, nodes: Sequence[str], start: Start, own: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_S,
+        "nodeSelector": {TIER_LABEL: workload.tier},
+        "affinity": {
+            "nodeAffinity": _only_on(nodes),
+            "podAntiAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": [
+                    {"topologyKey": _HOST_LABEL, "labelSelector": {"matchLabels": dict(own)}}
+                ]
+            },
+        },
+        "hostAliases": [{"ip": address, "hostnames": [name]} for name, address in start.names.items()],
+        "containers": [_container(workload, number, start)],
+        "volumes": [
+            {
+                "name": "folder",
+                "hostPath": {"path": str(folder(workload, number)), "type": "DirectoryOrCreate"},
+            }
+        ],
+    }
+
+
+def _only_on(nodes: Sequence[str]) -> dict[str, Any]:
+    term = {"matchExpressions": [{"key": _HOST_LABEL, "operator": "In", "values": list(nodes)}]}
+    return {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+
+
+def _container(workload: Workload, number: int, start: Start) -> dict[str, Any]:
+    return {
+        "name": CONTAINER,
+        "image": start.image,
+        "imagePullPolicy": "Never",  # it was put onto the nodes
+        "command": [start.python if word == "{python}" else word for word in workload.argv],
+        "workingDir": start.folder,
+        "env": _environment(workload, number, start),
+        "resources": resources(start.share),
+        "ports": [{"containerPort": port, "hostPort": port} for port in ports(workload, number)],
+        "volumeMounts": [{"name": "folder", "mountPath": MOUNTED}],
+    }
+
+
+def _environment(workload: Workload, number: int, start: Start) -> list[dict[str, Any]]:
+    plain = {
+        **workload.environment,
+        "CONTINUUM_WORKLOAD": workload.name,
+        "CONTINUUM_REPLICA": str(number),
+        "CONTINUUM_RUN": start.run_id,
+        "CONTINUUM_FOLDER": MOUNTED,
+        "PYTHONUNBUFFERED": "1",
+    }
+    node = {"name": "CONTINUUM_NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
+    return [*({"name": name, "value": value} for name, value in plain.items()), node]
+
+
+def resources(share: Share) -> dict[str, Any]:
+    """Requests and limits, as a container has them."""
+    limits = {
+        **({"cpu": f"{share.cpu_milli}m"} if share.cpu_milli is not None else {}),
+        **({"memory": f"{share.memory_mb}Mi"} if share.memory_mb is not None else {}),
+    }
+    return {
+        "requests": {"cpu": f"{share.request_milli}m", "memory": f"{share.request_mb}Mi"},
+        "limits": limits,
+    }
+
+
+def ports(workload: Workload, number: int) -> tuple[int, ...]:
+    """The ports that one replica serves; DeployError when that cannot be told."""
+    if workload.replicas_per_node == 1 or not workload.ports:
+        return workload.ports
+    if len(workload.ports) == workload.replicas_per_node:
+        return (workload.ports[number],)
+    raise DeployError(
+        f"workload {workload.name}: {workload.replicas_per_node} replicas on a node serve"
+        f" {len(workload.ports)} ports; each needs one of its own"
+    )
+
+
+def share(workload: Workload, quota: float, free_milli: int, free_mb: int) -> Share:
+    """What a replica gets of a node.
+
+    Args:
+        workload: what it asks for.
+        quota: share of each core that the node may use, which shortens its CPU time as everywhere else.
+        free_milli: CPU that the node has for pods, in thousandths; a node of an emulated size may have less.
+        free_mb: memory that the node has for pods.
+    """
+    cpu = None if workload.cpu_cores is None else max(1, round(workload.cpu_cores * quota * 1000))
+    copies = workload.replicas_per_node
+    return Share(
+        cpu_milli=cpu,
+        request_milli=min(cpu or 0, free_milli // copies),
+        memory_mb=workload.memory_mb,
+        request_mb=min(workload.memory_mb or 0, free_mb // copies),
+    )

@@ -1,0 +1,45 @@
+"""Which release of Kubernetes a config means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from continuum import artifacts
+from continuum.errors import Problem
+from continuum.section import Section
+
+HERE = Path(__file__).parent
+KEY = "kube_version"
+
+
+def chosen(section: Section, folder: Path = HERE) -> str | None:
+    """The release to install, as ``artifacts.versions`` takes it; None for the default.
+
+    Files of the Continuum framework ask for releases that are years old. In place of one that is older than
+    all there are, the oldest is taken, with a warning by ``check``.
+    """
+    asked = section.maybe_text(KEY)
+    return _oldest(folder) if asked is not None and _is_older(asked, folder) else asked
+
+
+def check(section: Section, folder: Path = HERE) -> Iterator[Problem]:
+    """A warning for a release that is older than all there are, an error for any other there is not."""
+    asked = section.maybe_text(KEY)
+    if asked is not None and _is_older(asked, folder):
+        oldest = _oldest(folder)
+        yield section.problem(
+            KEY, f"older than all releases there are; {oldest} is installed instead", "warning"
+        )
+    else:
+        yield from artifacts.check_version(section, KEY, folder)
+
+
+def _oldest(folder: Path) -> str:
+    return artifacts.known(folder)[-1]
+
+
+def _is_older(asked: str, folder: Path) -> bool:
+    found = re.fullmatch(r"v?1\.(\d+)(\.\d+)?", asked.strip())
+    return found is not None and int(found[1]) < int(_oldest(folder).split(".")[1])
