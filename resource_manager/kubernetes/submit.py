@@ -185,6 +185,7 @@ class _Submission:
             self.deployment.connections[node],
             process,
             log,
+            round(begin * 1e9),
         )
         replica.began(begin)
         return replica
