@@ -96,7 +96,7 @@ def _continuum(folder: Path, *words: str) -> str:
 def _startup(run: Run, up_s: float) -> Iterator[Row]:
     """Seconds until all guests were up, and how much of the time all of them were booting."""
     said = run.log("provision").read_text(encoding="utf-8")
-    times = re.findall(r"^(\w+): started after ([\d.]+) s, up after ([\d.]+) s$", said, re.MULTILINE)
+    times = re.findall(r"^(\w+): started after ([\d.]+) s, up after ([\d.]+) s\b", said, re.MULTILINE)
     starts, ups = [float(one[1]) for one in times], [float(one[2]) for one in times]
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
     yield Row(f"{len(times)} guests: up", up_s, "s", BAR_UP_S, detail=load)

@@ -220,7 +220,7 @@ def _start_switches(plan: Plan, connected: Mapping[str, Connected]) -> None:
 def _place(site: Site, base_image: image.Image, run: Run, *, kvm: bool) -> Place:
     """The run's storage on a machine, with the base image there."""
     hypervisor, label = site.hypervisor, names.label(run.id)
-    hypervisor.prepare(kvm=kvm)
+    hypervisor.prepare(kvm=kvm, tell=run.tell)
     base = storage.Base(site, base_image)
     pool = storage.open_pool(hypervisor, label, storage.pool_path(site, label, run.directory))
     return Place(hypervisor, pool, base, run.id, run.directory, kvm, hypervisor.machine())

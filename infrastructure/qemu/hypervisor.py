@@ -14,8 +14,16 @@ from infrastructure.qemu.placement import Capacity
 T = TypeVar("T")
 
 OPEN_TIMEOUT_S = 20.0
+SLOW_S = 5.0
+"""From here on a user wants to know what is waited for."""
+
 FIRST_TIMEOUT_S = 180.0
 """A daemon's first look at QEMU takes a minute where KVM hangs its guests; it is remembered from then on."""
+
+HIDE_KVM = (
+    "where KVM does not work though there is a /dev/kvm, it takes a minute or fails;"
+    " to keep libvirt from asking it: sudo chmod 600 /dev/kvm && sudo systemctl restart libvirtd"
+)
 
 
 def library() -> Any:
@@ -91,17 +99,23 @@ class Hypervisor:
         with self.doing(f"{self.uri}: what machine it is"):
             return str(self.api.getInfo()[0])
 
-    def prepare(self, *, kvm: bool) -> None:
-        """Let the daemon look at QEMU; HostError when it can run no guests of that kind."""
+    def prepare(self, *, kvm: bool, tell: Callable[[str], None] = lambda _line: None) -> None:
+        """Let the daemon look at QEMU; HostError when it can run no guests of that kind.
+
+        Args:
+            kvm: whether guests shall be run with KVM.
+            tell: takes a line for the user when it takes long.
+        """
         machine, kind = self.machine(), "kvm" if kvm else "qemu"
         try:
             within(
                 FIRST_TIMEOUT_S,
                 lambda: self.api.getDomainCapabilities(None, machine, None, kind),
-                f"{self.uri}: libvirt is still looking at QEMU; try again in a minute",
+                f"{self.uri}: libvirt is still looking at QEMU; {HIDE_KVM}",
+                lambda: tell(f"{self.uri}: libvirt looks at QEMU and takes long over it; {HIDE_KVM}"),
             )
         except self._library.libvirtError as error:
-            raise HostError(f"{self.uri}: cannot run guests ({kind}): {error}") from error
+            raise HostError(f"{self.uri}: cannot run guests ({kind}): {error}; {HIDE_KVM}") from error
 
     def cpus(self) -> tuple[int, ...]:
         """Numbers of the machine's processors that are switched on."""
@@ -156,10 +170,18 @@ class Hypervisor:
         return found
 
 
-def within(seconds: float, act: Callable[[], T], otherwise: str) -> T:
+def within(
+    seconds: float, act: Callable[[], T], otherwise: str, when_slow: Callable[[], None] = lambda: None
+) -> T:
     """What ``act`` returns or raises; HostError when it takes too long, and it is left to itself.
 
     libvirt's calls cannot be interrupted, so they wait in a thread that does not hold up the end.
+
+    Args:
+        seconds: how long it may take.
+        act: what is done.
+        otherwise: the error's text.
+        when_slow: called once when it takes longer than ``SLOW_S``.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -172,7 +194,10 @@ def within(seconds: float, act: Callable[[], T], otherwise: str) -> T:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(min(SLOW_S, seconds))
+    if thread.is_alive() and seconds > SLOW_S:
+        when_slow()
+        thread.join(seconds - SLOW_S)
     if thread.is_alive():
         raise HostError(f"{otherwise} (waited {seconds:g} s)")
     if errors:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import threading
 from ipaddress import IPv4Network
 from pathlib import Path
 from xml.etree.ElementTree import Element, fromstring
@@ -15,7 +16,18 @@ from continuum.errors import ConfigError, HostError
 from continuum.host import Host
 from continuum.images import ImageRequest
 from continuum.topology import NodeSpec
-from infrastructure.qemu import acceleration, daemons, describe, image, inside, names, recipe, seed, wires
+from infrastructure.qemu import (
+    acceleration,
+    daemons,
+    describe,
+    hypervisor,
+    image,
+    inside,
+    names,
+    recipe,
+    seed,
+    wires,
+)
 from infrastructure.qemu.creation import pinned
 from infrastructure.qemu.describe import Boot, Wire
 
@@ -252,3 +264,15 @@ def test_settings_that_cannot_work(line: str, message: str) -> None:
     lines = "[infrastructure]\nprovider = qemu\ninfra_only = True\ncloud_nodes = 1\ncloud_cores = 1\n"
     with pytest.raises(ConfigError, match=message):
         config.parse(f"{lines}cloud_memory = 1 GB\n{line}\n", "x.cfg")
+
+
+def test_a_slow_daemon_is_told_of_once_and_given_up_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hypervisor, "SLOW_S", 0.01)
+    told: list[str] = []
+    end = threading.Event()
+    with pytest.raises(HostError, match=r"still looking \(waited 0\.05 s\)"):
+        hypervisor.within(0.05, end.wait, "still looking", lambda: told.append("slow"))
+    end.set()
+    assert told == ["slow"]
+    assert hypervisor.within(5, lambda: 7, "", lambda: told.append("again")) == 7
+    assert told == ["slow"]

@@ -17,58 +17,16 @@ from continuum import attach
 from continuum import rundir as runs
 from infrastructure.qemu import image, names
 from tests.e2e import program
+from tests.e2e.providers.guests import TIMEOUT_S, config, continuum
 from tests.e2e.providers.libvirtd import things
 
 pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.timeout(400)]
-
-TIMEOUT_S = 300
-"""For one command: guests boot on processors that others use, too."""
-
-NODES = """\
-[infrastructure]
-provider = qemu
-qemu_acceleration = tcg
-qemu_uri = {uri}
-qemu_image = {image}
-cloud_nodes = 1
-cloud_cores = 1
-cloud_memory = 320 MiB
-cloud_quota = 0.5
-endpoint_nodes = 1
-endpoint_cores = 1
-endpoint_memory = 256 MiB
-endpoint_write_speed = 5 MB/s
-infra_only = True
-{more}
-[link cloud-endpoint]
-latency = 20 ms
-jitter = 0 ms
-bandwidth = 10 Mbit
-"""
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     homes = tmp_path_factory.mktemp("homes")
     return {**os.environ, "XDG_STATE_HOME": str(homes / "state"), "XDG_DATA_HOME": str(homes / "data")}
-
-
-def continuum(*arguments: object, cwd: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        program.command(*arguments),
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-
-
-def config(folder: Path, uri: str, image_path: Path, more: str = "") -> Path:
-    path = folder / "test.cfg"
-    path.write_text(NODES.format(uri=uri, image=image_path, more=more))
-    return path
 
 
 @pytest.fixture(scope="module")
