@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -16,7 +17,7 @@ from continuum import host, playbooks, programs, topology
 from continuum.connection.ssh import SshConnection
 from continuum.errors import DeployError
 from continuum.module import Deployment, Program, Workload
-from tests.e2e import debs, local_nodes, program, sshd
+from tests.e2e import apt_mirror, debs, local_nodes, program, sshd
 from tests.e2e.leaks import no_leaks
 from tests.e2e.local_nodes import Nodes
 
@@ -152,6 +153,48 @@ def test_a_broker_that_a_node_lacks_is_installed_from_package_files(tmp_path: Pa
             DeployError, match="endpoint0 has no no-such-broker; endpoint1 has no no-such-broker"
         ):
             programs.provide(Video(), [unknown], deployment(made), made.run)
+
+
+@needs_debian
+@pytest.mark.skipif(bool(apt_mirror.WHY_NOT), reason=apt_mirror.WHY_NOT)
+def test_packages_come_from_a_mirror_whose_key_the_node_has(tmp_path: Path) -> None:
+    """Another node serves the mirror, over the links between nodes; there is no other source."""
+    mirror = tmp_path / "mirror"
+    (mirror / "pool").mkdir(parents=True)
+    tool, library = {"/opt/tool": "#!/bin/sh\ncat /opt/word"}, {"/opt/word": "by mirror"}
+    debs.make(mirror / "pool", "continuum-test-tool", tool, depends="continuum-test-library")
+    debs.make(mirror / "pool", "continuum-test-library", library)
+    role = "ansible.builtin.include_role: {name: packages}"
+    text = f"- hosts: all\n  tasks:\n    - {role}\n      vars: {{packages: [continuum-test-tool]}}\n"
+    with no_leaks(), nodes(tmp_path, "package_mirror = http://cloud0:8000/debian") as made:
+        release = said(made["cloud0"], "sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME").strip()
+        key = apt_mirror.make(mirror, release)
+        made["cloud0"].run(["mkdir", "-p", "/srv/www"], timeout=DEADLINE_S)
+        for file in (file for file in mirror.rglob("*") if file.is_file()):
+            made["cloud0"].put(file, PurePosixPath("/srv/www/debian") / file.relative_to(mirror))
+        serve = [sys.executable, "-m", "http.server", "--directory", "/srv/www", "8000"]
+        server = made["cloud0"].start(serve, env={"PYTHONUNBUFFERED": "1"}, log=tmp_path / "server")
+        _wait_for(tmp_path / "server", "Serving HTTP")
+
+        def install() -> playbooks.Played:
+            return playbooks.play(write(tmp_path, text), deployment(made), made.run, nodes=["endpoint0"])
+
+        with pytest.raises(DeployError, match='endpoint0: task "Install continuum-test-tool"') as refused:
+            install()
+        assert "NO_PUBKEY" in str(refused.value)
+        made["endpoint0"].put(key, PurePosixPath("/etc/apt/trusted.gpg.d/continuum-test.asc"))
+        assert "endpoint0" in install().changed
+        assert said(made["endpoint0"], "/opt/tool") == "by mirror"
+        assert install().changed == {}
+        assert "GET /debian/pool/continuum-test-library_99_all.deb" in (tmp_path / "server").read_text()
+        server.kill()
+
+
+def _wait_for(log: Path, text: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not (log.exists() and text in log.read_text()):
+        assert time.monotonic() < deadline, f"in vain: {text}"
+        time.sleep(0.02)
 
 
 def _video_workloads(tmp_path: Path) -> Sequence[Workload]:
