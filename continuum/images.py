@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from continuum import tool
 from continuum.errors import HostError, ProvisionError
 from continuum.host import Host
 
@@ -17,7 +17,6 @@ BUILD_TIMEOUT_S = 1800
 NODE_PACKAGES = ("python3", "iproute2", "iputils-ping", "procps")
 """What every node should have: Python, and what one looks at a network with."""
 
-_TAIL_LINES = 8
 # Nobody reads manuals on a node.
 _EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
@@ -65,13 +64,7 @@ def debian_root(
         )
     command = debian_command(str(program), request, packages, to, options)
     request.say(" ".join(command))
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise ProvisionError(f"mmdebstrap did not end within {BUILD_TIMEOUT_S} s") from None
-    if done.returncode:
-        tail = "\n".join(f"  {line}" for line in done.stderr.strip().splitlines()[-_TAIL_LINES:])
-        raise ProvisionError(f"mmdebstrap ended with status {done.returncode}:\n{tail}")
+    tool.run(command, "the image cannot be made", ProvisionError, timeout_s=BUILD_TIMEOUT_S)
 
 
 def debian_command(

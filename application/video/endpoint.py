@@ -7,7 +7,6 @@ requests that are overdue; none waits for another.
 
 from __future__ import annotations
 
-import os
 import queue
 import sys
 import threading
@@ -259,7 +258,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    status = main()
-    # Threads of the transport's library must not keep a finished program alive.
-    sys.stdout.flush()
-    os._exit(status)
+    runtime.leave(main())

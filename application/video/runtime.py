@@ -5,9 +5,12 @@ The libraries' own pools of threads are limited by the environment, see ``settin
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from application.video.model import Classifier
 from application.video.settings import LABELS_FILE, MODEL_FILE
@@ -18,6 +21,12 @@ def load_classifier(folder: Path, normalisation: str) -> Classifier:
     classifier = Classifier(folder / MODEL_FILE, folder / LABELS_FILE, normalisation)
     classifier.warm_up()
     return classifier
+
+
+def leave(status: int) -> NoReturn:
+    """End the program: threads of the transport's library must not keep it alive."""
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def within(timeout_s: float, action: Callable[[], None]) -> bool:

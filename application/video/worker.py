@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from application.video import runtime
@@ -51,7 +50,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    status = main()
-    # Threads of the transport's library must not keep a finished program alive.
-    sys.stdout.flush()
-    os._exit(status)
+    runtime.leave(main())

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from continuum.connection.base import Completed, Limits
+from continuum.connection.process import END_TIMEOUT_S, ClientProcess
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 
 DIAL_TIMEOUT_S = 10.0
@@ -156,43 +157,17 @@ class FakeConnection:
             raise ConnectionFailure(f"{self.node}: {argv[0]}: {error.strerror}") from error
 
 
-class FakeProcess:
+class FakeProcess(ClientProcess):
     """A process of this host; as ``Process``."""
-
-    def __init__(self, node: str, argv: tuple[str, ...], popen: subprocess.Popen[bytes]) -> None:
-        self._node, self._argv, self._popen = node, argv, popen
-
-    def poll(self) -> int | None:
-        """Exit status, or None while it runs."""
-        return self._popen.poll()
-
-    def wait(self, timeout: float) -> int:
-        """Exit status; raises CommandTimeout after ``timeout`` seconds."""
-        try:
-            return self._popen.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise CommandTimeout(self._node, self._argv, timeout) from None
-
-    def write(self, data: bytes) -> None:
-        """Send ``data`` to its standard input at once."""
-        assert self._popen.stdin is not None
-        try:
-            self._popen.stdin.write(data)
-            self._popen.stdin.flush()
-        except OSError as error:
-            raise ConnectionFailure(f"{self._node}: {self._argv[0]}: takes no input any more") from error
 
     def terminate(self) -> None:
         """Ask it to end; harmless when it has ended."""
-        self._popen.terminate()
+        self.popen.terminate()
 
     def kill(self) -> None:
         """End it and what is left of its process group."""
-        _kill_group(self._popen)
-        self._popen.wait(10)
-        if self._popen.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._popen.stdin.close()
+        _kill_group(self.popen)
+        self.end_client(END_TIMEOUT_S)
 
 
 def _kill_group(popen: subprocess.Popen[bytes]) -> None:

@@ -17,12 +17,12 @@ from pathlib import Path, PurePosixPath
 
 from continuum.connection import inside
 from continuum.connection.base import Completed, Limits
+from continuum.connection.process import MarkedProcess
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 
 _MARK = "CONTINUUM_PROCESS"
 _NODE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_END_TIMEOUT_S = 10.0
-_POLL_S = 0.005
+_GRACE_S = 0.05
 # The shell joins control groups by writing 0, itself, and then becomes the command.
 _JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 126; shift; done; shift; exec "$@"'
 
@@ -239,69 +239,22 @@ def node_environment(target: Target, own: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-class NamespaceProcess:
-    """A command in a node; as ``Process``.
-
-    Attributes:
-        popen: the ``nsenter`` around it, which ends as the command ends.
-    """
+class NamespaceProcess(MarkedProcess):
+    """A command in a node; as ``Process``. Its client is the ``nsenter`` around it."""
 
     def __init__(
         self, target: Target, argv: tuple[str, ...], popen: subprocess.Popen[bytes], mark: str
     ) -> None:
-        self.popen = popen
-        self._target, self._argv, self._mark = target, argv, mark
+        super().__init__(target.node, argv, popen)
+        self._pid, self._mark = target.pid, mark
 
-    def poll(self) -> int | None:
-        """Exit status, or None while it runs."""
-        return self.popen.poll()
-
-    def wait(self, timeout: float) -> int:
-        """Exit status; raises CommandTimeout after ``timeout`` seconds."""
-        try:
-            return self.popen.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise CommandTimeout(self._target.node, self._argv, timeout) from None
-
-    def write(self, data: bytes) -> None:
-        """Send ``data`` to its standard input at once."""
-        if self.popen.stdin is None:
-            raise ConnectionFailure(f"{self._target.node}: {self._argv[0]}: has no standard input")
-        try:
-            self.popen.stdin.write(data)
-            self.popen.stdin.flush()
-        except OSError as error:
-            raise ConnectionFailure(
-                f"{self._target.node}: {self._argv[0]}: takes no input any more: {error}"
-            ) from error
-
-    def terminate(self) -> None:
-        """Ask it to end (SIGTERM); harmless when it has ended."""
-        deadline = time.monotonic() + _END_TIMEOUT_S
-        # Just after its start the command may not have come into the node yet.
-        while self.popen.poll() is None and time.monotonic() < deadline:
-            if inside.signal_marked(self._target.pid, self._mark, signal.SIGTERM, first_only=True):
-                return
-            time.sleep(_POLL_S)
+    def signal_there(self, number: int, *, first_only: bool) -> int:
+        """Send a signal to the command and its children within the node."""
+        return inside.signal_marked(self._pid, self._mark, signal.Signals(number), first_only=first_only)
 
     def kill(self) -> None:
         """End it and all its children on the node (SIGKILL); harmless when it has ended."""
         if self.popen.poll() is None:
-            self._kill_inside()  # first, so that the status is that of the command where possible
-            try:
-                self.popen.wait(_POLL_S * 10)
-            except subprocess.TimeoutExpired:
-                self.popen.kill()
-                self.popen.wait(_END_TIMEOUT_S)
-        self._kill_inside()
-        if self.popen.stdin is not None:
-            with contextlib.suppress(OSError):
-                self.popen.stdin.close()
-
-    def _kill_inside(self) -> None:
-        """Repeat until none is left, since the killed may just have started others."""
-        deadline = time.monotonic() + _END_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if not inside.signal_marked(self._target.pid, self._mark, signal.SIGKILL, first_only=False):
-                return
-            time.sleep(_POLL_S)
+            self.kill_there()  # first, so that the status is that of the command where possible
+        self.end_client(_GRACE_S)
+        self.kill_there()

@@ -21,6 +21,7 @@ from typing import IO
 
 from continuum.connection import ssh_command as command
 from continuum.connection.base import Completed, Limits
+from continuum.connection.process import END_TIMEOUT_S, MarkedProcess
 from continuum.connection.ssh_command import MARK, SshTarget
 from continuum.connection.ssh_master import Master
 from continuum.connection.unpack import unpack
@@ -32,8 +33,7 @@ TRANSFER_TIMEOUT_S = 900.0
 _REMOTE = Path(__file__).with_name("remote.py")
 _HELPER_TIMEOUT_S = 30.0
 _CLOCK_TIMEOUT_S = 10.0
-_END_TIMEOUT_S = 10.0
-_POLL_S = 0.02
+_GRACE_S = 1.0
 _IS_FOLDER, _IS_OTHER, _IS_MISSING = 64, 65, 66
 _PUT = (
     'd=$(dirname -- "$1") && mkdir -p -- "$d" && t=$(mktemp -- "$d/.continuum.XXXXXX") || exit;'
@@ -193,10 +193,10 @@ class SshConnection:
             with contextlib.suppress(OSError):
                 asked.close()  # which ends the program
             try:
-                popen.wait(_END_TIMEOUT_S)
+                popen.wait(END_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 popen.kill()
-                popen.wait(_END_TIMEOUT_S)
+                popen.wait(END_TIMEOUT_S)
             answers.close()
 
     def close(self) -> None:
@@ -220,7 +220,7 @@ class SshConnection:
 
     def kill_all(self, run_id: str) -> None:
         """End every process of a run on the node; those it starts meanwhile, too."""
-        deadline = time.monotonic() + _END_TIMEOUT_S
+        deadline = time.monotonic() + END_TIMEOUT_S
         while self.signal_marked(f"CONTINUUM_RUN={run_id}", signal.SIGKILL, first_only=False):
             if time.monotonic() > deadline:
                 raise ConnectionFailure(f"{self.node}: processes of run {run_id} do not end")
@@ -316,21 +316,17 @@ class SshConnection:
             if self.alive:
                 self.signal_marked(f"{MARK}={token}", signal.SIGKILL, first_only=False)
         popen.kill()
-        popen.wait(_END_TIMEOUT_S)
+        popen.wait(END_TIMEOUT_S)
 
 
-class SshProcess:
-    """A command on a host; as ``Process``.
-
-    Attributes:
-        popen: the client that waits for it.
-    """
+class SshProcess(MarkedProcess):
+    """A command on a host; as ``Process``."""
 
     def __init__(
         self, connection: SshConnection, argv: tuple[str, ...], popen: subprocess.Popen[bytes], token: str
     ) -> None:
-        self.popen = popen
-        self._connection, self._argv, self._mark = connection, argv, f"{MARK}={token}"
+        super().__init__(connection.node, argv, popen)
+        self._connection, self._mark = connection, f"{MARK}={token}"
         self._is_lost: bool | None = None
 
     def poll(self) -> int | None:
@@ -342,53 +338,11 @@ class SshProcess:
             raise self._connection.lost()
         return status
 
-    def wait(self, timeout: float) -> int:
-        """Exit status; raises CommandTimeout after ``timeout`` seconds."""
-        try:
-            return self.popen.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise CommandTimeout(self._connection.node, self._argv, timeout) from None
-
-    def write(self, data: bytes) -> None:
-        """Send ``data`` to its standard input at once."""
-        assert self.popen.stdin is not None
-        try:
-            self.popen.stdin.write(data)
-            self.popen.stdin.flush()
-        except (OSError, ValueError) as error:
-            raise ConnectionFailure(
-                f"{self._connection.node}: {self._argv[0]}: takes no input any more: {error}"
-            ) from error
-
-    def terminate(self) -> None:
-        """Ask it to end (SIGTERM); harmless when it has ended or its host is gone."""
-        deadline = time.monotonic() + _END_TIMEOUT_S
-        # Just after its start the command may not have begun there yet.
-        while self.popen.poll() is None and time.monotonic() < deadline:
-            try:
-                if self._connection.signal_marked(self._mark, signal.SIGTERM, first_only=True):
-                    return
-            except ConnectionFailure:
-                return
-            time.sleep(_POLL_S)
+    def signal_there(self, number: int, *, first_only: bool) -> int:
+        """Send a signal to the command and its children on the host."""
+        return self._connection.signal_marked(self._mark, number, first_only=first_only)
 
     def kill(self) -> None:
         """End it and all its children (SIGKILL); harmless when it has ended or its host is gone."""
-        with contextlib.suppress(ConnectionFailure):
-            self._kill_there()
-        try:
-            self.popen.wait(1.0)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait(_END_TIMEOUT_S)
-        if self.popen.stdin is not None:
-            with contextlib.suppress(OSError):
-                self.popen.stdin.close()
-
-    def _kill_there(self) -> None:
-        """Repeat until none is left, since the killed may just have started others."""
-        deadline = time.monotonic() + _END_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if not self._connection.signal_marked(self._mark, signal.SIGKILL, first_only=False):
-                return
-            time.sleep(_POLL_S)
+        self.kill_there()
+        self.end_client(_GRACE_S)

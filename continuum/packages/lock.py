@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from continuum import tool
 from continuum.errors import DeployError
 from continuum.packages.interpreter import Interpreter
 
@@ -81,20 +81,13 @@ def _compile(wanted: str, preferred: str, interpreter: Interpreter) -> str:
         source, output = Path(folder, "requirements.in"), Path(folder, "lock.txt")
         source.write_text(wanted, encoding="utf-8")
         output.write_text(preferred, encoding="utf-8")
-        try:
-            done = subprocess.run(
-                compile_command(find_uv(), interpreter, source, output),
-                env=environment(os.environ),
-                capture_output=True,
-                text=True,
-                timeout=RESOLVE_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise DeployError(f"requirements were not resolved within {RESOLVE_TIMEOUT_S} s") from None
-        if done.returncode:
-            tail = "\n".join(f"  {line}" for line in done.stderr.strip().splitlines()[-12:])
-            raise DeployError(f"requirements cannot be resolved for {interpreter}:\n{tail}")
+        tool.run(
+            compile_command(find_uv(), interpreter, source, output),
+            f"requirements cannot be resolved for {interpreter}",
+            DeployError,
+            timeout_s=RESOLVE_TIMEOUT_S,
+            env=environment(os.environ),
+        )
         return output.read_text(encoding="utf-8")
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from continuum import tool
 from continuum.errors import DeployError
 from continuum.packages.interpreter import Interpreter
 
@@ -119,15 +119,8 @@ def _download(lock: str, interpreter: Interpreter, to: Path) -> None:
     names = to / "lock.txt"
     names.write_text(lock, encoding="utf-8")
     command = download_command(interpreter, names, to)
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise DeployError(f"wheels were not downloaded within {DOWNLOAD_TIMEOUT_S} s") from None
-    if done.returncode:
-        tail = "\n".join(f"  {line}" for line in done.stderr.strip().splitlines()[-5:])
-        raise DeployError(f"wheels for {interpreter} cannot be downloaded:\n{tail}")
+    failure = f"wheels for {interpreter} cannot be downloaded"
+    tool.run(command, failure, DeployError, timeout_s=DOWNLOAD_TIMEOUT_S)
 
 
 def _read_index(path: Path) -> tuple[Wheel, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from continuum import tool
 from continuum.errors import DeployError
 from continuum.packages.interpreter import Interpreter
 from continuum.packages.lock import find_uv
@@ -115,20 +115,13 @@ def install_command(wheel: Path, interpreter: Interpreter, to: Path) -> list[str
 
 
 def _install(wheel: Path, interpreter: Interpreter, to: Path, cache: Path) -> None:
-    try:
-        done = subprocess.run(
-            install_command(wheel, interpreter, to),
-            env={**os.environ, "UV_CACHE_DIR": str(cache), "UV_OFFLINE": "1"},
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise DeployError(f"{wheel.name} was not installed within {INSTALL_TIMEOUT_S} s") from None
-    if done.returncode:
-        tail = "\n".join(f"  {line}" for line in done.stderr.strip().splitlines()[-8:])
-        raise DeployError(f"{wheel.name} cannot be installed for {interpreter}:\n{tail}")
+    tool.run(
+        install_command(wheel, interpreter, to),
+        f"{wheel.name} cannot be installed for {interpreter}",
+        DeployError,
+        timeout_s=INSTALL_TIMEOUT_S,
+        env={**os.environ, "UV_CACHE_DIR": str(cache), "UV_OFFLINE": "1"},
+    )
 
 
 def pack(tree: Path, to: Path) -> None:

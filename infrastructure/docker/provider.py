@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -18,6 +17,7 @@ from continuum.connection.docker import DockerConnection, Target
 from continuum.connection.docker_api import DEFAULT_URL, DaemonError, client, worded
 from continuum.errors import ContinuumError, HostError, ProvisionError
 from continuum.module import Finding, Node, Provider, Usage
+from continuum.network import on_host
 from continuum.options import Option, Text
 from continuum.topology import NodeSpec
 from infrastructure.docker import cgroups, containers, images, interfaces, management, probe
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from continuum.rundir import Run
 
 T = TypeVar("T")
-
-FIRST_ADDRESS = IPv4Address("10.77.0.1")
-"""Address of the first node; the network of a run is its /16, visible in its nodes alone."""
 
 DAEMON = "docker-daemon"
 CONTAINER = "docker-container"
@@ -88,7 +85,7 @@ class DockerProvider(Provider):
         if run.config.infrastructure.flag("cpu_pin"):
             specs = capacity.pinned(specs, sorted(os.sched_getaffinity(0)))
         image = images.choose(url, run.config.infrastructure.maybe_text("docker_image"))
-        addresses = {spec.name: str(FIRST_ADDRESS + index) for index, spec in enumerate(specs)}
+        addresses = on_host.addresses(specs)
         device = _disk(url, specs)
         self._notes[run.id] = _notes(specs, device)
         labels = Labels(run.id, os.geteuid(), str(run.directory))
@@ -97,7 +94,7 @@ class DockerProvider(Provider):
         if managed:
             names[management.HUB] = containers.container_name(run.id, management.HUB)
         run.own_all([(DAEMON, url), *((CONTAINER, name) for name in names.values())])
-        shapes = _start_switch(run)
+        shapes = on_host.start_switch(run)
         requests = [
             (
                 names[spec.name],
@@ -189,16 +186,6 @@ class DockerProvider(Provider):
                 join=partial(cgroups.join, node),
             )
         )
-
-
-def _start_switch(run: Run) -> bool:
-    """Whether nodes shape what leaves them; the fabric is needed then still, to pass packets on."""
-    if run.state().get("engine") != "netem":
-        return False
-    from continuum.network.engines import FabricEngine
-
-    FabricEngine().prepare(run)
-    return True
 
 
 def _default_url() -> str:

@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +18,7 @@ from continuum.cgroup.plan import Layout
 from continuum.connection.namespace import NamespaceConnection, Target
 from continuum.errors import ProvisionError
 from continuum.module import Finding, Node, Provider, Usage
+from continuum.network import on_host
 from continuum.topology import NodeSpec
 from infrastructure.local import limits, mounts, probe, processes, trial
 from infrastructure.local.keeper.plan import NodePlan, Plan
@@ -32,12 +32,8 @@ if TYPE_CHECKING:
     from continuum.rundir import Run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-FIRST_ADDRESS = IPv4Address("10.77.0.1")
-"""Address of the first node; the network of a run is its /16, visible in its nodes alone."""
-
 NODE_FILES = "nodes"
 GROUP = "cgroup"
-MAX_NODES = 65_000
 READ = os.R_OK | os.X_OK
 
 
@@ -69,9 +65,7 @@ class LocalProvider(Provider):
         """
         from continuum.network.fabric.client import Client
 
-        if len(specs) > MAX_NODES:
-            raise ProvisionError(f"{len(specs)} nodes: a run's network holds {MAX_NODES}")
-        addresses = {spec.name: str(FIRST_ADDRESS + index) for index, spec in enumerate(specs)}
+        addresses = on_host.addresses(specs)
         if run.config.infrastructure.flag("cpu_pin"):
             specs = capacity.pinned(specs, sorted(os.sched_getaffinity(0)))
         layout = _layout(specs, run)
@@ -79,7 +73,7 @@ class LocalProvider(Provider):
         folder = run.directory / NODE_FILES
         own_groups = [(GROUP, str(path)) for path in limits.run_paths(run.id, layout)]
         run.own_all([("keeper", run.id), ("node-files", str(folder)), *own_groups])
-        _start_switch(run)
+        on_host.start_switch(run)
         folder.mkdir(mode=0o700)
         launch = Launch(_plan(specs, addresses, run), folder / "plan.json", run.log("keeper"))
         try:
@@ -145,15 +139,6 @@ class LocalProvider(Provider):
                 join=NodeGroups.of(node).join,
             )
         )
-
-
-def _start_switch(run: Run) -> None:
-    """Where the kernel shapes what leaves a node, the fabric is needed still, to pass packets on."""
-    if run.state().get("engine") != "netem":
-        return
-    from continuum.network.engines import FabricEngine
-
-    FabricEngine().prepare(run)
 
 
 def _layout(specs: Sequence[NodeSpec], run: Run) -> Layout | None:

@@ -6,11 +6,11 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from continuum import tool
 from continuum.errors import HostError, ProvisionError
 from continuum.images import BUILD_TIMEOUT_S, ImageRequest, debian_root
 from infrastructure.qemu import recipe
@@ -178,22 +178,9 @@ def _disk(work: Path) -> None:
 
 
 def _run(argv: list[str], cwd: Path) -> None:
-    try:
-        done = subprocess.run(
-            argv,
-            cwd=cwd,
-            env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=BUILD_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ProvisionError(f"the disk was not made within {BUILD_TIMEOUT_S} s") from None
-    if done.returncode:
-        tail = "\n  ".join(done.stderr.strip().splitlines()[-5:])
-        raise ProvisionError(f"the disk could not be made:\n  {tail}")
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    failure, env = "the disk cannot be made", {**os.environ, "PATH": path}
+    tool.run(argv, failure, ProvisionError, timeout_s=BUILD_TIMEOUT_S, env=env, cwd=cwd)
 
 
 def disk_format(disk: Path) -> str:

@@ -18,6 +18,9 @@ from continuum.connection.ssh import SshTarget
 
 SSHD = shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 
+RUN_ID = f"20260101-000000-test{os.getpid()}"
+"""Run that commands belong to unless told otherwise; of this process alone, for tests end all processes of a run."""
+
 WHY_NOT = (
     "sshd is not installed (apt-get install openssh-server)"
     if SSHD is None
@@ -66,7 +69,7 @@ class Sshd:
     def config(self) -> Path:
         return self.folder / "ssh_config"
 
-    def target(self, node: str = "cloud0", run_id: str = "20260101-000000-test") -> SshTarget:
+    def target(self, node: str = "cloud0", run_id: str = RUN_ID) -> SshTarget:
         return SshTarget(node, run_id, self.name, config=self.config)
 
     def daemons(self) -> list[int]:

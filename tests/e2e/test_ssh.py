@@ -95,7 +95,7 @@ def test_arguments_arrive_as_they_are(connection: SshConnection) -> None:
 def test_a_command_sees_its_run_and_node_and_finds_administrators_programs(connection: SshConnection) -> None:
     script = 'echo "$CONTINUUM_RUN $CONTINUUM_NODE"; case ":$PATH:" in *:/usr/sbin:*) echo yes;; esac'
     said = connection.run(["sh", "-c", script], timeout=WAIT_S).stdout
-    assert said == "20260101-000000-test cloud0\nyes\n"
+    assert said == f"{sshd.RUN_ID} cloud0\nyes\n"
 
 
 def test_output_and_status_are_kept_apart(connection: SshConnection) -> None:
@@ -170,7 +170,7 @@ def test_all_processes_of_a_run_are_found(connection: SshConnection, tmp_path: P
     wait_until(lambda: exists(token), "it has started")
     connection.kill_all("another-run")
     assert process.poll() is None
-    connection.kill_all("20260101-000000-test")
+    connection.kill_all(sshd.RUN_ID)
     assert process.wait(WAIT_S) == 137
 
 
@@ -253,7 +253,7 @@ def test_a_host_that_drops_is_named_and_then_reached_again(
         process.poll()
     process.kill()
     assert connection.run(["echo", "back"], timeout=WAIT_S).stdout == "back\n"
-    connection.kill_all("20260101-000000-test")
+    connection.kill_all(sshd.RUN_ID)
 
 
 def test_a_host_that_drops_under_a_command(host: Sshd, connection: SshConnection, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_a_host_that_drops_under_a_command(host: Sshd, connection: SshConnection
         host.drop()
         with pytest.raises(ConnectionFailure, match="the connection to testhost was lost"):
             running.result()
-    connection.kill_all("20260101-000000-test")
+    connection.kill_all(sshd.RUN_ID)
 
 
 def test_a_host_whose_key_has_changed_is_refused(tmp_path: Path) -> None:

@@ -65,8 +65,10 @@ class Program:
         return (self.folder.parent / f"{self.node}.log").read_text(encoding="utf-8")
 
     def says(self) -> list[dict[str, Any]]:
+        """What it has said but for when it began and ended."""
         lines = [line for line in self.log.split("\n")[:-1] if line.startswith("continuum: ")]
-        return [json.loads(line.removeprefix("continuum: ")) for line in lines]
+        said = [json.loads(line.removeprefix("continuum: ")) for line in lines]
+        return [one for one in said if "life" not in one]
 
     def wait_ready(self) -> None:
         def ready() -> bool:
@@ -282,11 +284,19 @@ def test_an_endpoint_may_start_before_its_worker(stage: Stage, transport: str) -
 
 def test_an_endpoint_can_be_stopped_while_it_looks_for_its_worker(stage: Stage) -> None:
     camera = stage.endpoint(endpoint_settings(WorkerSettings(ports=(free_port(),))))
+    eventually(lambda: catches_sigterm(camera.process.pid), "it is not ready to be ended")
     with pytest.raises(subprocess.TimeoutExpired):
         camera.process.wait(1.0)
     camera.process.terminate()
     assert camera.wait() == 0
     assert camera.says() == []
+
+
+def catches_sigterm(pid: int) -> bool:
+    """Whether a process has a handler for it."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    (caught,) = [line for line in lines if line.startswith("SigCgt:")]
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def test_an_endpoint_that_is_stopped_writes_what_it_has(stage: Stage) -> None:
