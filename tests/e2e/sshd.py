@@ -19,7 +19,7 @@ from continuum.connection.ssh import SshTarget
 SSHD = shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 
 RUN_ID = f"20260101-000000-test{os.getpid()}"
-"""Run that commands belong to unless told otherwise; of this process alone, for tests end all processes of a run."""
+"""Run that commands belong to by default; of this process alone, for tests end all processes of a run."""
 
 WHY_NOT = (
     "sshd is not installed (apt-get install openssh-server)"

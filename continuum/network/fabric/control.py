@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import Any
 
 from . import wire
-from .switch import Node, Switch
+from .state import Node
+from .switch import Switch
 
 MAX_PENDING_PIECES = 64
 """A client that leaves more of its replies unread than this is dropped."""

@@ -16,7 +16,8 @@ from random import Random
 from time import monotonic, process_time, sleep
 
 from .control import Control, Peer, close_all
-from .switch import Node, Switch
+from .state import Node
+from .switch import Switch
 from .wire import pieces
 
 CLOSING_THREADS = 64

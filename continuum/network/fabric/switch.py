@@ -15,9 +15,7 @@ from typing import Any
 
 from .segment import MAX_PACKET_BYTES, VNET_BYTES, Train, is_train, measure
 from .shape import Shape, draw_delay, from_link
-
-BURST_SECONDS = 0.002
-"""Packets of one pair that come this soon after the first of a burst share one draw of the delay."""
+from .state import BURST_SECONDS, Counters, Lateness, Node, Pair
 
 READS_PER_TURN = 8
 """Packets read from one node before due packets and other nodes get their turn."""
@@ -27,66 +25,6 @@ MOST_WAKE_SECONDS = 0.0002
 
 _DESTINATION = slice(VNET_BYTES + 16, VNET_BYTES + 20)
 _VERSION = VNET_BYTES
-
-
-class Counters:
-    """What happened between the nodes of one ordered pair of tiers, in IP packets of the network.
-
-    Attributes:
-        packets: accepted and delivered, or still on their way.
-        bytes: of those packets, IP headers included.
-        dropped_queue: dropped at the tail of a full queue.
-        lost: lost on the way, as the link's loss asks for.
-        peak_queue_bytes: longest queue of any one pair of nodes.
-    """
-
-    __slots__ = ("bytes", "dropped_queue", "lost", "packets", "peak_queue_bytes")
-
-    def __init__(self) -> None:
-        self.packets = self.bytes = self.dropped_queue = self.lost = self.peak_queue_bytes = 0
-
-    def as_json(self) -> dict[str, int]:
-        """The counters by name."""
-        return {name: int(getattr(self, name)) for name in self.__slots__}
-
-
-class Node:
-    """An attached node.
-
-    Attributes:
-        name: its name.
-        tier: its tier.
-        address: its IPv4 address, 4 bytes.
-        fd: its TUN device; -1 once it is detached.
-        pairs: state towards other nodes, by their address.
-    """
-
-    __slots__ = ("address", "fd", "name", "pairs", "tier")
-
-    def __init__(self, name: str, tier: str, address: bytes, fd: int) -> None:
-        self.name, self.tier, self.address, self.fd = name, tier, address, fd
-        self.pairs: dict[bytes, Pair] = {}
-
-
-class Pair:
-    """What is remembered from one packet to the next between two nodes, one way.
-
-    Attributes:
-        target: the node that receives.
-        shape: the link it follows.
-        counters: those of its tiers.
-        free_at: when the link will have sent all it accepted (a virtual clock, Zhang 1990).
-        released_at: when the last accepted packet arrives; no later one arrives earlier.
-        burst_at: when the current burst began.
-        burst_delay: the delay drawn for it.
-    """
-
-    __slots__ = ("burst_at", "burst_delay", "counters", "free_at", "released_at", "shape", "target")
-
-    def __init__(self, target: Node, shape: Shape, counters: Counters) -> None:
-        self.target, self.shape, self.counters = target, shape, counters
-        self.free_at = self.released_at = self.burst_delay = 0.0
-        self.burst_at = -BURST_SECONDS
 
 
 class Switch:
@@ -109,8 +47,8 @@ class Switch:
         self._heap: list[tuple[float, int, Node, bytes]] = []
         self._sequence = 0
         self._peak_in_flight = 0
-        self._unroutable = self._undeliverable = self._releases = self._late_releases = 0
-        self._lateness_s = self._worst_lateness_s = 0.0
+        self._unroutable = self._undeliverable = 0
+        self._lateness = Lateness()
         self.wake_s = 0.0
         self._asleep = False
 
@@ -268,7 +206,7 @@ class Switch:
         due = heap[0][0]
         if due > now:
             return due
-        self._note_lateness(now - due)
+        self._lateness.note(now - due)
         while heap and heap[0][0] <= now:
             target, packet = heappop(heap)[2:]
             try:
@@ -276,14 +214,6 @@ class Switch:
             except OSError:
                 self._undeliverable += 1
         return heap[0][0] if heap else None
-
-    def _note_lateness(self, late_s: float) -> None:
-        self._releases += 1
-        self._lateness_s += late_s
-        if late_s > self._worst_lateness_s:
-            self._worst_lateness_s = late_s
-        if late_s > 0.001:
-            self._late_releases += 1
 
     # Waking up
 
@@ -325,10 +255,5 @@ class Switch:
             "peak_in_flight": self._peak_in_flight,
             "cpu_seconds": times.user + times.system,
             "real_time": os.sched_getscheduler(0) != os.SCHED_OTHER,
-            "lateness": {
-                "wakeups": self._releases,
-                "over_1ms": self._late_releases,
-                "mean_ms": self._lateness_s / self._releases * 1e3 if self._releases else 0.0,
-                "worst_ms": self._worst_lateness_s * 1e3,
-            },
+            "lateness": self._lateness.as_json(),
         }
