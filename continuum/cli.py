@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from continuum import __version__
-from continuum.errors import ContinuumError
+from continuum.errors import ContinuumError, InterruptedRunError
 from continuum.phases import LOGGERS
 
 VERBS = {
@@ -53,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_status
     except ModuleNotFoundError as error:
         return _without_packages([error.name or str(error)], [])
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return InterruptedRunError.exit_status
     except BrokenPipeError:
         # The reader of our answers went away; nothing is left to say, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

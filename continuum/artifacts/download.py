@@ -21,6 +21,10 @@ from continuum.oci.registry import Puller
 from continuum.packages.store import sha256_of
 
 PARALLEL = 4
+REMEDY = (
+    "see whether this machine reaches these addresses (proxies are taken from https_proxy), name a mirror as"
+    " artifact_mirror, or put the files into a folder named as artifact_dir"
+)
 _POLL_S = 0.2
 
 
@@ -49,7 +53,7 @@ def fetch_all(
     """
     found, failures = fetch_each(needed, source, tell)
     if failures:
-        raise DeployError("\n".join(failures))
+        raise DeployError("\n".join([*failures, REMEDY]))
     return found
 
 
@@ -134,12 +138,7 @@ def _note(target: Path) -> Path:
 
 
 def _refusal(artifact: Artifact, url: str, reason: str) -> str:
-    where = f" from {url}" if url else ""
-    return (
-        f"{artifact.file}: cannot be downloaded{where}: {reason}; see whether this machine reaches that"
-        " address (proxies are taken from https_proxy), name a mirror as artifact_mirror, or put the file"
-        " into a folder named as artifact_dir"
-    )
+    return f"{artifact.file}: cannot be downloaded{f' from {url}' if url else ''}: {reason}"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from continuum.artifacts import folder as folders
 from continuum.artifacts.artifact import Artifact
-from continuum.artifacts.download import Source, fetch_each
+from continuum.artifacts.download import REMEDY, Source, fetch_each
 from continuum.errors import DeployError, UsageError
 
 
@@ -36,7 +36,7 @@ def fill(
     except OSError as error:
         raise DeployError(f"{folder}: cannot be written to: {error.strerror}") from error
     if failures:
-        raise DeployError("\n".join(failures))
+        raise DeployError("\n".join([*failures, REMEDY]))
     return tuple(added)
 
 

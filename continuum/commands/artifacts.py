@@ -66,7 +66,12 @@ def _download(options: argparse.Namespace, config: Config, needed: Sequence[Arti
     from continuum.artifacts.fill import fill
 
     mirror = options.mirror or config.infrastructure.maybe_text("artifact_mirror") or ""
-    added = fill(options.download, needed, Source(cache(), mirror), lambda line: print(line, file=sys.stderr))
+    added = fill(
+        options.download,
+        needed,
+        Source(cache(), mirror),
+        lambda line: print(f"{line}\n", end="", file=sys.stderr),
+    )
     for artifact in added:
         if not artifact.sha256 and not artifact.digest:
             print(f"{artifact.file}: taken as it came, for no checksum of it is known", file=sys.stderr)

@@ -20,6 +20,7 @@ class Files:
         faults: by path, how each of the next answers goes wrong: ``hang``, ``cut`` (only half of it comes),
             or an HTTP status; when they are used up, all is well.
         token: what must be presented, where that is asked for; empty for nothing.
+        hangs: whether no answer ever comes.
         asked: what was asked for, with the range, if any.
         address: of the server.
     """
@@ -28,6 +29,7 @@ class Files:
     types: dict[str, str] = field(default_factory=dict)
     faults: dict[str, list[str | int]] = field(default_factory=dict)
     token: str = ""
+    hangs: bool = False
     asked: list[tuple[str, str]] = field(default_factory=list)
     address: str = ""
 
@@ -44,6 +46,9 @@ def serving(files: Files) -> Iterator[Files]:
             path = self.path.partition("?")[0].lstrip("/")
             files.asked.append((path, self.headers.get("Range", "")))
             if files.token and path.startswith("v2/") and not self._knows_token():
+                return
+            if files.hangs:
+                ended.wait(60)
                 return
             fault = files.faults.get(path, [None]).pop(0) if files.faults.get(path) else None
             if fault == "hang":

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from continuum.oci.archive import Archive
 from continuum.playbooks import settings
 from continuum.rundir import Run
 from resource_manager.mist import MODULE
+from tests.e2e import program
 from tests.e2e.file_server import Files, serving
 
 PROGRAM = bytes(range(256)) * 8000
@@ -80,7 +83,7 @@ def test_a_server_that_fails_is_said_with_file_address_and_remedy(
 ) -> None:
     files.faults[PATH] = faults
     with pytest.raises(DeployError, match=said) as refused:
-        fetch(TOOL, source)
+        fetch_all([TOOL], source)
     message = str(refused.value)
     assert message.startswith(f"tool-v1.2-linux-amd64: cannot be downloaded from {files.address}/{PATH}: ")
     assert "artifact_mirror" in message
@@ -111,10 +114,9 @@ def test_every_file_that_cannot_be_had_is_named(files: Files, source: Source) ->
     others = [replace(TOOL, name=name, url=f"https://dl.example/{name}") for name in ("one", "two")]
     with pytest.raises(DeployError) as refused:
         fetch_all([others[0], TOOL, others[1]], source)
-    assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == [
-        "one-v1.2-linux-amd64",
-        "two-v1.2-linux-amd64",
-    ]
+    *lines, remedy = str(refused.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["one-v1.2-linux-amd64", "two-v1.2-linux-amd64"]
+    assert "artifact_dir" in remedy
     assert fetch(TOOL, source).is_file()
 
 
@@ -323,3 +325,33 @@ def test_playbooks_are_told_where_the_files_are(workplace: Path, files: Files) -
     assert set(told) == {"tool", "app"}
     assert Path(told["tool"]).read_bytes() == PROGRAM
     assert oci.references(Path(told["app"])) == ("images.example/team/app:v1",)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Processes of the test can be interrupted even if whoever runs the tests has that switched off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupted_download_ends_at_once_with_status_130(workplace: Path, files: Files) -> None:
+    """From a server that never answers; a process of its own, with the artifacts of a real module."""
+    text = CONFIG.replace("mist", "kubernetes").replace("edge", "cloud").replace("local", "docker")
+    text = text.replace("cloud_nodes = 1", "cloud_nodes = 2").replace("cloud_cores = 1", "cloud_cores = 2")
+    (workplace / "x.cfg").write_text(text.replace("256 MiB", "2 GB"))
+    files.hangs = True
+    argv = ("artifacts", "x.cfg", "--download", "files", "--mirror", files.address)
+    with program.started(*argv, cwd=workplace) as process:
+        deadline = time.monotonic() + 60
+        while not files.asked:
+            assert process.poll() is None, (workplace / "stderr").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        process.wait(20)  # its patience with the server is longer
+    assert process.returncode == 130
+    said = (workplace / "stderr").read_text()
+    assert said.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in said
