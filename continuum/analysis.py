@@ -185,6 +185,7 @@ _ODD = {
     "missing_events": "{} completed requests lack events of a stage; that time counts as other",
     "late_answers": "{} requests were answered after they had been given up",
     "negative_spans": "{} spans are below zero",
+    "held": "{} requests waited at their endpoint for answers to earlier ones; that counts as latency",
 }
 
 

@@ -10,7 +10,7 @@ from continuum import registry
 from continuum.core_options import CORE
 from continuum.errors import Problem, UsageError
 from continuum.ini import Document
-from continuum.module import Application, Module, Provider, ResourceManager
+from continuum.module import Application, ExecutionModel, Module, Provider, ResourceManager
 from continuum.registry import Kind
 
 _M = TypeVar("_M", bound=Module)
@@ -23,6 +23,7 @@ class Chosen:
     Attributes:
         provider: None when there is no such provider.
         resource_manager: None when there is none, or with ``infra_only``.
+        execution_model: None when there is none, or with ``infra_only``.
         application: None when there is none, or with ``infra_only`` or ``resource_manager_only``.
         names: the chosen modules' own names by section and key, whichever alias was written; as
             written where there is no such module.
@@ -33,6 +34,7 @@ class Chosen:
 
     provider: Provider | None = None
     resource_manager: ResourceManager | None = None
+    execution_model: ExecutionModel | None = None
     application: Application | None = None
     names: dict[tuple[str, str], str] = field(default_factory=dict)
     infra_only: bool | None = False
@@ -41,7 +43,7 @@ class Chosen:
 
     def modules(self) -> tuple[Module, ...]:
         """Those that are in use and exist."""
-        every = (self.provider, self.resource_manager, self.application)
+        every = (self.provider, self.resource_manager, self.execution_model, self.application)
         return tuple(module for module in every if module is not None)
 
 
@@ -70,22 +72,28 @@ class _Chooser:
         chosen.resource_manager = self._module(
             "benchmark", "resource_manager", registry.resource_manager, managed
         )
+        chosen.execution_model = self._module(
+            "execution_model", "execution_model", registry.execution_model, managed, key="model"
+        )
         chosen.application = self._module("benchmark", "application", registry.application, applied)
         return chosen
 
-    def _module(self, section: str, kind: Kind, load: Callable[[str], _M], in_use: bool) -> _M | None:
-        entry = self._entries.get((section, kind))
-        name = entry.value if entry and entry.value else CORE[section, kind].default
+    def _module(
+        self, section: str, kind: Kind, load: Callable[[str], _M], in_use: bool, key: str = ""
+    ) -> _M | None:
+        key = key or kind
+        entry = self._entries.get((section, key))
+        name = entry.value if entry and entry.value else CORE[section, key].default
         if not isinstance(name, str):
             return None
-        self._chosen.names[section, kind] = name
+        self._chosen.names[section, key] = name
         try:
-            self._chosen.names[section, kind] = registry.canonical(kind, name)
+            self._chosen.names[section, key] = registry.canonical(kind, name)
             return load(name) if in_use else None
         except UsageError as error:
             if in_use:
                 line = entry.line if entry else 0
-                self._chosen.problems.append(Problem(str(error), self._file, line, section, kind, name))
+                self._chosen.problems.append(Problem(str(error), self._file, line, section, key, name))
             return None
 
     def _flag(self, section: str, key: str) -> bool | None:

@@ -184,7 +184,7 @@ def _build(text: str, builder: _Builder, chosen: Chosen, options: Mapping[tuple[
 def _settle(config: Config, chosen: Chosen, places: Places) -> Config:
     """Fill in what follows from something else."""
     infrastructure, run = config.infrastructure, config.run
-    changes: dict[str, dict[str, Value]] = {"infrastructure": {}, "benchmark": {}, "run": {}}
+    changes: dict[str, dict[str, Value]] = {name: {} for name in PLAIN_SECTIONS}
     for (section, key), name in chosen.names.items():
         changes[section][key] = name
     if any(name.startswith("link ") for name in places.lines):

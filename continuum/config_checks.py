@@ -132,18 +132,27 @@ def _benchmark(config: Config, document: Document, chosen: Chosen) -> Iterator[P
 
 
 def _execution_model(config: Config, chosen: Chosen) -> Iterator[Problem]:
-    """An execution model is an option of a resource manager: one that has none cannot run any."""
-    section = config.execution_model
-    if not section.given("model"):
+    """An execution model needs something to work on, and workers that it can put behind something."""
+    section, model = config.execution_model, chosen.execution_model
+    if section.given("model") and chosen.infra_only:
+        yield section.problem("model", "not in use with infra_only; ignored", "warning")
+    if model is None:
         return
-    manager = chosen.resource_manager
-    if manager is not None and any(o.name == ("execution_model", "model") for o in manager.options):
-        return
-    if manager is not None or chosen.infra_only:
-        owner = "this resource manager" if manager else "infra_only"
-        yield section.problem("model", f"not in use with {owner}; ignored", "warning")
-    else:
-        yield section.problem("model", "no such execution model; there are none yet")
+    manager, application = chosen.resource_manager, chosen.application
+    if manager is not None and not set(model.needs) & set(manager.offers):
+        able = registry.there_are(_offering(model.needs))
+        yield section.problem("model", f"cannot work on this resource manager; of those that it can {able}")
+    if application is not None and not application.arrival:
+        yield section.problem("model", "cannot run this application, whose workers do not answer over HTTP")
+
+
+def _offering(needs: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the resource managers that an execution model can work on."""
+    return tuple(
+        name
+        for kind, name, module in registry.all_modules()
+        if kind == "resource_manager" and set(needs) & set(getattr(module, "offers", ()))
+    )
 
 
 def _unread(config: Config, chosen: Chosen) -> Iterator[Problem]:

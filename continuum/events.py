@@ -13,6 +13,9 @@ DUE = "due"
 DONE = "done"
 LOST = "lost"
 FAILED = "failed"
+HELD = "held"
+"""A request that its sender kept back, because as many as may be were unanswered; no stage of its own."""
+
 UNREADABLE = "unreadable"
 """Stage of an event that stands for a line that could not be read; it belongs to no request."""
 
@@ -24,7 +27,8 @@ class Event:
     Attributes:
         request: id of the request, unique within the run.
         stage: the stage reached: ``due`` (the intended time on the open-loop schedule), one of the
-            application's stages (its start), ``done``, ``lost`` or ``failed``.
+            application's stages (its start), ``done``, ``lost``, ``failed``, or ``held`` (kept back by its
+            sender for a while, which is part of the stage it was in).
         node: node whose clock was read.
         clock_ns: that node's CLOCK_MONOTONIC in ns.
         detail: what else is known. On ``due``: ``warmup``. On ``done``: ``worker``, ``label``,

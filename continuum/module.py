@@ -1,7 +1,7 @@
-"""The three things that can be added: a provider, a resource manager, an application.
+"""The four things that can be added: a provider, a resource manager, an execution model, an application.
 
-A module is one folder under ``infrastructure/``, ``resource_manager/`` or ``application/``, whose
-``__init__.py`` names its class as ``MODULE``. The core finds it by the folder's name.
+A module is one folder under ``infrastructure/``, ``resource_manager/``, ``execution_model/`` or
+``application/``, whose ``__init__.py`` names its class as ``MODULE``. The core finds it by the folder's name.
 """
 
 from __future__ import annotations
@@ -131,6 +131,9 @@ class Workload:
         ports: TCP ports it serves.
         serves: True if it runs until it is told to stop, False if it ends by itself.
         programs: what must be installed on its nodes beforehand.
+        answers_http: whether every request to it is an HTTP POST to its port, whatever the path, and the
+            response its answer. An execution model may then stand between it and those who ask, see
+            ``continuum.front``.
     """
 
     name: str
@@ -147,6 +150,7 @@ class Workload:
     ports: tuple[int, ...] = ()
     serves: bool = False
     programs: tuple[Program, ...] = ()
+    answers_http: bool = False
 
 
 @dataclass(frozen=True)
@@ -335,9 +339,12 @@ class ResourceManager(Module):
 
     Attributes:
         runs_containers: whether it takes nodes on which containers can run.
+        offers: what execution models can work on, by names that these know: ``processes`` where workloads
+            are started on nodes as they are.
     """
 
     runs_containers: ClassVar[bool] = False
+    offers: ClassVar[tuple[str, ...]] = ()
 
     def demand(self, topology: Topology, config: Config) -> Topology:
         """The topology with nodes that can do what it needs of them besides; pure.
@@ -363,14 +370,43 @@ class ResourceManager(Module):
         return
 
 
+class ExecutionModel(Module):
+    """Another way to run an application's workers, on top of a resource manager.
+
+    Attributes:
+        needs: what it can work on, as in ``ResourceManager.offers``; one of them is enough.
+        stage: what a request goes through before it arrives at a worker; empty if nothing.
+    """
+
+    needs: ClassVar[tuple[str, ...]]
+    stage: ClassVar[str] = ""
+
+    @abstractmethod
+    def arrange(
+        self, workloads: Sequence[Workload], topology: Topology, config: Config
+    ) -> tuple[Workload, ...]:
+        """What is run instead of an application's workloads, in the order to start it; pure."""
+
+    def install(self, manager: ResourceManager, deployment: Deployment, run: Run) -> None:
+        """Prepare what workers will run on, once the resource manager is installed."""
+        return
+
+    def submit(self, workload: Workload, manager: ResourceManager, deployment: Deployment, run: Run) -> Job:
+        """Start one of the workloads that it arranged; DeployError when it cannot."""
+        return manager.submit(workload, deployment, run)
+
+
 class Application(Module):
     """Declares workloads and reads the events they leave; never knows provider or manager.
 
     Attributes:
         stages: what a request goes through, in order; spans of these names add up to its latency.
+        arrival: the stage that begins when a request has arrived at a worker, where workers can answer over
+            HTTP, so that execution models can run them; empty where they cannot.
     """
 
     stages: ClassVar[tuple[str, ...]]
+    arrival: ClassVar[str] = ""
 
     @abstractmethod
     def workloads(self, config: Config, topology: Topology) -> tuple[Workload, ...]:

@@ -13,7 +13,7 @@ from continuum.errors import ContinuumError
 from continuum.progress import Progress
 from continuum.rundir import Run
 
-LOGGERS = ("continuum", "infrastructure", "resource_manager", "application")
+LOGGERS = ("continuum", "infrastructure", "resource_manager", "execution_model", "application")
 """The packages whose logging goes to the phases' files."""
 
 Status = Literal["not_run", "ok", "failed", "skipped"]

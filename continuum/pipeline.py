@@ -21,12 +21,13 @@ from continuum.errors import (
     InvalidRunError,
     ProvisionError,
 )
+from continuum.modules import load_modules
 from continuum.phases import Recorder
 from continuum.progress import Progress
 from continuum.result import Result
 from continuum.rundir import Run
 from continuum.signals import Interruption, interruptible
-from continuum.steps import Session, load_modules, probe
+from continuum.steps import Session, probe
 
 __all__ = ["Outcome", "load_modules", "probe", "run", "up"]
 

@@ -1,8 +1,8 @@
 """Finds the module folders beside the core, and loads only the one that is named.
 
-A module is a folder with an ``__init__.py`` under ``infrastructure/``, ``resource_manager/`` or
-``application/``. Listing them reads folder names only. A file ``aliases`` in the folder, one name a
-line, gives it further names.
+A module is a folder with an ``__init__.py`` under ``infrastructure/``, ``resource_manager/``,
+``execution_model/`` or ``application/``. Listing them reads folder names only. A
+file ``aliases`` in the folder, one name a line, gives it further names.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Literal
 
 from continuum.errors import UsageError
-from continuum.module import Application, Module, Provider, ResourceManager
+from continuum.module import Application, ExecutionModel, Module, Provider, ResourceManager
 from continuum.options import nearest_first
 
-Kind = Literal["provider", "resource_manager", "application"]
+Kind = Literal["provider", "resource_manager", "execution_model", "application"]
 
 #: Folder and base class of each kind of module.
 KINDS: dict[Kind, tuple[str, type[Module]]] = {
     "provider": ("infrastructure", Provider),
     "resource_manager": ("resource_manager", ResourceManager),
+    "execution_model": ("execution_model", ExecutionModel),
     "application": ("application", Application),
 }
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,7 +98,8 @@ def names(kind: str) -> tuple[str, ...]:
     """Names of the modules of one kind, in alphabetical order; aliases are not among them.
 
     Args:
-        kind: ``provider`` or its folder's name ``infrastructure``, ``resource_manager``, ``application``.
+        kind: ``provider`` or its folder's name ``infrastructure``, ``resource_manager``,
+            ``execution_model``, ``application``.
     """
     return tuple(one.name for one in found() if kind in (one.kind, KINDS[one.kind][0]))
 
@@ -135,6 +137,13 @@ def resource_manager(name: str) -> ResourceManager:
     """The resource manager of that name; UsageError when it is missing or broken."""
     module = load("resource_manager", name)
     assert isinstance(module, ResourceManager)
+    return module
+
+
+def execution_model(name: str) -> ExecutionModel:
+    """The execution model of that name; UsageError when it is missing or broken."""
+    module = load("execution_model", name)
+    assert isinstance(module, ExecutionModel)
     return module
 
 

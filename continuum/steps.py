@@ -10,21 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from continuum import analysis, artifacts, assemble, lifecycle, programs, registry, topology, trace
+from continuum import analysis, artifacts, assemble, lifecycle, programs, registry, trace
 from continuum.assemble import Stock
 from continuum.config import Config
 from continuum.errors import BenchmarkError, ContinuumError, Problem
 from continuum.host import Host
-from continuum.module import (
-    Application,
-    Deployment,
-    Job,
-    Module,
-    Node,
-    Provider,
-    ResourceManager,
-    Workload,
-)
+from continuum.module import Deployment, Job, Node
+from continuum.modules import Modules
 from continuum.network.plan import Engine, choose_engine, tier_links
 from continuum.phases import Phase
 from continuum.progress import Progress
@@ -40,36 +32,6 @@ READY_TIMEOUT_S = 120.0
 GRACE_S = 30.0
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.1
-
-
-@dataclass(frozen=True)
-class Modules:
-    """The modules a config names.
-
-    Attributes:
-        provider: makes the nodes.
-        resource_manager: runs workloads on them.
-        application: None when nothing is to be measured.
-    """
-
-    provider: Provider
-    resource_manager: ResourceManager
-    application: Application | None
-
-    def all(self) -> tuple[Module, ...]:
-        """Those that are in use."""
-        every = (self.provider, self.resource_manager, self.application)
-        return tuple(module for module in every if module is not None)
-
-    def topology(self, config: Config) -> Topology:
-        """What shall exist: what the config says, and what the resource manager demands of it."""
-        return self.resource_manager.demand(topology.from_config(config), config)
-
-    def workloads(self, config: Config, planned: Topology) -> tuple[Workload, ...]:
-        """What the application runs on the nodes that the resource manager offers; nothing without one."""
-        if self.application is None:
-            return ()
-        return self.application.workloads(config, self.resource_manager.offer(planned, config))
 
 
 @dataclass
@@ -133,20 +95,6 @@ class Session:
                     connection.close()
 
 
-def load_modules(config: Config) -> Modules:
-    """The modules that a config names; the config has been checked, so they exist."""
-    alone = config.infrastructure.flag("infra_only") or config.benchmark.flag("resource_manager_only")
-    name = None if alone else config.benchmark.maybe_text("application")
-    manager = (
-        "none" if config.infrastructure.flag("infra_only") else config.benchmark.text("resource_manager")
-    )
-    return Modules(
-        registry.provider(config.infrastructure.text("provider")),
-        registry.resource_manager(manager),
-        registry.application(name) if name else None,
-    )
-
-
 def probe(modules: Modules, config: Config, host: Host) -> tuple[Problem, ...]:
     """Everything this host lacks for this config, and what it is warned of."""
     found: list[Problem] = []
@@ -179,7 +127,10 @@ def provision(session: Session, progress: Progress) -> None:
 
 def install(session: Session) -> None:
     """Let the resource manager make the nodes ready, then install what the workloads start there."""
-    session.deployment = session.modules.resource_manager.install(session.existing, session.run)
+    manager, model = session.modules.resource_manager, session.modules.execution_model
+    session.deployment = manager.install(session.existing, session.run)
+    if model is not None:
+        model.install(manager, session.existing, session.run)
     if session.modules.application is not None:
         planned = session.modules.workloads(session.config, session.topology)
         programs.provide(session.modules.application, planned, session.existing, session.run)
@@ -188,7 +139,7 @@ def install(session: Session) -> None:
 def deploy(session: Session) -> None:
     """Start every workload and wait until all of its replicas are ready."""
     for workload in session.modules.workloads(session.config, session.topology):
-        job = session.modules.resource_manager.submit(workload, session.existing, session.run)
+        job = session.modules.submit(workload, session.existing, session.run)
         session.jobs.append(job)
         if workload.serves:
             job.wait_ready(READY_TIMEOUT_S)
@@ -314,7 +265,7 @@ def _measured(session: Session) -> Benchmark | None:
     if application is None or not raw.is_dir():
         return None
     clocks = assemble.clocks(session.stock)
-    traced = trace.build(application.events(raw), application.stages, clocks)
+    traced = trace.build(application.events(raw), session.modules.stages, clocks)
     if not traced.requests:
         return None
     from continuum.report import samples

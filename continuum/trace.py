@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Any, Literal, TypeGuard
 
 from continuum.clock import NodeClock
-from continuum.events import DONE, DUE, FAILED, LOST, UNREADABLE, Event
+from continuum.events import DONE, DUE, FAILED, HELD, LOST, UNREADABLE, Event
 
 __all__ = ["OTHER", "Counters", "Event", "Outcome", "Request", "Trace", "build"]
 
@@ -81,6 +81,7 @@ class Counters:
         late_answers: requests given up as lost or failed that were answered after all.
         negative_spans: spans below zero.
         impossible_spans: spans below zero by more than the clock offsets are uncertain.
+        held: requests that waited at their sender because as many as may be were unanswered.
     """
 
     events: int = 0
@@ -92,6 +93,7 @@ class Counters:
     late_answers: int = 0
     negative_spans: int = 0
     impossible_spans: int = 0
+    held: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,11 +147,11 @@ class _Builder:
     """Collects events by request, then makes rows; lives only while a trace is built."""
 
     def __init__(self, stages: tuple[str, ...], clocks: Mapping[str, NodeClock]) -> None:
-        if OTHER in stages or {DUE, DONE, LOST, FAILED} & set(stages) or len(set(stages)) < len(stages):
+        if OTHER in stages or {DUE, DONE, LOST, FAILED, HELD} & set(stages) or len(set(stages)) < len(stages):
             raise ValueError(f"stages must be different from each other and from the fixed ones: {stages}")
         self._path = (*stages, DONE)
         self._stages = stages
-        self._known = {DUE, LOST, FAILED, *self._path}
+        self._known = {DUE, LOST, FAILED, HELD, *self._path}
         self._clocks = clocks
         self._found: dict[str, dict[str, tuple[int, Event]]] = {}
         self._errors_ns = dict.fromkeys((*stages, OTHER), 0)
@@ -217,6 +219,7 @@ class _Builder:
         given_up = FAILED in reached or LOST in reached
         self._counts["late_answers"] += given_up and DONE in reached
         self._counts["without_due"] += DUE not in reached
+        self._counts["held"] += HELD in reached
         if FAILED in reached or DUE not in reached:
             return "failed"
         return "lost" if given_up or DONE not in reached else "completed"

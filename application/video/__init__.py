@@ -24,7 +24,7 @@ _BROKER = Program("mosquitto", "mosquitto", "transport", "use transport = zenoh"
 _REQUIREMENTS = ("numpy>=1.24", "opencv-python-headless>=4.8")
 _CODE = ("application.video",)
 _INFERENCE = ("onnxruntime>=1.16",)
-_TRANSPORT = {"zenoh": ("eclipse-zenoh>=1.4",), "mqtt": ("paho-mqtt>=2.0",), settings.LOCAL: ()}
+_TRANSPORT = {"zenoh": ("eclipse-zenoh>=1.4",), "mqtt": ("paho-mqtt>=2.0",)}
 
 
 class Video(Application):
@@ -33,6 +33,7 @@ class Video(Application):
     summary = "frames of a video, classified by a neural network wherever the config says"
     options = OPTIONS
     stages: ClassVar[tuple[str, ...]] = ("preprocess", "uplink", "queue", "process", "downlink")
+    arrival = "queue"
 
     def check(self, config: Config) -> Iterable[Problem]:
         """Tiers, resources and files that do not go together."""
@@ -108,13 +109,14 @@ class Video(Application):
             replicas_per_node=len(serving.ports),
             environment=settings.to_environment(serving),
             files={settings.MODEL_FILE: chosen.model, settings.LABELS_FILE: chosen.labels},
-            requirements=(*_REQUIREMENTS, *_INFERENCE, *_TRANSPORT[serving.transport]),
+            requirements=(*_REQUIREMENTS, *_INFERENCE, *_TRANSPORT.get(serving.transport, ())),
             code=_CODE,
             cpu_cores=share.cores,
             memory_mb=share.memory_mb,
             ports=serving.ports,
             serves=True,
             programs=(_BROKER,) if serving.transport == "mqtt" else (),
+            answers_http=serving.transport == settings.HTTP,
         )
 
     def _endpoint(self, config: Config, topology: Topology, where: str) -> Workload:
@@ -133,7 +135,7 @@ class Video(Application):
             argv=("{python}", "-m", "application.video.endpoint"),
             environment=settings.to_environment(self._load_of(config, topology, where, share)),
             files=read,
-            requirements=(*_REQUIREMENTS, *_INFERENCE, *_TRANSPORT[transport]),
+            requirements=(*_REQUIREMENTS, *_INFERENCE, *_TRANSPORT.get(transport, ())),
             code=_CODE,
             cpu_cores=share.cores,
             memory_mb=share.memory_mb,
@@ -154,6 +156,7 @@ class Video(Application):
             quality=section.integer("quality"),
             frame_size=plan.frame_size(section.maybe_text("frame_size")),
             timeout_s=section.real("request_timeout"),
+            in_flight=section.integer("max_in_flight"),
             seed=config.run.integer("seed"),
             servers=plan.servers(where, topology, transport, replicas),
             local=self._serving(config, ENDPOINT, share),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from application.video import files, plan
 from application.video.options import ENDPOINT, PEER, PREFERRED_TIERS
+from application.video.settings import HTTP
 from continuum.errors import Problem
 from continuum.topology import Tier
 
@@ -25,6 +26,7 @@ def check(config: Config) -> Iterator[Problem]:
     yield from problems
     if not problems:
         yield from _resources(config, where)
+    yield from _function(config, where)
     yield from _frame_size(config)
     yield from _files(config)
 
@@ -53,6 +55,20 @@ def _target(config: Config, where: str, counts: dict[str, int]) -> Iterator[Prob
         yield section.problem(
             "offload_to", f"no such tier; there are: {', '.join(dict.fromkeys((*there, ENDPOINT, PEER)))}"
         )
+
+
+def _function(config: Config, where: str) -> Iterator[Problem]:
+    """An execution model needs workers that others ask, over HTTP."""
+    if not config.execution_model.maybe_text("model"):
+        return
+    if where in (ENDPOINT, PEER):
+        remedy = 'write e.g. "offload_to = cloud"'
+        yield config.execution_model.problem(
+            "model", f"with frames classified on endpoints there are no workers to run with it; {remedy}"
+        )
+    section = config.benchmark
+    if section.given("transport") and section.text("transport") != HTTP:
+        yield section.problem("transport", 'execution models need HTTP; write "transport = http"')
 
 
 def _resources(config: Config, where: str) -> Iterator[Problem]:

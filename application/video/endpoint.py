@@ -22,6 +22,7 @@ from application.video.model import ModelError
 from application.video.service import Service
 from application.video.settings import EndpointSettings
 from continuum import workload
+from continuum.events import HELD
 
 _CONNECT_S = 60.0
 _ASK_S = 0.25
@@ -63,8 +64,9 @@ class Endpoint:
         except ValueError:
             return
         if not answer.request:
-            self._input = (answer.width, answer.height)
-            self._answered.set()
+            if not answer.failure:
+                self._input = (answer.width, answer.height)
+                self._answered.set()
         elif answer.failure:
             if self.ledger.close(answer.request, "failed", now_ns):
                 self.session.record(
@@ -157,8 +159,8 @@ class Endpoint:
         while (item := self._outbox.get()) is not None:
             request, message = item
             # What is overdue already would only keep the next ones waiting.
-            if self.ledger.is_open(request):
-                uplink.send(message, self.settings.timeout_s)
+            if self.ledger.is_open(request) and uplink.send(message, self.settings.timeout_s):
+                self.session.record(request, HELD)
 
     def _keep_house(self) -> None:
         """Give up on what is overdue, write events, tell the progress."""
@@ -187,9 +189,10 @@ class LocalUplink:
 
     service: Service
 
-    def send(self, message: bytes, timeout_s: float) -> None:
+    def send(self, message: bytes, timeout_s: float) -> bool:
         """Hand it over."""
         self.service.receive(message)
+        return False
 
     def close(self) -> None:
         """End the service."""
@@ -209,7 +212,9 @@ def connect(endpoint: Endpoint) -> transports.Uplink:
     deadline = time.monotonic() + _CONNECT_S
     while True:
         try:
-            uplink = transport.connect(server.host, server.port, endpoint.name, endpoint.receive)
+            uplink = transport.connect(
+                server.host, server.port, endpoint.name, endpoint.receive, settings.in_flight
+            )
             break
         except OSError as error:
             if session.stopping.wait(_ASK_S):

@@ -42,10 +42,19 @@ OPTIONS: Final = (
     Option(
         SECTION,
         "transport",
-        Choice("zenoh", "mqtt"),
+        Choice("zenoh", "mqtt", "http"),
         "zenoh",
-        "How frames travel: Zenoh from endpoint to worker, or MQTT over a Mosquitto broker on the worker's "
-        "node.",
+        "How frames travel: Zenoh from endpoint to worker, MQTT over a Mosquitto broker on the worker's "
+        "node, or one HTTP request for each.",
+        default_text="`zenoh`; `http` with an execution model",
+    ),
+    Option(
+        SECTION,
+        "max_in_flight",
+        Integer(1, 1000),
+        16,
+        "Frames of an endpoint that may be unanswered, with `transport = http`; further ones are held back "
+        "there, which is counted and is part of their latency.",
     ),
     Option(
         SECTION,

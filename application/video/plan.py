@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from application.video.options import DEFAULT_WARMUP_S, ENDPOINT, PEER, PREFERRED_TIERS
-from application.video.settings import LOCAL, Server
+from application.video.settings import HTTP, LOCAL, Server
 from continuum.topology import NodeSpec, Tier, Topology
 
 if TYPE_CHECKING:
     from continuum.config import Config
 
 #: Well-known port of each transport; further workers on a node take the following ones.
-FIRST_PORT: Final = {"zenoh": 7447, "mqtt": 1883}
+FIRST_PORT: Final = {"zenoh": 7447, "mqtt": 1883, HTTP: 8000}
 _LEAST_CORES: Final = 0.1
 _LEAST_MEMORY_MB: Final = 256
 
@@ -120,7 +120,9 @@ def warmup_s(config: Config) -> float:
 
 def transport(config: Config, where: str) -> str:
     """The transport in use; ``local`` when no frame leaves its endpoint."""
-    return LOCAL if where == ENDPOINT else config.benchmark.text("transport")
+    if where == ENDPOINT:
+        return LOCAL
+    return HTTP if config.execution_model.maybe_text("model") else config.benchmark.text("transport")
 
 
 def frame_size(text: str | None) -> tuple[int, int] | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from application.video import frames
 from application.video.message import Answer, Frame
 from application.video.model import Classifier
+from application.video.transport import Way
 from continuum.workload import Session
 
 Reply = Callable[[str, Answer], None]
@@ -34,7 +35,7 @@ class Service:
         session: where events go.
         threads: inference threads.
         queue_size: frames that may wait; one more is refused.
-        reply: sends an answer to an endpoint; set once there is a way back.
+        reply: sends an answer to an endpoint whose message did not say how; set once there is a way back.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Service:
     threads: int
     queue_size: int
     reply: Reply = _drop
-    _waiting: queue.Queue[Frame | None] = field(init=False)
+    _waiting: queue.Queue[tuple[Frame, Way | None] | None] = field(init=False)
     _running: list[threading.Thread] = field(default_factory=list)
     _stopping: bool = False
 
@@ -57,26 +58,29 @@ class Service:
             thread.start()
             self._running.append(thread)
 
-    def receive(self, message: bytes) -> None:
-        """Take a message that has just arrived; called in a thread of the transport."""
+    def receive(self, message: bytes, way: Way | None = None) -> bool:
+        """Take a message that has just arrived, in a thread of the transport; whether it will be answered."""
         arrival_ns = time.monotonic_ns()
         try:
             frame = Frame.decode(message)
         except ValueError:
-            return  # not from an endpoint of ours, so there is nobody to answer
+            return False  # not from an endpoint of ours, so there is nobody to answer
         if self._stopping:
-            return
+            return False
         if not frame.request:
             shape = self.classifier.shape
-            self.reply(frame.endpoint, Answer("", self.name, width=shape.width, height=shape.height))
-            return
+            self._answer(frame, way, Answer("", self.name, width=shape.width, height=shape.height))
+            return True
         depth = self._waiting.qsize()
         try:
-            self._waiting.put_nowait(frame)
+            self._waiting.put_nowait((frame, way))
         except queue.Full:
-            self._refuse(frame, f"queue full ({self.queue_size})")
-            return
+            self._refuse(frame, way, f"queue full ({self.queue_size})")
+            return True
+        if way and way.passed:
+            self.session.record(frame.request, way.passed.stage, way.passed.began_ns)
         self.session.record(frame.request, "queue", arrival_ns, queue_depth=depth)
+        return True
 
     def stop(self, timeout_s: float) -> None:
         """Finish what is being classified, leave the rest."""
@@ -90,16 +94,23 @@ class Service:
             thread.join(timeout_s)
 
     def _work(self) -> None:
-        while (frame := self._waiting.get()) is not None:
+        while (taken := self._waiting.get()) is not None:
+            frame, way = taken
             self.session.record(frame.request, "process")
             try:
                 label, confidence = self.classifier.classify(frames.decode(frame.image))
             except Exception as error:
-                self._refuse(frame, f"{type(error).__name__}: {error}")
+                self._refuse(frame, way, f"{type(error).__name__}: {error}")
                 continue
             self.session.record(frame.request, "downlink")
-            self.reply(frame.endpoint, Answer(frame.request, self.name, label, confidence))
+            self._answer(frame, way, Answer(frame.request, self.name, label, confidence))
         self._waiting.put(None)
 
-    def _refuse(self, frame: Frame, reason: str) -> None:
-        self.reply(frame.endpoint, Answer(frame.request, self.name, failure=reason))
+    def _refuse(self, frame: Frame, way: Way | None, reason: str) -> None:
+        self._answer(frame, way, Answer(frame.request, self.name, failure=reason))
+
+    def _answer(self, frame: Frame, way: Way | None, answer: Answer) -> None:
+        if way is None:
+            self.reply(frame.endpoint, answer)
+        else:
+            way.answer(answer.encode())

@@ -12,6 +12,7 @@ MODEL_FILE = "model.onnx"
 LABELS_FILE = "labels.txt"
 TRUTH_FILE = "ground_truth.csv"
 LOCAL = "local"
+HTTP = "http"
 #: Every thread beyond the inference threads would compete with them for the node's cores.
 FEW_THREADS = {
     "OMP_NUM_THREADS": "1",
@@ -41,7 +42,7 @@ class WorkerSettings:
     """How a worker serves; an endpoint that classifies its own frames serves itself alike.
 
     Attributes:
-        transport: ``zenoh``, ``mqtt`` or ``local``.
+        transport: ``zenoh``, ``mqtt``, ``http`` or ``local``.
         ports: TCP port of each replica on a node.
         threads: inference threads.
         queue_size: requests that may wait; one more is refused.
@@ -70,6 +71,7 @@ class EndpointSettings:
         quality: JPEG quality, 1 to 100.
         frame_size: width and height that frames are sent in; None for the model's input.
         timeout_s: how long an answer may take from when the frame was ready to be sent.
+        in_flight: frames that may be unanswered, where the transport tells; one more is held back.
         seed: of the schedule.
         servers: where to, by the endpoint's node; without an entry it serves itself.
         local: how it serves itself.
@@ -83,6 +85,7 @@ class EndpointSettings:
     quality: int = 90
     frame_size: tuple[int, int] | None = None
     timeout_s: float = 10.0
+    in_flight: int = 16
     seed: int = 0
     servers: Mapping[str, Server] = field(default_factory=dict)
     local: WorkerSettings = field(default_factory=lambda: WorkerSettings(transport=LOCAL))

@@ -7,16 +7,42 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, cast
 
+from continuum.front import Passed
+
 Receive = Callable[[bytes], None]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one message came, where a transport tells messages apart.
+
+    Attributes:
+        answer: sends the answer to it, and to no other.
+        passed: what it went through on the way, as far as known.
+    """
+
+    answer: Receive
+    passed: Passed | None = None
+
+
+class Take(Protocol):
+    """What a worker does with a message that has just arrived, in a thread of the transport."""
+
+    def __call__(self, message: bytes, way: Way | None = None) -> bool:
+        """Returns whether there will be an answer; without a ``way`` it goes out by the endpoint's name."""
 
 
 class Uplink(Protocol):
     """An endpoint's connection to its worker."""
 
-    def send(self, message: bytes, timeout_s: float) -> None:
-        """Hand a message to the network; may block while the network takes no more."""
+    def send(self, message: bytes, timeout_s: float) -> bool:
+        """Hand a message to the network; may block while the network takes no more.
+
+        Returns whether it was held back because as many as may be are unanswered.
+        """
 
     def close(self) -> None:
         """Give the connection up."""
@@ -35,13 +61,15 @@ class Downlink(Protocol):
 class Transport(Protocol):
     """What a module ``transport_<name>`` offers."""
 
-    def connect(self, host: str, port: int, endpoint: str, receive: Receive) -> Uplink:
+    def connect(self, host: str, port: int, endpoint: str, receive: Receive, in_flight: int) -> Uplink:
         """Connect an endpoint; ``receive`` gets its answers in a thread of the transport.
+
+        With at most ``in_flight`` messages unanswered, where the transport knows which ones are.
 
         Raises OSError while there is nobody to connect to.
         """
 
-    def serve(self, bind: str, port: int, receive: Receive) -> Downlink:
+    def serve(self, bind: str, port: int, receive: Take) -> Downlink:
         """Serve endpoints; ``receive`` gets their messages in a thread of the transport.
 
         Raises OSError where it cannot listen.

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from application.video.transport import Receive
+from application.video.transport import Receive, Take
 
 _FRAMES = "video/frames"
 _ANSWERS = "video/answers"
@@ -35,13 +36,13 @@ class MqttUplink:
     client: Any
     endpoint: str
 
-    def send(self, message: bytes, timeout_s: float) -> None:
+    def send(self, message: bytes, timeout_s: float) -> bool:
         """Publish, and wait until the socket has taken it."""
         sent = self.client.publish(f"{_FRAMES}/{self.endpoint}", message)
-        try:
+        # Without a connection at the moment, the request will be overdue.
+        with suppress(RuntimeError, ValueError):
             sent.wait_for_publish(timeout_s)
-        except (RuntimeError, ValueError):
-            return  # no connection at the moment; the request will be overdue
+        return False
 
     def close(self) -> None:
         """Disconnect."""
@@ -71,12 +72,12 @@ class MqttDownlink:
             self.broker.wait()
 
 
-def connect(host: str, port: int, endpoint: str, receive: Receive) -> MqttUplink:
+def connect(host: str, port: int, endpoint: str, receive: Receive, _in_flight: int) -> MqttUplink:
     """Connect an endpoint to the broker on its worker's node."""
     return MqttUplink(_client(host, port, endpoint, f"{_ANSWERS}/{endpoint}", receive), endpoint)
 
 
-def serve(bind: str, port: int, receive: Receive) -> MqttDownlink:
+def serve(bind: str, port: int, receive: Take) -> MqttDownlink:
     """Start a broker and take every frame published there."""
     link = MqttDownlink(_start_broker(bind, port))
     host = "127.0.0.1" if bind == "0.0.0.0" else bind  # noqa: S104 - compared, not bound
@@ -128,7 +129,7 @@ def _start_broker(bind: str, port: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
-def _client(host: str, port: int, name: str, topic: str, receive: Receive) -> Any:
+def _client(host: str, port: int, name: str, topic: str, receive: Receive | Take) -> Any:
     """A connected client that is subscribed to a topic; OSError when there is no broker."""
     client: Any = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name)
     subscribed = threading.Event()

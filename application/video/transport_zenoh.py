@@ -14,7 +14,7 @@ from typing import Any
 
 import zenoh
 
-from application.video.transport import Receive
+from application.video.transport import Receive, Take
 
 _FRAMES = "video/frames"
 _ANSWERS = "video/answers"
@@ -37,11 +37,12 @@ class ZenohUplink:
     frames: Any
     subscriber: Any
 
-    def send(self, message: bytes, timeout_s: float) -> None:
+    def send(self, message: bytes, timeout_s: float) -> bool:
         """Put the message on the wire."""
         # Without a session there is nobody to tell: the request will be overdue.
         with suppress(zenoh.ZError):
             self.frames.put(message)
+        return False
 
     def close(self) -> None:
         """End the session."""
@@ -70,7 +71,7 @@ class ZenohDownlink:
         self.session.close()
 
 
-def connect(host: str, port: int, endpoint: str, receive: Receive) -> ZenohUplink:
+def connect(host: str, port: int, endpoint: str, receive: Receive, _in_flight: int) -> ZenohUplink:
     """Connect an endpoint to the worker that listens there."""
     session = _open(connect=[f"tcp/{host}:{port}"])
     subscriber = session.declare_subscriber(
@@ -80,7 +81,7 @@ def connect(host: str, port: int, endpoint: str, receive: Receive) -> ZenohUplin
     return ZenohUplink(session, frames, subscriber)
 
 
-def serve(bind: str, port: int, receive: Receive) -> ZenohDownlink:
+def serve(bind: str, port: int, receive: Take) -> ZenohDownlink:
     """Listen for endpoints."""
     link = ZenohDownlink(_open(listen=[f"tcp/{bind}:{port}"]), {})
     link.subscriber = link.session.declare_subscriber(

@@ -15,7 +15,7 @@ from continuum.artifacts.obtain import cache
 from continuum.commands.run import load_all
 from continuum.config import Config
 from continuum.errors import UsageError
-from continuum.steps import Modules
+from continuum.modules import Modules
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

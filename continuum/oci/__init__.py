@@ -8,6 +8,7 @@ from continuum.oci.archive import Archive, ArchiveError, references
 from continuum.oci.image import Image, ImageConfig, thin, write
 from continuum.oci.layer import Layer, from_files, from_tar
 from continuum.oci.merge import merge
+from continuum.oci.take import take
 
 __all__ = [
     "Archive",
@@ -19,6 +20,7 @@ __all__ = [
     "from_tar",
     "merge",
     "references",
+    "take",
     "thin",
     "write",
 ]

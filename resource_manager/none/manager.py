@@ -29,6 +29,7 @@ class NoManager(ResourceManager):
     """No resource manager: programs are started on nodes as they are."""
 
     summary: ClassVar[str] = "no resource manager: workloads are started directly on the nodes"
+    offers: ClassVar[tuple[str, ...]] = ("processes",)
 
     def __init__(self) -> None:
         self._jobs: dict[str, list[DirectJob]] = {}

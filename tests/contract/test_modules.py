@@ -155,11 +155,13 @@ def test_engines_are_known(found: Found) -> None:
 @every_module
 def test_check_is_silent_or_says_problems_with_a_remedy(found: Found) -> None:
     """A config that chooses the module and nothing else ends in problems, never in a traceback."""
-    chosen = {"provider": "", "resource_manager": "[benchmark]\n", "application": "[benchmark]\n"}[found.kind]
-    text = (
-        "[infrastructure]\ncloud_nodes = 1\ncloud_cores = 1\ncloud_memory = 1\n"
-        f"{chosen}{found.kind} = {found.name}\n"
-    )
+    chosen = {
+        "provider": "provider",
+        "resource_manager": "[benchmark]\nresource_manager",
+        "execution_model": "[benchmark]\n[execution_model]\nmodel",
+        "application": "[benchmark]\napplication",
+    }[found.kind]
+    text = f"[infrastructure]\ncloud_nodes = 1\ncloud_cores = 1\ncloud_memory = 1\n{chosen} = {found.name}\n"
     try:
         read = config.parse(text, "x.cfg")
         problems = read.warnings

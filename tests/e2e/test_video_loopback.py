@@ -1,4 +1,4 @@
-"""The programs of the video application as real processes on the loopback interface, over both transports."""
+"""The programs of the video application as real processes on the loopback interface, over every transport."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from application.video import Video, files
 from application.video import settings as configuration
 from application.video.settings import EndpointSettings, Server, WorkerSettings
 from continuum import events, trace
+from continuum.front import ADDRESS, Front
+from tests.e2e.gateway import Gateway
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 30.0
@@ -32,7 +34,8 @@ needs_mosquitto = pytest.mark.skipif(
     shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin") is None,
     reason="the MQTT broker mosquitto is not installed",
 )
-transports = pytest.mark.parametrize("transport", ["zenoh", pytest.param("mqtt", marks=needs_mosquitto)])
+EVERY = ["zenoh", "http", pytest.param("mqtt", marks=needs_mosquitto)]
+transports = pytest.mark.parametrize("transport", EVERY)
 
 
 def eventually(condition: Callable[[], Any], what: str) -> None:
@@ -99,18 +102,30 @@ class Stage:
     def __init__(self, raw: Path, stack: ExitStack) -> None:
         self.raw, self._stack = raw, stack
 
-    def worker(self, settings: WorkerSettings, node: str = "edge0", **replaced: Path) -> Program:
-        read = {"model.onnx": files.MODEL, "labels.txt": replaced.get("labels", files.LABELS)}
-        return self._start("worker", node, settings, read)
+    def worker(
+        self,
+        settings: WorkerSettings,
+        node: str = "edge0",
+        labels: Path = files.LABELS,
+        **environment: str,
+    ) -> Program:
+        return self._start(
+            "worker", node, settings, {"model.onnx": files.MODEL, "labels.txt": labels}, environment
+        )
 
-    def endpoint(self, settings: EndpointSettings, node: str = "endpoint0") -> Program:
+    def endpoint(self, settings: EndpointSettings, node: str = "endpoint0", **environment: str) -> Program:
         read = {"video.mp4": files.CLIP, configuration.TRUTH_FILE: files.CLIP_TRUTH}
         if node not in settings.servers:
             read |= {"model.onnx": files.MODEL, "labels.txt": files.LABELS}
-        return self._start("endpoint", node, settings, read)
+        return self._start("endpoint", node, settings, read, environment)
 
     def _start(
-        self, workload: str, node: str, settings: WorkerSettings | EndpointSettings, read: dict[str, Path]
+        self,
+        workload: str,
+        node: str,
+        settings: WorkerSettings | EndpointSettings,
+        read: dict[str, Path],
+        variables: dict[str, str],
     ) -> Program:
         folder = self.raw / node / f"{workload}-0"
         folder.mkdir(parents=True)
@@ -123,6 +138,7 @@ class Stage:
             "CONTINUUM_NODE": node,
             "CONTINUUM_WORKLOAD": workload,
             "CONTINUUM_REPLICA": "0",
+            **variables,
         }
         with (folder.parent / f"{node}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -148,7 +164,7 @@ def worker_settings(transport: str, **changed: Any) -> WorkerSettings:
 
 
 def endpoint_settings(worker: WorkerSettings, **changed: Any) -> EndpointSettings:
-    load = {"frequency": 40.0, "duration_s": 1.0, "timeout_s": 20.0, **changed}
+    load = {"frequency": 40.0, "duration_s": 1.0, "timeout_s": 20.0, "in_flight": 1000, **changed}
     servers = {f"endpoint{i}": Server("edge0", HOST, worker.ports[0]) for i in range(2)}
     return EndpointSettings(video="video.mp4", transport=worker.transport, servers=servers, **load)
 
@@ -159,7 +175,7 @@ def outcomes(found: trace.Trace) -> Counter[str]:
 
 @transports
 def test_every_frame_is_classified_and_every_nanosecond_explained(stage: Stage, transport: str) -> None:
-    settings = worker_settings(transport)
+    settings = worker_settings(transport, queue_size=120)
     worker = stage.worker(settings)
     worker.wait_ready()
     cameras = [
@@ -209,10 +225,11 @@ def test_a_worker_that_dies_or_freezes_leaves_lost_requests(
 
     ends = outcomes(stage.trace())
     assert ends["completed"] >= 5
-    assert ends["lost"] >= 1
+    # Over HTTP one hears that there is nobody any more.
+    assert ends["failed" if (transport, sent) == ("http", signal.SIGKILL) else "lost"] >= 1
     assert sum(ends.values()) == 80
     said = camera.says()[-1]["progress"]
-    assert (said["sent"], said["lost"]) == (80, ends["lost"])
+    assert (said["sent"], said["lost"], said["failed"]) == (80, ends["lost"], ends["failed"])
 
 
 @needs_mosquitto
@@ -337,3 +354,62 @@ def test_a_full_disk_ends_the_endpoint(stage: Stage) -> None:
     camera.go()
     assert camera.wait() == 1
     assert "No space left on device" in camera.log
+
+
+def test_what_exceeds_the_bound_in_flight_is_held_back_and_counted(stage: Stage) -> None:
+    settings = worker_settings("http")
+    worker = stage.worker(settings)
+    worker.wait_ready()
+    camera = stage.endpoint(endpoint_settings(settings, frequency=200.0, duration_s=0.5, in_flight=1))
+    camera.wait_ready()
+    camera.go()
+    assert camera.wait() == 0
+    worker.process.terminate()
+    assert worker.wait() == 0
+
+    found = stage.trace()
+    assert outcomes(found) == {"completed": 100}
+    assert 10 < found.counters.held < 100
+    assert max(request.queue_depth or 0 for request in found.requests) == 0
+    for request in found.requests:
+        assert sum(request.spans_ns.values()) == request.end_to_end_ns
+
+
+def test_the_time_in_front_of_a_worker_is_a_stage_of_its_own(stage: Stage) -> None:
+    """A front that takes 30 ms for the head of each request, and passes it on in chunks."""
+    settings = worker_settings("http")
+    with Gateway(settings.ports[0], delay_s=0.03) as gateway:
+        worker = stage.worker(settings, **Front("gateway", "X-Start-Time").to_environment())
+        worker.wait_ready()
+        address = {ADDRESS: f"http://{{host}}:{gateway.port}/function/video"}
+        camera = stage.endpoint(endpoint_settings(settings, frequency=10.0), **address)
+        camera.wait_ready()
+        camera.go()
+        assert camera.wait() == 0
+        worker.process.terminate()
+        assert worker.wait() == 0
+
+    stages = ("preprocess", "uplink", "gateway", "queue", "process", "downlink")
+    found = trace.build(events.read(stage.raw), stages)
+    assert outcomes(found) == {"completed": 10}
+    assert set(gateway.paths) == {"/function/video"}
+    for request in found.requests:
+        assert set(request.spans_ns) == {*stages, "other"}
+        assert sum(request.spans_ns.values()) == request.end_to_end_ns
+        assert request.spans_ns["gateway"] >= 30_000_000
+        assert min(request.spans_ns.values()) >= 0
+
+
+def test_a_front_that_refuses_makes_requests_fail_with_its_status(stage: Stage) -> None:
+    settings = worker_settings("http")
+    with Gateway(settings.ports[0], refuse_after=5) as gateway:
+        worker = stage.worker(settings)
+        worker.wait_ready()
+        address = {ADDRESS: f"http://{HOST}:{gateway.port}/"}
+        camera = stage.endpoint(endpoint_settings(settings, frequency=20.0), **address)
+        camera.wait_ready()
+        camera.go()
+        assert camera.wait() == 0
+    assert outcomes(stage.trace()) == {"completed": 4, "failed": 16}  # one more was the question for the size
+    reasons = {e.detail["reason"] for e in events.read(stage.raw) if e.stage == "failed"}
+    assert reasons == {"HTTP status 429"}

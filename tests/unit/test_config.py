@@ -199,7 +199,8 @@ def test_fixture_as_it_is_lacks_modules_and_nothing_else(name: str) -> None:
             continue
         assert problem.key in {"provider", "resource_manager", "model"}, problem
         kind = "execution model" if problem.key == "model" else problem.key.replace("_", " ")
-        assert problem.message.startswith(f"no such {kind}; there are"), problem
+        starts = (f"no such {kind}; there are", "cannot work on this resource manager")
+        assert problem.message.startswith(starts), problem
         assert problem.line, problem
         assert str(problem.value) in text
     wrong = {(problem.key, problem.value) for problem in errors}
@@ -353,14 +354,30 @@ def test_when_nodes_are_kept(lines: str, keep: str) -> None:
     assert (read.keep, read.run.text("keep")) == (keep, keep)
 
 
-def test_execution_model_needs_a_manager_that_offers_some() -> None:
-    text = START.replace("infra_only = True\n", "") + "[benchmark]\nresource_manager_only = True\n"
-    read = config.parse(text + "[execution_model]\nmodel = openfaas\n", "x.cfg")
+def test_execution_model_is_not_in_use_with_nodes_alone() -> None:
+    read = config.parse(START + "[execution_model]\nmodel = openfaas\n", "x.cfg")
     (warning,) = warnings_of(read)
-    assert warning == (
-        'x.cfg:8: warning: [execution_model] model = "openfaas": '
-        "not in use with this resource manager; ignored"
-    )
+    assert warning.endswith('[execution_model] model = "openfaas": not in use with infra_only; ignored')
+
+
+@pytest.mark.parametrize("offered", [(), ("something else",)])
+def test_execution_model_needs_a_manager_that_offers_what_it_works_on(
+    monkeypatch: pytest.MonkeyPatch, offered: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(registry.resource_manager("none"), "offers", offered)
+    text = START.replace("infra_only = True\n", "") + "[benchmark]\nresource_manager_only = True\n"
+    with pytest.raises(ConfigError) as refused:
+        config.parse(text + "[execution_model]\nmodel = openfaas\n", "x.cfg")
+    (problem,) = refused.value.problems
+    assert problem.message.startswith("cannot work on this resource manager; of those that it can there are")
+
+
+def test_execution_model_needs_workers_that_answer_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.application("video"), "arrival", "")
+    with pytest.raises(ConfigError) as refused:
+        config.parse(localised("bench_openfaas.cfg"), "x.cfg")
+    (message,) = [p.message for p in refused.value.problems if p.key == "model"]
+    assert "do not answer over HTTP" in message
 
 
 def test_link_keys_without_emulation_are_one_warning() -> None:

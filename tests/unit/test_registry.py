@@ -34,7 +34,7 @@ MODULE = Shed
 def tree(tmp_path: Path) -> Path:
     """A checkout with the core alone and three empty module packages."""
     shutil.copytree(CORE, tmp_path / "continuum", ignore=shutil.ignore_patterns("__pycache__"))
-    for folder in ("infrastructure", "resource_manager", "application"):
+    for folder in ("infrastructure", "resource_manager", "execution_model", "application"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "__init__.py").touch()
     add(tmp_path, "infrastructure/shed", PROVIDER)

@@ -199,3 +199,11 @@ def test_events_are_read_from_every_workloads_folder(tmp_path):
         ("endpoint0", "unreadable"),
     ]
     assert found[0].detail == {"queue_depth": 3}
+
+
+def test_requests_that_their_sender_held_back_are_counted_and_stay_whole():
+    found = trace.build([*request("r1"), Event("r1", "held", "endpoint0", 400), *request("r2")], STAGES)
+    assert found.counters.held == 1
+    assert found.counters.unknown_stages == 0
+    plain = trace.build(request("r1"), STAGES)
+    assert found.requests[0].spans_ns == plain.requests[0].spans_ns

@@ -260,3 +260,12 @@ def test_memory_fits_into_small_nodes() -> None:
         for share in (plan.worker_share(config, tier), plan.endpoint_share(config, tier)):
             assert 0.1 <= share.cores <= cores
             assert 0 < share.memory_mb <= memory_mb
+
+
+def test_over_http_a_worker_says_that_it_can_be_a_function() -> None:
+    found = workloads(make("transport = http\napplications_per_worker = 2", edge=1, endpoint=1))
+    assert found["worker"].answers_http
+    assert found["worker"].ports == (8000, 8001)
+    assert not found["endpoint"].answers_http
+    assert not any("zenoh" in name or "paho" in name for name in found["worker"].requirements)
+    assert not workloads(make(edge=1, endpoint=1))["worker"].answers_http

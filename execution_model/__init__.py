@@ -1,0 +1,1 @@
+"""Execution models, one folder each."""

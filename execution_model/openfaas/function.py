@@ -1,0 +1,35 @@
+"""The program that a node starts for a function: becomes the watchdog, which keeps the command it is given.
+
+A command of several words is all that a watchdog takes, in one variable that it splits at blanks.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+PROGRAM = "of-watchdog"
+
+
+def environment(command: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
+    """The watchdog's variables; ValueError where the command cannot be said to it."""
+    for word in command:
+        if not word or any(letter.isspace() for letter in word):
+            raise ValueError(f"a watchdog cannot start a command with a blank in it: {word!r}")
+    return {**given, "fprocess": " ".join(command)}
+
+
+def main() -> int:
+    """Become the watchdog; exit status 1 when that cannot be."""
+    watchdog = Path.cwd() / PROGRAM
+    try:
+        os.execve(watchdog, [str(watchdog)], environment(sys.argv[1:], os.environ))
+    except (OSError, ValueError) as error:
+        print(f"function: {error}", file=sys.stderr, flush=True)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""OpenFaaS without a cluster: on each node a gateway, a watchdog and the function it keeps.
+
+The gateway's provider, which finds the function for a request, is the watchdog itself: there is one function
+on a node, so that there is nothing to find.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from continuum import artifacts, oci
+from continuum.artifacts import Artifact
+from continuum.errors import DeployError, Problem
+from continuum.front import ADDRESS, Front
+from continuum.module import Workload
+from continuum.packages.store import cache_folder
+from execution_model.openfaas import ports
+
+if TYPE_CHECKING:
+    from continuum.config import Config
+    from continuum.rundir import Run
+
+NEEDS = "processes"
+START_TIME = "X-Start-Time"
+"""Header that the gateway adds: when it began with the request, in ns since 1970."""
+
+LONGEST = "600s"
+"""No timeout of theirs shall cut a request off: the endpoint's own does."""
+
+WATCHDOG_FILE: Final = "of-watchdog"
+GATEWAY_FILE: Final = "gateway"
+#: Of each program: the artifact it is in, and where it is in there.
+PROGRAMS: Final = {
+    WATCHDOG_FILE: ("of-watchdog", "fwatchdog"),
+    GATEWAY_FILE: ("openfaas-gateway", "home/app/gateway"),
+}
+_CODE: Final = "execution_model.openfaas"
+
+
+def check(config: Config) -> Iterator[Problem]:
+    """What only a cluster can do."""
+    copies = config.benchmark.integer("applications_per_worker")
+    if copies > 1:
+        message = "without a cluster, OpenFaaS runs one function on a node"
+        yield config.benchmark.problem("applications_per_worker", f"{message}; write 1")
+
+
+def arrange(workloads: Sequence[Workload], stage: str) -> tuple[Workload, ...]:
+    """Functions and gateways in the workers' stead; everybody else is told of the gateways."""
+    name = next((workload.name for workload in workloads if workload.answers_http), "")
+    address = {ADDRESS: f"http://{{host}}:{ports.GATEWAY}/function/{name}"}
+    return tuple(_arranged(workloads, Front(stage, START_TIME), address))
+
+
+def _arranged(workloads: Iterable[Workload], front: Front, address: Mapping[str, str]) -> Iterator[Workload]:
+    for workload in workloads:
+        if workload.answers_http:
+            yield function(workload, front)
+            yield gateway(workload)
+        else:
+            yield replace(workload, environment={**workload.environment, **address})
+
+
+def function(worker: Workload, front: Front) -> Workload:
+    """A worker that is kept by a watchdog."""
+    (port,) = worker.ports
+    return replace(
+        worker,
+        argv=("{python}", "-m", f"{_CODE}.function", *worker.argv),
+        environment={**worker.environment, **front.to_environment(), **watchdog_environment(port)},
+        code=(*worker.code, _CODE),
+        ports=(*worker.ports, ports.WATCHDOG),
+    )
+
+
+def watchdog_environment(port: int) -> dict[str, str]:
+    """How a watchdog keeps a program that answers HTTP requests on a port of its own."""
+    return {
+        "mode": "http",
+        "port": str(ports.WATCHDOG),
+        "upstream_url": f"http://127.0.0.1:{port}",
+        "read_timeout": LONGEST,
+        "write_timeout": LONGEST,
+        "exec_timeout": LONGEST,
+        "healthcheck_interval": "0s",  # for so long it would wait when it is told to end
+        "suppress_lock": "true",
+        "prefix_logs": "false",
+    }
+
+
+def gateway(worker: Workload) -> Workload:
+    """The gateway on each of a worker's nodes."""
+    settings = {
+        "functions_provider_url": f"http://127.0.0.1:{ports.WATCHDOG}/",
+        "read_timeout": LONGEST,
+        "write_timeout": LONGEST,
+        "upstream_timeout": LONGEST,
+        "scale_from_zero": "false",
+    }
+    return Workload(
+        name="gateway",
+        tier=worker.tier,
+        nodes=worker.nodes,
+        argv=("{python}", "-m", f"{_CODE}.gateway"),
+        environment=settings,
+        code=(_CODE,),
+        ports=(ports.GATEWAY,),
+        serves=True,
+    )
+
+
+def furnish(workload: Workload, needed: Sequence[Artifact], run: Run) -> Workload:
+    """A workload with the program of OpenFaaS's that it starts among its files."""
+    started = {f"{_CODE}.function": WATCHDOG_FILE, f"{_CODE}.gateway": GATEWAY_FILE}
+    name = next((started[word] for word in workload.argv if word in started), "")
+    if not name:
+        return workload
+    return replace(workload, files={**workload.files, name: program(name, needed, run)})
+
+
+def program(name: str, needed: Sequence[Artifact], run: Run) -> Path:
+    """A program of OpenFaaS's on this machine, taken out of the image that it is published in.
+
+    Raises:
+        DeployError: the image cannot be had, or has no such program.
+    """
+    artifact, inside = PROGRAMS[name]
+    wanted = [one for one in needed if one.name == artifact]
+    archive = artifacts.obtain(wanted, run.config, run.tell)[artifact]
+    try:
+        return oci.take(archive, inside, cache_folder() / "programs")
+    except oci.ArchiveError as error:
+        raise DeployError(f"{json.dumps(artifact)}: {error}") from error

@@ -1,0 +1,43 @@
+"""What programs learn of the front that an execution model puts between them."""
+
+import time
+
+import pytest
+
+from continuum.front import ADDRESS, Front, Passed, url
+
+FRONT = Front("gateway", "X-Start-Time")
+MS = 1_000_000
+
+
+def test_requests_go_to_the_worker_unless_something_stands_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ADDRESS, raising=False)
+    assert url("cloud0", 8000) == "http://cloud0:8000/"
+    monkeypatch.setenv(ADDRESS, "http://{host}:8080/function/worker")
+    assert url("cloud0", 8000) == "http://cloud0:8080/function/worker"
+    monkeypatch.setenv(ADDRESS, "http://cloud1:31112/")
+    assert url("cloud0", 8000) == "http://cloud1:31112/"
+
+
+def test_a_worker_learns_of_its_front_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in FRONT.to_environment().items():
+        monkeypatch.setenv(name, value)
+    assert Front.from_environment() == FRONT
+    for name in FRONT.to_environment():
+        monkeypatch.delenv(name)
+    assert Front.from_environment() is None
+
+
+def test_the_time_of_the_head_in_front_is_that_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The body takes 18 ms more, which is the link's time and not the front's."""
+    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_000_000_000)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 5_000_000_000)
+    head_ns = 5_000_000_000 - 20 * MS
+    noted_ns = 1_700_000_000_000_000_000 - 20 * MS - 3 * MS
+    found = FRONT.passed({"X-Start-Time": str(noted_ns)}, head_ns, head_ns + 18 * MS)
+    assert found == Passed("gateway", head_ns + 15 * MS)
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Start-Time": ""}, {"X-Start-Time": "yesterday"}])
+def test_a_front_that_says_nothing_leaves_its_time_unknown(headers: dict[str, str]) -> None:
+    assert FRONT.passed(headers, 1, 2) is None
