@@ -17,7 +17,7 @@ from continuum.errors import ContinuumError
 from continuum.host import Host
 from continuum.module import Deployment, Node, Provider, Usage
 from continuum.phases import Phase
-from continuum.result import Benchmark, Delivery, Lifecycle, LinkFidelity, NodeUse, Result
+from continuum.result import Benchmark, Delivery, InstallStep, Lifecycle, LinkFidelity, NodeUse, Result
 from continuum.rundir import Run
 
 REPORTED_PACKAGES = (
@@ -92,6 +92,7 @@ def result(
         network=tuple(fidelity),
         clocks=_foreign_clocks(deployment, stock),
         deliveries=tuple(Delivery(**row) for row in run.records("deliveries")),
+        installation=tuple(InstallStep(**row) for row in run.records("install_steps")),
         benchmark=measured,
         lifecycle=lives,
         directory=run.directory,

@@ -28,6 +28,7 @@ VERBS = {
     "list": "this user's runs",
     "exec": "run a command on a node",
     "shell": "open a shell on a node",
+    "forward": "a port of this machine that leads to one of a node's",
     "link": "show or change a link of a run while it is up",
     "report": "show the report of a run again, from its folder alone",
     "compare": "several runs side by side",

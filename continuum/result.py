@@ -104,6 +104,21 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class InstallStep:
+    """A part of a resource manager's installation.
+
+    Attributes:
+        step: what was done.
+        seconds: how long it took, on the slowest node.
+        node: that node; empty where it concerned all of them at once.
+    """
+
+    step: str
+    seconds: float
+    node: str = ""
+
+
+@dataclass(frozen=True)
 class RequestCounts:
     """Where requests ended; ``sent`` = ``completed`` + ``lost`` + ``failed``, warm-up apart.
 
@@ -210,6 +225,7 @@ class Result:
         network: the fidelity table.
         clocks: by node, ``offset_ms``, ``error_ms``, ``drift_ppm``, where nodes have clocks of their own.
         deliveries: how workloads came onto nodes that do not share the host's Python.
+        installation: what the resource manager's installation consisted of, in order.
         benchmark: None for infrastructure alone, or when the run failed before it.
         lifecycle: how instances of workloads came to life; None when there were none.
         directory: the run directory; not part of the file.
@@ -229,6 +245,7 @@ class Result:
     network: tuple[LinkFidelity, ...] = ()
     clocks: Mapping[str, Numbers] = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()
+    installation: tuple[InstallStep, ...] = ()
     benchmark: Benchmark | None = None
     lifecycle: Lifecycle | None = None
     directory: Path | None = field(default=None, compare=False)
@@ -260,6 +277,7 @@ class Result:
         known["nodes"] = tuple(_make(NodeUse, node) for node in data.get("nodes", ()))
         known["network"] = tuple(_make(LinkFidelity, link) for link in data.get("network", ()))
         known["deliveries"] = tuple(_make(Delivery, one) for one in data.get("deliveries", ()))
+        known["installation"] = tuple(_make(InstallStep, one) for one in data.get("installation", ()))
         known["benchmark"] = _benchmark(data.get("benchmark"))
         known["lifecycle"] = _lifecycle(data.get("lifecycle"))
         for name in ("invalid_reasons", "notes"):

@@ -78,6 +78,7 @@ class Follower:
         failures: what failed, in the order it did; some may have been rescued by the playbook.
         changed: tasks that changed something, by node; complete once the playbook has ended.
         last_lines: the end of the output.
+        task_s: how long each task took, by its name and node.
     """
 
     def __init__(self, log: TextIO, tell: Callable[[str], None]) -> None:
@@ -86,6 +87,7 @@ class Follower:
         self.failures: list[Failure] = []
         self.changed: Counter[str] = Counter()
         self.last_lines: list[str] = []
+        self.task_s: dict[str, dict[str, float]] = {}
 
     def __call__(self, event: Mapping[str, Any]) -> bool:
         """Take an event; False keeps the runner from writing it to a file of its own."""
@@ -103,6 +105,7 @@ class Follower:
     def _result(self, kind: str, data: Mapping[str, Any]) -> None:
         node, result = str(data.get("host", "?")), data.get("res") or {}
         failed = kind != "runner_on_ok" and not data.get("ignore_errors")
+        self.task_s.setdefault(str(data.get("task", "?")), {})[node] = float(data.get("duration") or 0.0)
         changed = bool(result.get("changed")) and not failed
         if failed:
             self.failures.append(failure(node, str(data.get("task", "?")), result))

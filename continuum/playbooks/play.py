@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,13 @@ class Played:
         changed: tasks that changed something, by node; a node of which nothing had to be changed is absent.
         seconds: how long it took.
         log: Ansible's output.
+        task_s: how long each task took, by its name and node.
     """
 
     changed: Mapping[str, int]
     seconds: float
     log: Path
+    task_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def find(folder: Path, phase: str) -> Path | None:
@@ -113,7 +115,7 @@ def play(
     (folder / "packages.tar").unlink(missing_ok=True)
     if status != "successful":
         raise DeployError(_explain(name, status, follower, log, timeout_s))
-    return Played(dict(follower.changed), time.monotonic() - start, log)
+    return Played(dict(follower.changed), time.monotonic() - start, log, follower.task_s)
 
 
 def _private_folder(run: Run, name: str) -> Path:

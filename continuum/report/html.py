@@ -38,6 +38,7 @@ def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str
         "nodes": view.nodes(result),
         "clocks": view.clocks(result),
         "deliveries": view.deliveries(result),
+        "installation": view.installation(result),
         "lives": view.lives(result.lifecycle) if result.lifecycle else None,
         "phases": _phases(result),
         "facts": _facts(result),

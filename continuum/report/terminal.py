@@ -52,6 +52,8 @@ def show(
         _table(out, view.lives(result.lifecycle))
     if result.deliveries:
         _table(out, view.deliveries(result))
+    if result.installation:
+        _table(out, view.installation(result))
     _phases(out, result)
     _list(out, "Notes", result.notes)
     written = _written(result.directory) if files is None else files

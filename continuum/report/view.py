@@ -262,6 +262,12 @@ def deliveries(result: Result) -> Table:
     return Table("Workloads onto nodes", columns, rows, text=frozenset({"workload"}))
 
 
+def installation(result: Result) -> Table:
+    """What the installation of the resource manager consisted of."""
+    rows = tuple(Row((one.step, number(one.seconds), one.node or "all")) for one in result.installation)
+    return Table("Installation", ("step", "seconds", "slowest node"), rows, text=frozenset({"slowest node"}))
+
+
 def lives(lifecycle: Lifecycle) -> Table:
     """How long instances of workloads took to reach each stage of their lives."""
     rows = tuple(

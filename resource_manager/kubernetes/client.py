@@ -48,8 +48,12 @@ class Api:
 
 
 def fetch_kubeconfig(connection: Connection, run: Run) -> Path:
-    """Copy the administrator's kubeconfig from the control plane; returns where it is in the run's folder."""
+    """Copy the administrator's kubeconfig from the control plane; returns where it is in the run's folder.
+
+    It leads to this machine's loopback, where ``continuum forward`` brings the API.
+    """
     text = connection.run(["cat", ADMIN], timeout=_TIMEOUT_S).stdout
+    text = re.sub(r"^(\s*server:).*$", rf"\1 https://{HOST}:{PORT}", text, flags=re.MULTILINE)
     path = pki.folder(run) / KUBECONFIG
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

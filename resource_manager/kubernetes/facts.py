@@ -15,7 +15,7 @@ echo init=$(cat /proc/1/comm)
 echo cpus=$(nproc --all)
 echo memory_kb=$(sed -n 's/^MemTotal: *\\([0-9]*\\).*/\\1/p' /proc/meminfo)
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then echo cgroup=2; else echo cgroup=1; fi
-if [ -w /proc/sys/vm/overcommit_memory ]; then echo kernel=own; else echo kernel=shared; fi
+if [ -w /proc/sys/vm/swappiness ]; then echo kernel=own; else echo kernel=shared; fi
 """
 
 

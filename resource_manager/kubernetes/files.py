@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from continuum.artifacts import Artifact
 from resource_manager.kubernetes import plan
 from resource_manager.kubernetes.facts import Facts
 from resource_manager.kubernetes.pki import Trust
@@ -37,6 +38,7 @@ _COMMON = {
     "/etc/continuum/prepare.sh": ("prepare.sh", _PROGRAM),
     "/etc/continuum/join.sh": ("join.sh", _PROGRAM),
     "/etc/continuum/kubelet.sh": ("kubelet.sh", _PROGRAM),
+    "/etc/continuum/images.sh": ("images.sh", _PROGRAM),
 }
 _PLAIN = {"/etc/continuum/keep.sh": ("keep.sh", _PROGRAM)}
 _SYSTEMD = {"/etc/systemd/system/kubelet.service": ("kubelet.service", _TEXT)}
@@ -52,12 +54,16 @@ class Release:
         etcd: tag of its image.
         coredns: tag of its image.
         pause: full reference of its image.
+        flannel: the same of flannel's; empty where it is not used.
+        flannel_plugin: the same of its plugin's.
     """
 
     kubernetes: str
     etcd: str
     coredns: str
     pause: str
+    flannel: str = ""
+    flannel_plugin: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ def of_node(member: Member, facts: Facts, cluster: Cluster) -> dict[str, tuple[b
         wanted |= _BRIDGE
     values = _values(member, facts, cluster)
     made = {path: (_render(name, values).encode(), mode) for path, (name, mode) in wanted.items()}
+    if member.is_control_plane and cluster.network == "flannel":
+        made["/etc/continuum/flannel.yml"] = (_render("flannel.yml", values).encode(), _TEXT)
     if member.is_control_plane:
         made["/etc/kubernetes/pki/ca.crt"] = (cluster.trust.certificate.read_bytes(), _TEXT)
         made["/etc/kubernetes/pki/ca.key"] = (cluster.trust.key.read_bytes(), _SECRET)
@@ -101,6 +109,9 @@ def _values(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
         "etcd_tag": cluster.release.etcd,
         "coredns_tag": cluster.release.coredns,
         "pause": cluster.release.pause,
+        "flannel": cluster.release.flannel,
+        "flannel_plugin": cluster.release.flannel_plugin,
+        "addresses": [one.node.address for one in cluster.members],
         "apiserver": control_plane.internal,
         "control_plane": control_plane.name,
         "others": [other for other in cluster.members if other != member],
@@ -138,14 +149,17 @@ def archive(files: Mapping[str, tuple[bytes, int]]) -> bytes:
     return packed.getvalue()
 
 
-def release(artifacts: Sequence[Any]) -> Release:
+def release(artifacts: Sequence[Artifact]) -> Release:
     """The versions of a cluster's parts, from the artifacts it is made of."""
     by_name = {one.name: one for one in artifacts}
+    images = {name: one.image for name, one in by_name.items()}
     return Release(
         kubernetes=by_name["kubeadm"].version,
         etcd=by_name["etcd"].version,
         coredns=by_name["coredns"].version,
-        pause=by_name["pause"].image,
+        pause=images["pause"],
+        flannel=images.get("flannel", ""),
+        flannel_plugin=images.get("flannel-cni-plugin", ""),
     )
 
 

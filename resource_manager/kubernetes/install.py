@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from continuum import artifacts, playbooks
 from continuum.artifacts import Artifact
 from continuum.module import Deployment
+from continuum.playbooks import Played
 from continuum.rundir import Run
 from resource_manager.kubernetes import client, facts, files, pki, plan, transfer, waiting
 from resource_manager.kubernetes.files import Cluster
@@ -19,6 +19,9 @@ from resource_manager.kubernetes.plan import Member
 
 HERE = Path(__file__).parent
 GROUP = "kubernetes"
+CONFIGURATION = PurePosixPath("/var/lib/continuum/kubernetes.tar")
+"""Where the archive of a node's own files is put on it."""
+
 READY_TIMEOUT_S = 180.0
 STEPS = "install_steps"
 """Table of a run: how long each step of an installation took."""
@@ -38,26 +41,38 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
     members = plan.members(deployment.nodes, shape_management=shaped)
     release = files.release(needed)
     cluster = Cluster(members, release, run.config.benchmark.text("kube_network"), pki.make(run))
-    paths = artifacts.obtain(needed, run.config, run.tell)
     names = [member.name for member in members]
-    with _step(run, "programs"):
-        known = facts.gather(deployment, names)
-        with ThreadPoolExecutor(1) as side:
-            copied = side.submit(_copy_programs, deployment, members, paths)
-            _prepare(deployment, run, cluster, known)
-            copied.result()
-    with _step(run, "images"):
-        _import_images(deployment, members, needed, paths)
-    with _step(run, "control plane and join"):
-        playbooks.play(
-            HERE / "playbooks" / "cluster.yml", deployment, run, nodes=names, groups={GROUP: names}
+    with _step(run, "copy files"):
+        places = _place(deployment, run, cluster, needed)
+    with _step(run, "playbook"):
+        played = playbooks.play(
+            HERE / "playbooks" / "install.yml",
+            deployment,
+            run,
+            nodes=names,
+            groups={GROUP: names},
+            of_node=places,
         )
+    _record_tasks(run, played)
     way = deployment.connections[members[0].name]
     kubeconfig = client.fetch_kubeconfig(way, run)
     with _step(run, "ready"), client.connect(way, kubeconfig) as api:
         waiting.settle(api)
         waiting.nodes_ready(api, names, READY_TIMEOUT_S)
     return kubeconfig
+
+
+def preload(deployment: Deployment, run: Run) -> None:
+    """Put the images of the application's workloads onto their nodes ahead of time."""
+    from continuum import steps
+    from resource_manager.kubernetes import submit
+
+    modules = steps.load_modules(run.config)
+    with _step(run, "images of workloads"):
+        for workload in modules.workloads(run.config, deployment.topology):
+            if workload.tier != plan.OUTSIDE:
+                nodes = [place.name for place in submit.places(workload, deployment)]
+                submit.put(submit.prepare(workload, run), nodes, deployment)
 
 
 @contextmanager
@@ -71,51 +86,47 @@ def _step(run: Run, name: str) -> Iterator[None]:
     log.info("%s: %.1f s", name, seconds)
 
 
-def _prepare(deployment: Deployment, run: Run, cluster: Cluster, known: Mapping[str, facts.Facts]) -> None:
-    """Packages, configuration and container engine of every node."""
-    folder = pki.folder(run)
-    archives = {}
-    for member in cluster.members:
-        archive = folder / f"{member.name}.tar"
-        archive.touch(mode=0o600)
-        archive.write_bytes(files.archive(files.of_node(member, known[member.name], cluster)))
-        archives[member.name] = archive
-    try:
-        playbooks.play(
-            HERE / "playbooks" / "install.yml",
-            deployment,
-            run,
-            nodes=list(archives),
-            groups={GROUP: list(archives)},
-            of_node={name: {"kube_files": str(path)} for name, path in archives.items()},
-        )
-    finally:
-        for archive in archives.values():
-            archive.unlink()
+def _record_tasks(run: Run, played: Played) -> None:
+    """Keep how long the slowest node took for each task."""
+    for task, by_node in played.task_s.items():
+        node = max(by_node, key=lambda name: by_node[name])
+        run.record(STEPS, step=task, seconds=by_node[node], node=node)
 
 
-def _copy_programs(deployment: Deployment, members: Sequence[Member], paths: Mapping[str, Path]) -> None:
+def _place(
+    deployment: Deployment, run: Run, cluster: Cluster, needed: Sequence[Artifact]
+) -> Mapping[str, Mapping[str, object]]:
+    """Put configuration, programs and images onto every node; what the playbook is told of each."""
+    paths = artifacts.obtain(needed, run.config, run.tell)
+    known = facts.gather(deployment, [member.name for member in cluster.members])
     wanted = {name: paths[name] for name in ("kubeadm", "kubelet", "kubectl")}
-    transfer.everywhere(
-        lambda node: transfer.programs(deployment.connections[node], wanted),
-        [member.name for member in members],
-    )
+    bundles = {member.name: _images(member, needed, paths) for member in cluster.members}
+    folder, members = pki.folder(run), {member.name: member for member in cluster.members}
+    places: dict[str, Mapping[str, object]] = {}
+
+    def place(node: str) -> None:
+        way, own = deployment.connections[node], folder / f"{node}.tar"
+        own.touch(mode=0o600)
+        try:
+            own.write_bytes(files.archive(files.of_node(members[node], known[node], cluster)))
+            way.put(own, CONFIGURATION)
+        finally:
+            own.unlink()
+        transfer.programs(way, wanted)
+        given = transfer.place(way, bundles[node])
+        places[node] = {"kube_files": str(CONFIGURATION), "kube_images": given}
+
+    transfer.everywhere(place, list(members))
+    return places
 
 
-def _import_images(
-    deployment: Deployment,
-    members: Sequence[Member],
-    needed: Sequence[Artifact],
-    paths: Mapping[str, Path],
-) -> None:
-    """Images into every node's engine, those of the control plane into its own alone."""
-    there = {one.name: paths[one.name] for one in needed if one.kind == "image" and one.name in paths}
-    everyones = [path for name, path in there.items() if name not in CONTROL_PLANE_ONLY]
-    bundles = {
-        member.name: transfer.together(list(there.values()) if member.is_control_plane else everyones)
-        for member in members
-        if there
-    }
-    transfer.everywhere(
-        lambda node: transfer.images(deployment.connections[node], bundles[node]), list(bundles)
-    )
+def _images(member: Member, needed: Sequence[Artifact], paths: Mapping[str, Path]) -> list[Path]:
+    """Archives of the images a node needs; those of the control plane are its own alone."""
+    chosen = [
+        paths[one.name]
+        for one in needed
+        if one.kind == "image"
+        and one.name in paths
+        and (member.is_control_plane or one.name not in CONTROL_PLANE_ONLY)
+    ]
+    return transfer.together(chosen) if chosen else []

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from continuum.host import Host
 
 HERE = Path(__file__).parent
+API_PORT = 6443
 NETWORKS = {"flannel"}
 PACKAGED = ("cni-plugins",)
 """What nodes have from Debian packages."""
@@ -69,8 +70,12 @@ class Kubernetes(ResourceManager):
             self.artifacts(run.config),
             shaped=run.config.benchmark.flag("shape_management"),
         )
+        if run.config.benchmark.flag("cache_worker"):
+            install.preload(deployment, run)
         if run.config.benchmark.flag("resource_manager_only"):
+            control_plane = plan.members(deployment.nodes, shape_management=False)[0].name
             run.tell(f"kubeconfig: {kubeconfig}")
+            run.tell(f"reach the API from here: continuum forward {run.id} {control_plane} {API_PORT}")
         return deployment
 
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:

@@ -47,25 +47,30 @@ _HOPELESS = frozenset(
 
 def submit(workload: Workload, deployment: Deployment, run: Run) -> Job:
     """Start a workload in pods; directly on its nodes where these are not part of the cluster."""
-    chosen = [
-        node
-        for node in deployment.nodes_of(workload.tier)
-        if not workload.nodes or node.name in workload.nodes
-    ]
-    cluster = plan.members(deployment.nodes, shape_management=False)
-    workers = {member.name for member in cluster if not member.is_control_plane}
     if workload.tier == plan.OUTSIDE:
         return NoManager().submit(workload, deployment, run)
-    places = [node for node in chosen if node.name in workers]
-    if not places:
+    chosen = places(workload, deployment)
+    if not chosen:
         raise DeployError(f"workload {workload.name}: tier {workload.tier} has no node for it")
+    cluster = plan.members(deployment.nodes, shape_management=False)
     control_plane = cluster[0].name
     with ExitStack() as stack:
         port = stack.enter_context(forward(deployment.connections[control_plane], client.PORT))
         api = client.open_api(pki.folder(run) / client.KUBECONFIG, port)
-        job = _Submission(workload, places, deployment, run, api, control_plane).start()
+        job = _Submission(workload, chosen, deployment, run, api, control_plane).start()
         job.keep(stack.pop_all())
     return job
+
+
+def places(workload: Workload, deployment: Deployment) -> list[Node]:
+    """The workers that a workload runs on."""
+    cluster = plan.members(deployment.nodes, shape_management=False)
+    workers = {member.name for member in cluster if not member.is_control_plane}
+    return [
+        node
+        for node in deployment.nodes_of(workload.tier)
+        if node.name in workers and (not workload.nodes or node.name in workload.nodes)
+    ]
 
 
 class _Submission:
@@ -109,10 +114,8 @@ class _Submission:
         """The image, made and put onto the nodes; the time that took."""
         image = prepare(self.workload, self.run)
         begin = time.monotonic()
-        ways = self.deployment.connections
-        transfer.everywhere(
-            lambda node: transfer.images(ways[node], [image.path]), [place.name for place in self.places]
-        )
+        anew = self.run.config.benchmark.flag("docker_pull")
+        put(image, [place.name for place in self.places], self.deployment, anew=anew)
         return image, time.monotonic() - begin
 
     def _plan(self, image: WorkloadImage) -> Start:
@@ -230,6 +233,12 @@ def prepare(workload: Workload, run: Run) -> WorkloadImage:
         architecture=artifacts.architecture_of(run.config),
         mirror=run.config.infrastructure.maybe_text("package_mirror"),
     )
+
+
+def put(image: WorkloadImage, nodes: Sequence[str], deployment: Deployment, *, anew: bool = False) -> None:
+    """Put the image of a workload into the engines of some nodes."""
+    ways = deployment.connections
+    transfer.everywhere(lambda node: transfer.images(ways[node], [image.path], anew=anew), nodes)
 
 
 def _runs(pod: Any) -> bool:

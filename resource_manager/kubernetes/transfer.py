@@ -23,11 +23,8 @@ LOOK_TIMEOUT_S = 60.0
 PARALLEL = 8
 _CHUNK_BYTES = 1 << 20
 _LINK = 'd=$1; shift; while [ $# -gt 0 ]; do ln -f "$d/$1" "$2" && chmod 755 "$2" || exit; shift 2; done'
-# Kept until the import has come to its end, so that one that was cut short is repeated.
-_IMPORT = (
-    '[ -e "$1.imported" ] && exit 0; ctr -n k8s.io images import "$1" >/dev/null'
-    ' && touch "$1.imported" && : >"$1"'
-)
+_IMPORT = "/etc/continuum/images.sh"
+"""The node's own script for it, see ``templates/images.sh.j2``."""
 
 
 def programs(connection: Connection, files: Mapping[str, Path]) -> None:
@@ -38,21 +35,33 @@ def programs(connection: Connection, files: Mapping[str, Path]) -> None:
     connection.run(["/bin/sh", "-c", _LINK, "sh", str(STORE), *words], timeout=LOOK_TIMEOUT_S)
 
 
-def images(connection: Connection, archives: Sequence[Path]) -> None:
+def place(connection: Connection, archives: Sequence[Path]) -> list[str]:
+    """Put files on a node, each once; where they are there."""
+    hashes = {_sha256(path): path for path in archives}
+    _copy(connection, hashes)
+    return [str(STORE / digest) for digest in hashes]
+
+
+def images(connection: Connection, archives: Sequence[Path], *, anew: bool = False) -> None:
     """Put images into a node's container engine, unless they were put there already.
+
+    Args:
+        connection: the way to the node.
+        archives: of the images.
+        anew: put them there in any case.
 
     Raises:
         DeployError: the engine does not take them.
     """
-    for archive in archives:
-        digest = _sha256(archive)
-        _copy(connection, {digest: archive})
-        try:
-            connection.run(["/bin/sh", "-c", _IMPORT, "sh", str(STORE / digest)], timeout=IMPORT_TIMEOUT_S)
-        except CommandFailed as error:
-            raise DeployError(
-                f"{connection.node}: the container engine does not take {archive.name}: {error}"
-            ) from error
+    if anew:
+        marks = [str(STORE / _sha256(path)) for path in archives]
+        connection.run(["rm", "-f", *marks, *(f"{mark}.imported" for mark in marks)], timeout=LOOK_TIMEOUT_S)
+    try:
+        connection.run([_IMPORT, *place(connection, archives)], timeout=IMPORT_TIMEOUT_S)
+    except CommandFailed as error:
+        raise DeployError(
+            f"{connection.node}: its engine takes no image: {error}"
+        ) from error
 
 
 def together(archives: Sequence[Path]) -> list[Path]:
