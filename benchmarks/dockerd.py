@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -117,18 +117,21 @@ def _unmount_below(folder: Path) -> None:
         subprocess.run(["umount", "--lazy", point], check=False)
 
 
-def provide_image(daemon: Dockerd) -> str:
-    """The image that ``continuum image build`` makes; its root file system is kept for the next time."""
-    archive = cache_folder() / "tests" / "node.tar"
+def provide_image(daemon: Dockerd, name: str = images.BUILT, packages: Sequence[str] = ()) -> str:
+    """An image for nodes, with further packages; its root file system is kept for the next time.
+
+    Without packages it is the one that ``continuum image build`` makes.
+    """
+    archive = cache_folder() / "tests" / (f"{name}.tar" if packages else "node.tar")
     if not archive.is_file():
         archive.parent.mkdir(parents=True, exist_ok=True)
         from continuum.images import NODE_PACKAGES, debian_root
 
         part = archive.with_name(f"part-{os.getpid()}.tar")
-        debian_root(ImageRequest(host.read()), NODE_PACKAGES, part)
+        debian_root(ImageRequest(host.read(), packages=tuple(packages)), NODE_PACKAGES, part)
         part.replace(archive)
-    images.load_root(daemon.url, archive, images.BUILT)
-    return images.BUILT
+    images.load_root(daemon.url, archive, name)
+    return name
 
 
 @contextmanager

@@ -25,8 +25,6 @@ LEAST_CORES = 1.0
 def check(config: Config) -> Iterator[Problem]:
     """Every problem."""
     yield from release.check(config.benchmark)
-    if config.execution_model.given("model"):
-        yield config.execution_model.problem("model", "no such execution model; there are none yet")
     control = config.tiers[CONTROL_TIER]
     if not control.integer("nodes"):
         message = 'kubernetes needs a cloud node for its control plane; write "cloud_nodes = 2"'

@@ -64,10 +64,10 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
 
 def preload(deployment: Deployment, run: Run) -> None:
     """Put the images of the application's workloads onto their nodes ahead of time."""
-    from continuum import steps
+    from continuum.modules import load_modules
     from resource_manager.kubernetes import submit
 
-    modules = steps.load_modules(run.config)
+    modules = load_modules(run.config)
     with _step(run, "images of workloads"):
         for workload in modules.workloads(run.config, deployment.topology):
             if workload.tier != plan.OUTSIDE:

@@ -18,7 +18,7 @@ from resource_manager.kubernetes.pods import GRACE_S, NAMESPACE
 from resource_manager.none.job import DirectJob, Replica
 
 _POLL_S = 0.05
-_LOST_AFTER_S = 20.0
+LOST_AFTER_S = 20.0
 """How long the API may be silent before the control plane counts as lost."""
 
 
@@ -113,7 +113,7 @@ class PodJob(DirectJob):
             process = replica.process
             reason = process.reason() if isinstance(process, PodProcess) else ""
             found.append(f"{line} ({reason})" if reason else line)
-        if self._pods.unheard_s > _LOST_AFTER_S:
+        if self._pods.unheard_s > LOST_AFTER_S:
             found.append(
                 f"{self._control_plane}: the control plane of Kubernetes has not answered for"
                 f" {self._pods.unheard_s:.0f} s; look at it with: continuum exec RUN {self._control_plane}"

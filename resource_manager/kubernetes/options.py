@@ -30,5 +30,4 @@ SHAPED = Option(
 )
 SHARED = tuple(CORE["benchmark", key] for key in ("docker_pull", "cache_worker", "observability"))
 
-MODEL = CORE["execution_model", "model"]
-OPTIONS = (VERSION, NETWORK, SHAPED, *SHARED, MODEL)
+OPTIONS = (VERSION, NETWORK, SHAPED, *SHARED)

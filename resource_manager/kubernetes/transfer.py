@@ -59,9 +59,8 @@ def images(connection: Connection, archives: Sequence[Path], *, anew: bool = Fal
     try:
         connection.run([_IMPORT, *place(connection, archives)], timeout=IMPORT_TIMEOUT_S)
     except CommandFailed as error:
-        raise DeployError(
-            f"{connection.node}: its engine takes no image: {error}"
-        ) from error
+        full = "; give its disk more room" if "no space left" in str(error) else ""
+        raise DeployError(f"{connection.node}: its engine takes no image{full}: {error}") from error
 
 
 def together(archives: Sequence[Path]) -> list[Path]:

@@ -85,7 +85,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def run(
-    *arguments: object, cwd: Path, env: Mapping[str, str] | None = None
+    *arguments: object, cwd: Path, env: Mapping[str, str] | None = None, timeout_s: float = TIMEOUT_S
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
@@ -94,7 +94,7 @@ def run(
         env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
 
@@ -119,9 +119,9 @@ def started(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
             process.communicate(timeout=TIMEOUT_S)
 
 
-def wait_for(what: str, cwd: Path, process: subprocess.Popen[str]) -> None:
+def wait_for(what: str, cwd: Path, process: subprocess.Popen[str], timeout_s: float = TIMEOUT_S) -> None:
     """Return when the pattern ``what`` is found in what the command under way has said."""
-    deadline = time.monotonic() + TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     while not re.search(what, (cwd / "stderr").read_text()):
         assert process.poll() is None, f"ended before it said {what!r}:\n{(cwd / 'stderr').read_text()}"
         assert time.monotonic() < deadline, f"did not say {what!r}:\n{(cwd / 'stderr').read_text()}"

@@ -11,6 +11,17 @@ from benchmarks import dockerd, libvirtd
 from tests.e2e import components
 from tests.e2e.providers import dockerd as asking
 
+KUBERNETES = "continuum-node-kubernetes"
+KUBERNETES_PACKAGES = (
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "iptables",
+    "conntrack",
+    "ethtool",
+    "kmod",
+)
+
 
 @pytest.fixture(scope="session")
 def docker_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dockerd.Dockerd]:
@@ -30,6 +41,12 @@ def docker_url(docker_daemon: dockerd.Dockerd, monkeypatch: pytest.MonkeyPatch) 
     before = asking.names(docker_daemon.url)
     yield docker_daemon.url
     assert asking.names(docker_daemon.url) == before
+
+
+@pytest.fixture(scope="session")
+def kubernetes_image(docker_daemon: dockerd.Dockerd) -> str:
+    """An image for nodes with the packages that a container engine needs, so that no node installs them."""
+    return dockerd.provide_image(docker_daemon, KUBERNETES, KUBERNETES_PACKAGES)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,317 @@
+"""A Kubernetes cluster of containers: what it runs and measures, and what it says when things go wrong."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.dockerd import Dockerd
+from continuum import attach, registry
+from continuum import rundir as runs
+from continuum.connection.docker_api import client
+from continuum.errors import DeployError
+from continuum.module import Deployment, Workload
+from continuum.rundir import Run
+from resource_manager.kubernetes import job as jobs
+from resource_manager.kubernetes import submit
+from tests.e2e import program
+from tests.e2e.providers import dockerd
+
+pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.timeout(600)]
+
+CONFIG = """
+[infrastructure]
+provider = docker
+docker_image = {image}
+artifact_dir = {artifacts}
+cloud_nodes = {cloud}
+cloud_cores = 1
+cloud_memory = 2 GB
+endpoint_nodes = 1
+endpoint_cores = 1
+endpoint_memory = 1 GB
+network_emulation = True
+cloud_latency_avg = 10
+cloud_endpoint_latency_avg = 20
+cloud_endpoint_latency_var = 0
+[benchmark]
+resource_manager = {manager}
+{benchmark}
+[run]
+# Other work on the test machine must not decide whether a test passes.
+tolerance = 60 %, 20 ms
+"""
+VIDEO = "application = video\nfrequency = 5\nduration = 5\nrequest_timeout = 5 s"
+ALONE = "resource_manager_only = True"
+MANAGER = registry.resource_manager("kubernetes")
+
+
+def write(
+    folder: Path, image: str, artifacts: Path, benchmark: str, *, manager: str = "kubernetes", cloud: int = 2
+) -> Path:
+    path = folder / f"{manager}.cfg"
+    path.write_text(
+        CONFIG.format(image=image, artifacts=artifacts, benchmark=benchmark, manager=manager, cloud=cloud)
+    )
+    return path
+
+
+def test_a_run_is_as_one_without_a_manager_with_pods_for_processes(
+    docker_url: str, kubernetes_image: str, cluster_artifacts: Path, tmp_path: Path
+) -> None:
+    config = write(tmp_path, kubernetes_image, cluster_artifacts, VIDEO)
+    with dockerd.no_leaks(docker_url):
+        done = program.run("-q", config, cwd=tmp_path, timeout_s=500)
+    assert done.returncode == 0, done.stderr
+    result = program.result(tmp_path)
+    measured = result["benchmark"]
+    assert (result["valid"], measured["resource_manager"]) == (True, "kubernetes")
+    assert measured["requests"]["completed"] == measured["requests"]["sent"] == 25
+    assert measured["workers"] == 1
+    for stage in ("uplink", "downlink"):
+        assert 19 < measured["stages_ms"][stage]["p50"] < 60, "its way is not the emulated link"
+    steps = {one["step"]: one["seconds"] for one in result["installation"]}
+    assert steps["ready"] > 0
+    assert steps["Start the control plane, and join it"] > 0
+    assert {one["node"] for one in result["deliveries"]} == {"cloud1", "endpoint0"}
+    used = {node["name"]: node["cpu_percent"] for node in result["nodes"]}
+    assert used["cloud1"] > 0
+    plain = write(tmp_path, kubernetes_image, cluster_artifacts, VIDEO, manager="none", cloud=1)
+    done = program.run("-q", plain, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    compared = program.run("compare", *sorted((tmp_path / "runs").iterdir()), cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    assert "uplink" in compared.stdout
+
+
+@pytest.fixture(scope="module")
+def up(
+    docker_daemon: Dockerd,
+    kubernetes_image: str,
+    cluster_artifacts: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Path]:
+    """The folder of a run that is up: a control plane and a worker."""
+    folder = tmp_path_factory.mktemp("cluster")
+    config = write(folder, kubernetes_image, cluster_artifacts, ALONE)
+    environment = {"DOCKER_HOST": docker_daemon.url, "XDG_STATE_HOME": str(folder / "state")}
+    done = program.run("up", config, cwd=folder, env=environment, timeout_s=500)
+    assert done.returncode == 0, done.stderr
+    assert "kubeconfig: " in done.stderr
+    directory = program.run_directory(folder)
+    yield directory
+    done = program.run("down", directory, cwd=folder, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def run(up: Path, docker_daemon: Dockerd) -> Run:
+    return runs.load(up)
+
+
+@pytest.fixture
+def deployment(run: Run) -> Deployment:
+    return attach.deployment(run)
+
+
+def kubectl(deployment: Deployment, *words: str) -> str:
+    command = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", *words]
+    return deployment.connections["cloud0"].run(command, timeout=60).stdout
+
+
+def workload(code: str, **changes: Any) -> Workload:
+    given: dict[str, Any] = {"serves": True, "cpu_cores": 0.2, "memory_mb": 64, **changes}
+    return Workload("probe", "cloud", ("{python}", "-c", code), **given)
+
+
+SERVES = (
+    "from continuum import workload\n"
+    "with workload.join() as session:\n"
+    "    session.record('1', 'due', 5)\n"
+    "    session.ready()\n"
+    "    session.stopping.wait()\n"
+)
+
+
+def test_nodes_are_ready_and_say_no_more_than_their_share(deployment: Deployment) -> None:
+    found = json.loads(kubectl(deployment, "get", "nodes", "-o", "json"))["items"]
+    assert [node["metadata"]["name"] for node in found] == ["cloud0", "cloud1"]
+    for node in found:
+        assert node["metadata"]["labels"]["continuum/tier"] == "cloud"
+        assert node["status"]["allocatable"]["cpu"] == "1"
+        assert node["status"]["allocatable"]["memory"] == "2Gi"
+        (address,) = (one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP")
+        assert address == deployment.node(node["metadata"]["name"]).management
+
+
+def test_the_name_server_and_the_proxies_run(deployment: Deployment) -> None:
+    chosen = ("-n", "kube-system", "-l", "k8s-app in (kube-dns, kube-proxy)")
+    kubectl(deployment, "wait", *chosen, "--for=condition=Ready", "pod", "--timeout=50s")
+    pods = json.loads(kubectl(deployment, "get", "pods", *chosen, "-o", "json"))["items"]
+    assert sorted(pod["spec"]["nodeName"] for pod in pods) == ["cloud0", "cloud0", "cloud1"]
+
+
+def test_pods_on_other_nodes_are_reached_over_the_emulated_link(deployment: Deployment) -> None:
+    pods = json.loads(kubectl(deployment, "get", "pods", "-A", "-l", "k8s-app=kube-dns", "-o", "json"))
+    address = pods["items"][0]["status"]["podIP"]
+    said = deployment.connections["cloud1"].run(["ping", "-c", "3", "-q", address], timeout=30).stdout
+    assert "3 received" in said
+    assert float(said.rpartition("= ")[2].split("/")[0]) > 19, "there is a way round the link"
+    direct = ["ping", "-c", "3", "-q", deployment.node("cloud0").management]
+    said = deployment.connections["cloud1"].run(direct, timeout=30).stdout
+    assert float(said.rpartition("= ")[2].split("/")[0]) < 10, "the management network is emulated"
+
+
+def test_the_api_is_reached_from_this_host(up: Path, deployment: Deployment, docker_daemon: Dockerd) -> None:
+    with deployment.connections["cloud0"].dial(6443) as way:
+        assert isinstance(way, socket.socket)
+    with program.started("forward", up, "cloud0", "6443", "--local-port", "0", cwd=up) as process:
+        assert process.stdout is not None
+        host, _, port = process.stdout.readline().strip().partition(":")
+        with socket.create_connection((host, int(port)), 10) as way:
+            way.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert b"HTTP request to an HTTPS server" in way.recv(4096)
+
+
+def test_a_second_installation_changes_nothing(deployment: Deployment, run: Run) -> None:
+    before = kubectl(deployment, "get", "pods", "-A", "-o", "jsonpath={.items[*].metadata.uid}")
+    MANAGER.install(deployment, run)
+    recap = run.log("kubernetes-install").read_text().rpartition("PLAY RECAP")[2]
+    assert recap.count("changed=0") == 2, recap
+    after = kubectl(deployment, "get", "pods", "-A", "-o", "jsonpath={.items[*].metadata.uid}")
+    assert before == after
+
+
+def test_a_pod_starts_tells_leaves_its_events_and_ends(
+    deployment: Deployment, run: Run, tmp_path: Path
+) -> None:
+    made = MANAGER.submit(workload(SERVES), deployment, run)
+    try:
+        made.wait_ready(60)
+        found = json.loads(kubectl(deployment, "get", "deployment", "probe-0", "-o", "json"))
+        container = found["spec"]["template"]["spec"]["containers"][0]
+        assert container["resources"]["limits"] == {"cpu": "200m", "memory": "64Mi"}
+        assert made.failures() == ()
+        assert not made.is_done()
+        made.stop(5)
+        assert made.is_done()
+        made.fetch(tmp_path)
+    finally:
+        made.cancel()
+    (event,) = (tmp_path / "cloud1" / "probe-0" / "events.jsonl").read_text().splitlines()
+    assert json.loads(event) == {"r": "1", "s": "due", "n": "cloud1", "t": 5}
+
+
+def test_a_workload_that_ends_is_done(deployment: Deployment, run: Run) -> None:
+    code = "import time\nfrom continuum import workload\nwith workload.join() as s: s.ready(); time.sleep(2)"
+    made = MANAGER.submit(workload(code, serves=False), deployment, run)
+    try:
+        made.wait_ready(60)
+        made.wait(60)
+        assert made.failures() == ()
+    finally:
+        made.cancel()
+
+
+def test_a_pod_out_of_memory_is_named_with_the_remedy(deployment: Deployment, run: Run) -> None:
+    hungry = "import time; time.sleep(1); x = bytearray(500 << 20)"
+    with pytest.raises(DeployError) as refused:
+        MANAGER.submit(workload(hungry), deployment, run).wait_ready(60)
+    assert "probe-0 on cloud1" in str(refused.value)
+    assert "OOMKilled" in str(refused.value)
+    assert "write a larger application_worker_memory" in str(refused.value)
+    forget(deployment)
+
+
+def test_a_pod_that_fails_is_explained_by_its_log(deployment: Deployment, run: Run) -> None:
+    with pytest.raises(DeployError, match=r"probe-0 on cloud1(.|\n)*status 3(.|\n)*no such thing"):
+        MANAGER.submit(
+            workload("import sys; print('no such thing'); sys.exit(3)"), deployment, run
+        ).wait_ready(60)
+    forget(deployment)
+
+
+def test_an_image_that_is_not_there_is_named(
+    deployment: Deployment, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submit, "put", lambda *_, **__: None)
+    with pytest.raises(DeployError, match=r"probe-0 on cloud1: ErrImageNeverPull(.|\n)*run the config anew"):
+        MANAGER.submit(workload("absent = 1"), deployment, run)
+    forget(deployment)
+
+
+def test_a_full_disk_is_named(deployment: Deployment, run: Run) -> None:
+    worker = deployment.connections["cloud1"]
+    ingest = "/var/lib/containerd/io.containerd.content.v1.content/ingest"
+    worker.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", ingest], timeout=10)
+    try:
+        with pytest.raises(DeployError, match=r"cloud1: (.|\n)*give its disk more room(.|\n)*no space left"):
+            MANAGER.submit(workload("full = 1"), deployment, run)
+    finally:
+        worker.run(["umount", ingest], timeout=10)
+
+
+def test_a_control_plane_that_is_killed_is_named(
+    deployment: Deployment, run: Run, docker_daemon: Dockerd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one here: the cluster is of no use afterwards."""
+    monkeypatch.setattr(jobs, "LOST_AFTER_S", 0.5)
+    made = MANAGER.submit(workload(SERVES), deployment, run)
+    try:
+        made.wait_ready(60)
+        client(docker_daemon.url).kill(f"continuum-{run.id}-cloud0")
+        deadline = time.monotonic() + 60
+        while not made.failures():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert "cloud0: the control plane of Kubernetes has not answered" in made.failures()[0]
+        made.stop(1)
+    finally:
+        made.cancel()
+
+
+def forget(deployment: Deployment) -> None:
+    """Wait until the last test's pods are gone."""
+    kubectl(deployment, "wait", "--for=delete", "pod", "-l", "continuum/workload=probe", "--timeout=50s")
+
+
+MOMENTS = ("nodes ready", "Configure the node", "Put images", "install .* ok", "deploy .* ok")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_nothing_is_left_of_a_run_that_was_killed(
+    docker_url: str, kubernetes_image: str, cluster_artifacts: Path, tmp_path: Path, moment: str
+) -> None:
+    config = write(tmp_path, kubernetes_image, cluster_artifacts, VIDEO)
+    with dockerd.no_leaks(docker_url):
+        with program.started(config, cwd=tmp_path) as process:
+            program.wait_for(moment, tmp_path, process, timeout_s=300)
+            process.kill()
+            process.wait(60)
+        done = program.run("destroy", "--all", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+def test_an_artifact_that_is_missing_or_corrupt_is_named_before_anything_is_made(
+    docker_url: str, kubernetes_image: str, cluster_artifacts: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "artifacts"
+    own.mkdir()
+    for path in cluster_artifacts.iterdir():
+        if path.name.startswith("kubelet"):
+            (own / path.name).write_bytes(b"not a kubelet")
+        elif "coredns" not in path.name:
+            (own / path.name).symlink_to(path)
+    done = program.run(write(tmp_path, kubernetes_image, own, VIDEO), cwd=tmp_path)
+    assert done.returncode == 3
+    assert "coredns" in done.stderr
+    assert "missing" in done.stderr
+    assert "kubelet" in done.stderr
+    assert "corrupt" in done.stderr
+    assert not (tmp_path / "runs").exists()
