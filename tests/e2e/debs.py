@@ -46,12 +46,12 @@ def make(
     return made
 
 
-def dependencies(package: str) -> tuple[str, ...]:
-    """A package of this host's archive and all it depends on, by name; empty if there is none."""
+def dependencies(*packages: str) -> tuple[str, ...]:
+    """Packages of this host's archive and all they depend on, by name; empty if there are none."""
     options = [
         f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
     ]
-    tree = ["apt-cache", "depends", "--recurse", *options, package]
+    tree = ["apt-cache", "depends", "--recurse", *options, *packages]
     found = subprocess.run(tree, capture_output=True, text=True, check=False, timeout=60)
     return tuple(line for line in found.stdout.splitlines() if line[:1].isalnum())
 

@@ -81,7 +81,7 @@ def _component(name: str, component: Component, say: Say) -> Path:
     programs = {program: _program(program, say) for program in component.programs()}
     if component.kind == "binary":
         return programs[component.program]
-    packages = images.packages_of(component)
+    packages = images.packages_of(component.packages)
     keys = [go.key(PROGRAMS[program]) for program in programs]
     key = _hash(_RECIPE, repr(component), known(name).image, packages, *keys)
 

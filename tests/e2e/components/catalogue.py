@@ -24,6 +24,8 @@ class Program:
         stamp: variables that the linker sets, with ``{version}``, ``{major}`` and ``{minor}``.
         tags: build tags, as its project sets them.
         cgo: whether some of it is C, so that a C compiler is needed.
+        extended: a Go module that is published only in an older version than this program needs; what it
+            lacks is in ``_additions`` of our module, and is added to a copy of it.
     """
 
     module: str
@@ -33,6 +35,7 @@ class Program:
     stamp: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     cgo: bool = False
+    extended: str = ""
 
     @property
     def folder(self) -> Path:
@@ -78,6 +81,7 @@ def _versions(*packages: str) -> tuple[str, ...]:
     return tuple(f"{package}.{name}={value}" for package in packages for name, value in values.items())
 
 
+OPENFAAS = "github.com/openfaas"
 CNI = "github.com/containernetworking/plugins"
 CNI_PLUGINS = {
     "bridge": "main",
@@ -107,6 +111,42 @@ PROGRAMS: Mapping[str, Program] = {
     ),
     "etcd": Program("etcd", source="go.etcd.io/etcd/server/v3"),
     "small": Program("small", version="3.10"),
+    "kwok": Program(
+        "kwok",
+        "sigs.k8s.io/kwok/cmd/kwok",
+        source="sigs.k8s.io/kwok",
+        stamp=("sigs.k8s.io/kwok/pkg/consts.Version={plain}",),
+    ),
+    "gateway": Program(
+        "openfaas",
+        f"{OPENFAAS}/faas/gateway",
+        source=f"{OPENFAAS}/faas/gateway",
+        stamp=(f"{OPENFAAS}/faas/gateway/version.Version={{version}}",),
+    ),
+    "queue-worker": Program(
+        "openfaas",
+        f"{OPENFAAS}/nats-queue-worker",
+        source=f"{OPENFAAS}/nats-queue-worker",
+        stamp=(f"{OPENFAAS}/nats-queue-worker/version.Version={{version}}",),
+    ),
+    "nats-streaming": Program(
+        "openfaas",
+        "github.com/nats-io/nats-streaming-server",
+        source="github.com/nats-io/nats-streaming-server",
+    ),
+    "faas-netes": Program(
+        "faas-netes",
+        f"{OPENFAAS}/faas-netes",
+        source=f"{OPENFAAS}/faas-netes",
+        stamp=(f"{OPENFAAS}/faas-netes/version.Version={{version}}",),
+    ),
+    "kubeedge": Program(
+        "kubeedge",
+        source="github.com/kubeedge/kubeedge",
+        stamp=_versions("github.com/kubeedge/kubeedge/pkg/version"),
+        cgo=True,
+        extended="github.com/kubeedge/beehive",
+    ),
     # It moved to a module of its own later, which is published in no version that can be had everywhere.
     "flannel-cni": Program("flannel-cni", f"{CNI}/plugins/meta/flannel", version="v1.6.2-flannel1"),
     **{
@@ -185,10 +225,42 @@ _CLUSTER: Mapping[str, Component] = {
     ),
 }
 
-COMPONENTS: Mapping[str, Component] = _CLUSTER
+_KUBEEDGE: Mapping[str, Component] = {
+    "cloudcore": Component(
+        "image",
+        "kubeedge",
+        files={f"{_BIN}/cloudcore": "kubeedge"},
+        packages=_FILTERS,
+        image="docker.io/kubeedge/cloudcore:{version}",
+        entrypoint=(f"{_BIN}/cloudcore",),
+    ),
+    "edgecore": Component("binary", "kubeedge"),
+    "keadm": Component("binary", "kubeedge"),
+}
+
+_KWOK: Mapping[str, Component] = {
+    "kwok": Component("binary", "kwok"),
+}
+
+
+
+def _openfaas_image(name: str, image: str) -> Component:
+    return Component("image", name, files={f"/{name}": name}, image=image, entrypoint=(f"/{name}",))
+
+
+_OPENFAAS: Mapping[str, Component] = {
+    "gateway": _openfaas_image("gateway", "ghcr.io/openfaas/gateway:{version}"),
+    "faas-netes": _openfaas_image("faas-netes", "ghcr.io/openfaas/faas-netes:{version}"),
+    "queue-worker": _openfaas_image("queue-worker", "ghcr.io/openfaas/queue-worker:{version}"),
+    "nats-streaming": _openfaas_image("nats-streaming", "docker.io/library/nats-streaming:{plain}"),
+}
+
+COMPONENTS: Mapping[str, Component] = {**_CLUSTER, **_KUBEEDGE, **_OPENFAAS, **_KWOK}
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "cluster": tuple(_CLUSTER),
+    "kubeedge": tuple(_KUBEEDGE),
+    "openfaas": tuple(_OPENFAAS),
 }
 """Names for several artifacts together; ``cluster`` is what kubeadm needs."""
 

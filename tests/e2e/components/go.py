@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -82,7 +83,7 @@ def find() -> Go:
 def key(program: Program) -> str:
     """A hash of everything that a build depends on."""
     digest = hashlib.sha256(f"{find().version} {architecture()} {_arguments(program)}".encode())
-    sources = sorted(program.folder.glob("*.go"))
+    sources = [*sorted(program.folder.glob("*.go")), *sorted(program.folder.glob("_additions/**/*.go"))]
     for path in (program.folder / "go.mod", program.folder / "go.sum", *sources):
         digest.update(path.name.encode() + (path.read_bytes() if path.exists() else b""))
     return digest.hexdigest()
@@ -101,9 +102,11 @@ def build(program: Program, to: Path) -> None:
     """
     if program.cgo and not shutil.which("gcc"):
         raise LackError(f"{program.package} is partly C, and there is no gcc: apt-get install gcc libc6-dev")
-    arguments = ["build", *_arguments(program), "-o", str(to), program.package]
     what = f"{program.module}: go build {program.package}"
-    _run(find(), arguments, program.folder, BUILD_TIMEOUT_S, what, cgo=program.cgo)
+    with tempfile.TemporaryDirectory() as temporary:
+        extended = [_extend(program, Path(temporary))] if program.extended else []
+        arguments = ["build", *_arguments(program), *extended, "-o", str(to), program.package]
+        _run(find(), arguments, program.folder, BUILD_TIMEOUT_S, what, cgo=program.cgo)
 
 
 def refresh(module: Path) -> None:
@@ -113,6 +116,22 @@ def refresh(module: Path) -> None:
         ComponentError: Go could not.
     """
     _run(find(), ["mod", "tidy"], module, BUILD_TIMEOUT_S, f"{module.name}: go mod tidy", flags="-mod=mod")
+
+
+def _extend(program: Program, folder: Path) -> str:
+    """Copy a module and add what it lacks; the argument with which Go takes the copy."""
+    module, what = program.extended, f"{program.module}: {program.extended}"
+    _run(find(), ["mod", "download", module], program.folder, BUILD_TIMEOUT_S, what)
+    asked = ["list", "-m", "-f", "{{.Dir}}", module]
+    published = _run(find(), asked, program.folder, QUERY_TIMEOUT_S, what).strip()
+    copy = folder / "module"
+    subprocess.run(["cp", "-r", "--no-preserve=mode", published, copy], check=True, timeout=QUERY_TIMEOUT_S)
+    shutil.copytree(program.folder / "_additions", copy, dirs_exist_ok=True)
+    pinned = (program.folder / "go.mod").read_text(encoding="utf-8")
+    ours = re.sub(rf"{re.escape(module)} => .*", f"{module} => {copy}", pinned)
+    (folder / "go.mod").write_text(ours, encoding="utf-8")
+    shutil.copy(program.folder / "go.sum", folder)
+    return f"-modfile={folder / 'go.mod'}"
 
 
 def _arguments(program: Program) -> list[str]:

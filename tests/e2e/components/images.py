@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from continuum import oci
@@ -73,23 +74,24 @@ def write_archive(component: Component, programs: Mapping[str, Path], to: Path) 
                 archive.addfile(entry, content)
 
 
-def packages_of(component: Component) -> str:
-    """The Debian packages that an image needs and all they depend on: their files' names, one a line.
+@cache
+def packages_of(names: tuple[str, ...]) -> str:
+    """Debian packages and all they depend on: their files' names, which say the version, one a line.
 
     Raises:
-        ComponentError: this host cannot fetch Debian packages, or has no list of them.
+        LackError: this host cannot fetch Debian packages.
+        ComponentError: it has no list of them.
     """
-    if not component.packages:
+    if not names:
         return ""
     if debs.WHY_NOT:
-        raise LackError(f"{', '.join(component.packages)} of Debian go into images, but {debs.WHY_NOT}")
-    names = sorted({name for package in component.packages for name in debs.dependencies(package)})
-    command = ["apt-get", "download", "--print-uris", *names]
+        raise LackError(f"{', '.join(names)} of Debian go into images, but {debs.WHY_NOT}")
+    command = ["apt-get", "download", "--print-uris", *debs.dependencies(*names)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=QUERY_TIMEOUT_S)
     files = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("'")]
     if done.returncode or not files:
         what = done.stderr.strip()[-200:] or "apt-get names none of them; apt-get update"
-        raise ComponentError(f"{', '.join(component.packages)} cannot be downloaded: {what}")
+        raise ComponentError(f"{', '.join(names)} cannot be downloaded: {what}")
     return "\n".join(sorted(files))
 
 

@@ -65,19 +65,47 @@ def libvirt_uri(guest_image: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def cluster_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all artifacts of a cluster; ``make components`` builds them ahead."""
+def artifact_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where this session's artifacts are put."""
+    return tmp_path_factory.mktemp("artifacts")
+
+
+def _provide(folder: Path, group: str) -> Path:
     try:
-        return components.provide(tmp_path_factory.mktemp("artifacts"))
+        return components.provide(folder, [group])
     except components.LackError as lack:
         pytest.skip(str(lack))
+
+
+@pytest.fixture(scope="session")
+def cluster_artifacts(artifact_folder: Path) -> Path:
+    """A folder with all artifacts of a cluster, and others; ``make components`` builds them ahead."""
+    return _provide(artifact_folder, "cluster")
+
+
+@pytest.fixture(scope="session")
+def kubeedge_artifacts(artifact_folder: Path) -> Path:
+    """The same folder, with KubeEdge."""
+    return _provide(artifact_folder, "kubeedge")
+
+
+@pytest.fixture(scope="session")
+def openfaas_artifacts(artifact_folder: Path) -> Path:
+    """The same folder, with OpenFaaS."""
+    return _provide(artifact_folder, "openfaas")
+
+
+@pytest.fixture(scope="session")
+def kwok_artifacts(artifact_folder: Path) -> Path:
+    """The same folder, with KWOK."""
+    return _provide(artifact_folder, "kwok")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits for artifacts to be built has a deadline of its own; the test's begins afterwards."""
     for item in items:
-        if "cluster_artifacts" in getattr(item, "fixturenames", ()):
+        if any(name.endswith("_artifacts") for name in getattr(item, "fixturenames", ())):
             given = item.get_closest_marker("timeout")
             seconds = given.args[0] if given else float(item.config.getini("timeout"))
             item.add_marker(pytest.mark.timeout(seconds, func_only=True))
