@@ -97,15 +97,29 @@ def daemon(folder: Path, network: str = "", beside: str = "") -> Iterator[str]:
         (folder / name).mkdir(parents=True, mode=0o755)
     (folder / "libvirtd.conf").write_text(_CONFIG.format(folder=folder))
     (folder / "virtlogd.conf").write_text("")
-    (folder / "start").write_text(_SCRIPT)
     if beside:
         (folder / "beside").write_text(beside)
+    with kept(folder, _SCRIPT, folder / "sock" / "libvirt-sock", network):
+        yield f"qemu:///system?socket={folder}/sock/libvirt-sock"
+
+
+@contextlib.contextmanager
+def kept(folder: Path, script: str, answers_at: Path, network: str = "") -> Iterator[None]:
+    """Run a script that becomes a daemon; all it leaves ends with it.
+
+    Args:
+        folder: given to the script; takes its output.
+        script: shell text, run in a mount namespace of its own.
+        answers_at: the daemon's socket.
+        network: name of the network namespace to run it in; empty for this one.
+    """
+    (folder / "start").write_text(script)
     keeper = subprocess.Popen(
         [sys.executable, __file__, str(folder), network], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     try:
-        _wait_for(folder / "sock" / "libvirt-sock", keeper, folder)
-        yield f"qemu:///system?socket={folder}/sock/libvirt-sock"
+        _wait_for(answers_at, keeper, folder)
+        yield
     finally:
         assert keeper.stdin is not None
         keeper.stdin.close()

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from continuum.errors import HostError, ProvisionError
 from infrastructure.qemu import names
+from infrastructure.qemu.machines import Machine
 from infrastructure.qemu.placement import Capacity
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class Hypervisor:
         try:
             self.api = within(OPEN_TIMEOUT_S, lambda: self._library.open(uri), f"{uri}: does not answer")
         except self._library.libvirtError as error:
-            raise HostError(f"{uri}: {error}; {_remedy(uri)}") from error
+            raise HostError(f"{uri}: {error}; {_remedy(uri, str(error))}") from error
 
     def __enter__(self) -> Hypervisor:  # noqa: PYI034 (Self is newer than Python 3.10)
         return self
@@ -205,7 +206,15 @@ def within(
     return results[0]
 
 
-def _remedy(uri: str) -> str:
-    if uri.startswith("qemu:///"):
-        return "to mend it: sudo apt-get install libvirt-daemon-system && sudo systemctl start libvirtd"
-    return "is libvirtd running there?"
+def _remedy(uri: str, said: str) -> str:
+    machine = Machine(uri)
+    if not machine.is_local:
+        return "is libvirtd running there, and may you use it?"
+    if any(word in said.lower() for word in ("permission denied", "authentication", "access denied")):
+        return (
+            "to mend it: sudo usermod -aG libvirt $USER, and log in anew;"
+            " or, without root: qemu_uri = qemu:///session"
+        )
+    if machine.is_session:
+        return "to mend it: sudo apt-get install libvirt-daemon qemu-system-x86"
+    return "to mend it: sudo apt-get install libvirt-daemon-system && sudo systemctl start libvirtd"

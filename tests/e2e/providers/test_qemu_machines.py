@@ -46,7 +46,7 @@ endpoint_cores = 1
 endpoint_memory = 256 MiB
 infra_only = True
 [link cloud-endpoint]
-latency = 20 ms
+latency = 100 ms
 jitter = 0 ms
 bandwidth = 10 Mbit
 """
@@ -100,7 +100,7 @@ def test_nodes_of_two_machines_are_one_system(
             script = f"hostname; cat /sys/class/net/eth0/mtu; ping -q -c 5 -i 0.1 {peer}"
             said = connection.run(["sh", "-c", script], timeout=60).stdout
             assert said.split()[:2] == [node, str(switch.MTU_BYTES)]
-            assert float(said.rpartition("=")[2].split("/")[0]) >= 39.5  # 40 ms by the clocks of two guests
+            assert float(said.rpartition("=")[2].split("/")[0]) >= 100  # some is taken off
     finally:
         for one in deployment.connections.values():
             one.close()
