@@ -22,6 +22,9 @@ MTU_BYTES = 1450
 FIRST_PORT, LAST_PORT = 20_000, 29_999
 """Ports of tunnels, below those that kernels give to others by themselves."""
 
+MACHINE = "x86_64"
+"""Hardware architecture of switches: others' processors would not halt without a system."""
+
 _MEMORY_MB = 16
 _GUEST_PORT, _SWITCH_PORT, _SSH_PORT = 20_000, 24_000, 28_000
 
@@ -43,14 +46,13 @@ def ssh_port(number: int) -> int:
     return _SSH_PORT + number
 
 
-def describe_switch(run_id: str, directory: Path, plugs: Sequence[Plug], machine: str) -> str:
+def describe_switch(run_id: str, directory: Path, plugs: Sequence[Plug]) -> str:
     """The switch of one machine for libvirt.
 
     Args:
         run_id: the run.
         directory: its folder.
         plugs: the switch's ends of its wires.
-        machine: hardware architecture.
     """
     root = Element("domain", type="qemu")
     SubElement(root, "name").text = names.switch(run_id)
@@ -58,7 +60,7 @@ def describe_switch(run_id: str, directory: Path, plugs: Sequence[Plug], machine
     SubElement(root, "memory", unit="MiB").text = str(_MEMORY_MB)
     SubElement(root, "vcpu").text = "1"
     system = SubElement(root, "os")
-    SubElement(system, "type", arch=machine, machine="pc").text = "hvm"
+    SubElement(system, "type", arch=MACHINE, machine="pc").text = "hvm"
     SubElement(system, "bios", rebootTimeout="-1")  # nothing to boot from: it halts, once and for all
     SubElement(root, "on_crash").text = "destroy"
     devices = SubElement(root, "devices")

@@ -86,17 +86,23 @@ def switches(
         guests: the guests' plugs on each of them.
         run_id: the run.
         directory: its folder.
+
+    Raises:
+        HostError: a machine can have no switch, or none that reaches the first one's.
     """
+    for site in sites:
+        if (kind := site.hypervisor.machine()) != switch.MACHINE:
+            raise HostError(
+                f"{site.machine.name}: it is {kind}, and guests on several machines or of a user's own daemon"
+                f" need {switch.MACHINE}; use qemu:///system and one machine"
+            )
     plugs = [[plug.opposite for plug in own] for own in guests]
     used = {port for site in sites for port in site.survey.udp_ports}
     for number, site in enumerate(sites[1:], 1):
         tunnel = _tunnel(sites[0], site, run_id, used)
         plugs[0].append(tunnel)
         plugs[number].append(tunnel.opposite)
-    return tuple(
-        switch.describe_switch(run_id, directory, own, site.hypervisor.machine())
-        for site, own in zip(sites, plugs, strict=True)
-    )
+    return tuple(switch.describe_switch(run_id, directory, own) for own in plugs)
 
 
 def _tunnel(first: Site, other: Site, run_id: str, used: set[int]) -> Plug:

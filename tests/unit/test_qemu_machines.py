@@ -137,8 +137,14 @@ def test_this_machine_can_be_asked() -> None:
     assert survey.look(Machine("qemu:///system")).home
 
 
-def site(uri: str, caller: str = "", address: str = "", ports: frozenset[int] = frozenset()) -> Site:
-    hypervisor = SimpleNamespace(machine=lambda: "x86_64")
+def site(
+    uri: str,
+    caller: str = "",
+    address: str = "",
+    ports: frozenset[int] = frozenset(),
+    kind: str = switch.MACHINE,
+) -> Site:
+    hypervisor = SimpleNamespace(machine=lambda: kind)
     return cast(
         "Site",
         SimpleNamespace(
@@ -185,6 +191,11 @@ def test_switches_join_guests_in_a_star_without_a_circle() -> None:
         assert ends[number][1] == f"{own},localaddr={to}"
     assert all(describe.directory_of(text) == "/runs/run" for text in texts)
     assert names.run_of(fromstring(texts[0]).findtext("name", "")) == "run"
+
+
+def test_where_a_switch_would_not_halt_there_is_none() -> None:
+    with pytest.raises(HostError, match="it is aarch64"):
+        wiring.switches([site("qemu:///session", kind="aarch64")], [[]], "run", Path("/r"))
 
 
 def test_tunnels_take_ports_that_are_free(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,12 +34,14 @@ class Machine:
         direct_uri: the same, past ssh.
         network: its network namespace.
         address: of its ssh daemon.
+        gateway: address of this machine, seen from there.
     """
 
     uri: str
     direct_uri: str
     network: str
     address: str
+    gateway: str
 
     def processes(self) -> list[str]:
         """Command lines of the QEMUs in its network."""
@@ -64,7 +66,7 @@ def running(folder: Path) -> Iterator[Machine]:
     with _network(name, here, there), libvirtd.daemon(folder / "libvirt", name, beside) as direct:
         uri = f"qemu+ssh://root@{there}/system?no_tty=1&command={made}/client"
         _wait_for(made, there)
-        yield Machine(uri, direct, name, there)
+        yield Machine(uri, direct, name, there, here)
 
 
 def _make_keys(folder: Path, address: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -49,6 +50,19 @@ infra_only = True
 latency = 100 ms
 jitter = 0 ms
 bandwidth = 10 Mbit
+"""
+
+ONE = """\
+[infrastructure]
+provider = qemu
+qemu_acceleration = tcg
+qemu_uri = {uri}
+qemu_image = {image}
+qemu_nat = True
+edge_nodes = 1
+edge_cores = 1
+edge_memory = 256 MiB
+infra_only = True
 """
 
 
@@ -135,6 +149,30 @@ def test_nothing_is_left_on_either_after_a_kill(
     done = continuum("destroy", "--all", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert things(libvirt_uri) == before
+    assert things(other.direct_uri) == []
+    assert other.processes() == []
+
+
+def test_one_machine_elsewhere_is_as_one_here(tmp_path: Path, other: Machine, guest_image: Path) -> None:
+    """With a network of libvirt's there, which translates addresses, and ssh through that machine."""
+    path = tmp_path / "one.cfg"
+    path.write_text(ONE.format(uri=other.uri, image=guest_image))
+    up = continuum("up", path, cwd=tmp_path)
+    assert up.returncode == 0, up.stderr
+    run_id = up.stdout.splitlines()[-1]
+    try:
+        with socket.create_server((other.gateway, 0)) as server:
+            port = server.getsockname()[1]
+            goal = f"('{other.gateway}', {port})"
+            knock = f"import socket; print(socket.create_connection({goal}).getsockname()[0])"
+            said = continuum("exec", run_id, "edge0", "--", "python3", "-c", knock, cwd=tmp_path)
+            server.settimeout(1)
+            _, (source, _) = server.accept()
+        assert said.stdout.startswith("192.168.")
+        assert source == other.address
+    finally:
+        down = continuum("down", run_id, cwd=tmp_path)
+    assert down.returncode == 0, down.stderr
     assert things(other.direct_uri) == []
     assert other.processes() == []
 
