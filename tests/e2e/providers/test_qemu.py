@@ -37,7 +37,8 @@ def up(
 ) -> Iterator[Path]:
     """The folder of a run that is up: a cloud node at half a processor, an endpoint with a slow disk."""
     folder = tmp_path_factory.mktemp("up")
-    done = continuum("up", config(folder, libvirt_uri, guest_image), cwd=folder, environment=environment)
+    path = config(folder, libvirt_uri, guest_image, "cpu_pin = True\ncloud_read_speed = 8 MB/s")
+    done = continuum("up", path, cwd=folder, environment=environment)
     assert done.returncode == 0, done.stderr
     directory = program.run_directory(folder)
     yield directory
