@@ -108,4 +108,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if any(name.endswith("_artifacts") for name in getattr(item, "fixturenames", ())):
             given = item.get_closest_marker("timeout")
             seconds = given.args[0] if given else float(item.config.getini("timeout"))
-            item.add_marker(pytest.mark.timeout(seconds, func_only=True))
+            item.add_marker(pytest.mark.timeout(seconds, func_only=True), append=False)
