@@ -13,6 +13,9 @@ from continuum.host import Host
 SUITE = "bookworm"
 """Release of Debian that images are made of, unless told otherwise; its Python is 3.11."""
 
+PYTHON, GLIBC = (3, 11), (2, 36)
+"""Versions of Python and of the C library in that release."""
+
 BUILD_TIMEOUT_S = 1800
 NODE_PACKAGES = ("python3", "iproute2", "iputils-ping", "procps")
 """What every node should have: Python, and what one looks at a network with."""

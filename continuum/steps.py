@@ -127,6 +127,10 @@ def provision(session: Session, progress: Progress) -> None:
 
 def install(session: Session) -> None:
     """Let the resource manager make the nodes ready, then install what the workloads start there."""
+    if (folder := session.config.infrastructure.path("artifact_dir")) is not None:
+        from continuum.artifacts import libraries
+
+        libraries.adopt(folder)
     manager, model = session.modules.resource_manager, session.modules.execution_model
     session.deployment = manager.install(session.existing, session.run)
     if model is not None:

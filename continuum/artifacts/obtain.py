@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from continuum.artifacts import folder as folders
 from continuum.artifacts.artifact import Artifact, needed_by
 from continuum.errors import DeployError, HostError, Problem, UsageError
 from continuum.packages.store import cache_folder
@@ -36,6 +35,8 @@ def obtain(
 
         source = Source(cache(), config.infrastructure.maybe_text("artifact_mirror") or "")
         return fetch_all(needed, source, tell)
+    from continuum.artifacts import folder as folders
+
     if problems := list(_problems(given, needed, config)):
         raise HostError(problems)
     found = {one.name: folders.find(one, folders.read(given)) for one in needed}
@@ -55,6 +56,8 @@ def cache() -> Path:
 
 
 def _problems(given: Path, needed: Sequence[Artifact], config: Config) -> Iterator[Problem]:
+    from continuum.artifacts import folder as folders
+
     remedy = f"`continuum artifacts {config.path} --download FOLDER`, where there is a network, fetches it"
     try:
         faults = folders.check(given, needed)

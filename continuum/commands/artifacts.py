@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from continuum import pipeline, topology
-from continuum.artifacts import Artifact, folder, needed_by
+from continuum.artifacts import Artifact, architecture_of, folder, needed_by
 from continuum.artifacts.obtain import cache
 from continuum.commands.run import load_all
 from continuum.config import Config
@@ -36,8 +36,10 @@ def execute(options: argparse.Namespace) -> int:
     where = options.check or options.download or config.infrastructure.path("artifact_dir")
     if options.download:
         _download(options, config, needed)
+        _download_libraries(options.download, modules, config)
     if options.check:
         _check(options, needed)
+        _note_libraries(options.check, modules, config)
     rows = [_row(artifact, _entries(where)) for artifact in needed]
     packages = _packages(modules, config)
     if options.json:
@@ -79,6 +81,32 @@ def _download(options: argparse.Namespace, config: Config, needed: Sequence[Arti
     print(f"{options.download}: {len(added)} files downloaded, {kept} were there", file=sys.stderr)
 
 
+def _download_libraries(to: Path, modules: Modules, config: Config) -> None:
+    """What workloads import, where nodes do not find it on this host."""
+    from continuum.artifacts import libraries
+
+    if modules.provider.shares_host:
+        return
+    wish = libraries.Wish(
+        workloads=modules.workloads(config, topology.from_config(config)),
+        architecture=architecture_of(config),
+        in_images=modules.resource_manager.runs_containers,
+        mirror=config.infrastructure.maybe_text("package_mirror"),
+    )
+    libraries.export(wish, to, lambda line: print(line, file=sys.stderr))
+
+
+def _note_libraries(there: Path, modules: Modules, config: Config) -> None:
+    """Say if libraries of workloads will have to come from elsewhere."""
+    from continuum.artifacts.libraries import FOLDER
+
+    planned = modules.workloads(config, topology.from_config(config))
+    if not modules.provider.shares_host and planned and not (there / FOLDER).is_dir():
+        print(
+            f"{there}: no libraries of workloads in it; they are taken from a package index", file=sys.stderr
+        )
+
+
 def _entries(where: Path | None) -> Sequence[folder.Entry]:
     return folder.read(where) if where else ()
 
@@ -96,9 +124,8 @@ def _row(artifact: Artifact, entries: Sequence[folder.Entry]) -> dict[str, Any]:
 def _packages(modules: Modules, config: Config) -> list[str]:
     """Debian packages that are installed on nodes."""
     named = [name for module in modules.all() for name in module.packages(config)]
-    if modules.application is not None:
-        planned = modules.application.workloads(config, topology.from_config(config))
-        named += [program.package for workload in planned for program in workload.programs]
+    planned = modules.workloads(config, topology.from_config(config))
+    named += [program.package for workload in planned for program in workload.programs]
     return list(dict.fromkeys(named))
 
 

@@ -30,7 +30,7 @@ _CONFIGURED: Mapping[str, Content] = {
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _PYTHON = re.compile(r"usr/(?:local/)?bin/python3\.(\d+)")
 _GLIBC = re.compile(r"(?:usr/)?lib(?:64)?/(?:[\w-]+/)?libc\.so\.6|(?:usr/)?lib/[\w-]+/libc-2\.\d+\.so")
 _MUSL = re.compile(r"lib/ld-musl-\w+\.so\.1")
@@ -72,7 +72,7 @@ def debian_base(
         ProvisionError: it cannot be made.
     """
     wanted = tuple(dict.fromkeys((*PACKAGES, *packages)))
-    key = f"base {_FORM} {images.SUITE} {architecture} {' '.join(wanted)}"
+    key = debian_key(architecture, packages)
     if (known := kept.recall(folder, key)) and (layer := known.layer()):
         return Base(from_json(known.facts["interpreter"]), str(known.facts["python"]), (layer,))
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,6 +87,12 @@ def debian_base(
         layer = from_tar(archive, folder, without=_LEFT_OUT, extra={**_CONFIGURED, **library})
     kept.remember(folder, key, layer, interpreter=interpreter.to_json(), python=python)
     return Base(interpreter, python, (layer,))
+
+
+def debian_key(architecture: str, packages: tuple[str, ...] = ()) -> str:
+    """What such a base is kept under."""
+    wanted = dict.fromkeys((*PACKAGES, *packages))
+    return f"base {_FORM} {images.SUITE} {architecture} {' '.join(wanted)}"
 
 
 def base_in(archive: Path) -> Base:
@@ -120,7 +126,7 @@ def _interpreter_in(packed: tarfile.TarFile, architecture: str) -> tuple[Interpr
     if python is None or libc is None:
         raise DeployError("no Python 3 in it, or no C library")
     minor, where = python
-    machine = _MACHINES.get(architecture, architecture)
+    machine = MACHINES.get(architecture, architecture)
     return Interpreter("cpython", (3, minor, 0), machine, *libc), where
 
 

@@ -34,7 +34,7 @@ class Kept:
 def recall(folder: Path, key: str) -> Kept | None:
     """What is kept under a key; None if there is nothing."""
     try:
-        facts = read_json(_path(folder, key), default=None)
+        facts = read_json(path_of(folder, key), default=None)
         return Kept(folder, facts) if facts and facts["key"] == key else None
     except (ValueError, KeyError, TypeError):
         return None
@@ -42,8 +42,9 @@ def recall(folder: Path, key: str) -> Kept | None:
 
 def remember(folder: Path, key: str, layer: Layer, **facts: Any) -> None:
     """Keep a layer under a key, with some facts."""
-    write_json(_path(folder, key), {"key": key, "layer": {**asdict(layer), "path": None}, **facts})
+    write_json(path_of(folder, key), {"key": key, "layer": {**asdict(layer), "path": None}, **facts})
 
 
-def _path(folder: Path, key: str) -> Path:
+def path_of(folder: Path, key: str) -> Path:
+    """Where the note of what is kept under a key is."""
     return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"

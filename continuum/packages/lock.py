@@ -42,18 +42,30 @@ def resolve(requirements: Sequence[str], interpreter: Interpreter, cache: Path) 
     """
     if not requirements:
         return ""
-    wanted = "\n".join(sorted(set(requirements))) + "\n"
-    preferred = _preferred()
-    key = hashlib.sha256(f"{interpreter.key}\n{wanted}\n{preferred}".encode()).hexdigest()
-    kept = cache / "locks" / f"{key}.txt"
+    kept = _path(requirements, interpreter.key, cache)
     if kept.is_file():
         return kept.read_text(encoding="utf-8")
-    lock = _compile(wanted, preferred, interpreter)
+    lock = _compile(_wanted(requirements), _preferred(), interpreter)
+    keep(lock, requirements, interpreter.key, cache)
+    return lock
+
+
+def keep(lock: str, requirements: Sequence[str], interpreter_key: str, cache: Path) -> None:
+    """Have ``resolve`` answer with this lock from now on, without asking an index."""
+    kept = _path(requirements, interpreter_key, cache)
     kept.parent.mkdir(parents=True, exist_ok=True)
     temporary = kept.with_name(f".{kept.name}.{os.getpid()}")
     temporary.write_text(lock, encoding="utf-8")
     temporary.replace(kept)
-    return lock
+
+
+def _wanted(requirements: Sequence[str]) -> str:
+    return "\n".join(sorted(set(requirements))) + "\n"
+
+
+def _path(requirements: Sequence[str], interpreter_key: str, cache: Path) -> Path:
+    key = f"{interpreter_key}\n{_wanted(requirements)}\n{_preferred()}"
+    return cache / "locks" / f"{hashlib.sha256(key.encode()).hexdigest()}.txt"
 
 
 def compile_command(uv: Path, interpreter: Interpreter, requirements: Path, output: Path) -> list[str]:

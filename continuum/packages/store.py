@@ -81,7 +81,7 @@ class Store:
         """
         if not lock.strip():
             return ()
-        index = self.folder / "sets" / f"{hashlib.sha256((lock + interpreter.key).encode()).hexdigest()}.json"
+        index = self._index(lock, interpreter.key)
         known = _read_index(index)
         if known and all(self.has(wheel) for wheel in known):
             return known
@@ -91,6 +91,13 @@ class Store:
             found = tuple(self.add(path) for path in sorted(Path(temporary).glob("*.whl")))
         _write_index(index, found)
         return found
+
+    def remember(self, lock: str, interpreter_key: str, wheels: Iterable[Wheel]) -> None:
+        """Have ``wheels`` answer with these from now on, while they are here."""
+        _write_index(self._index(lock, interpreter_key), wheels)
+
+    def _index(self, lock: str, interpreter_key: str) -> Path:
+        return self.folder / "sets" / f"{hashlib.sha256((lock + interpreter_key).encode()).hexdigest()}.json"
 
 
 def sha256_of(path: Path) -> str:

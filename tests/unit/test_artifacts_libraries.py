@@ -1,0 +1,103 @@
+"""Libraries and bases of images in a folder of artifacts: from one cache to another, without a network."""
+
+from pathlib import Path
+
+import pytest
+
+from continuum.artifacts import libraries
+from continuum.artifacts.libraries import Wish
+from continuum.errors import HostError
+from continuum.module import Program, Workload
+from continuum.oci import base, from_files, kept
+from continuum.packages import lock
+from continuum.packages.store import Store, Wheel
+
+NEEDS = ("tool>=1", "other")
+LOCKED = "tool==1.2 --hash=sha256:0\n"
+WORKLOAD = Workload("worker", "cloud", ("x",), requirements=NEEDS, programs=(Program("ls", "coreutils"),))
+WISH = Wish((WORKLOAD,), "amd64", in_images=True)
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
+    """In a cache where all was downloaded before."""
+    cache = tmp_path / "one" / "continuum"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
+    (tmp_path / "tool-1.2-py3-none-any.whl").write_bytes(b"a wheel" * 1000)
+    store, interpreter = Store(cache / "wheels"), WISH.interpreter()
+    added = store.add(tmp_path / "tool-1.2-py3-none-any.whl")
+    store.remember(LOCKED, interpreter.key, [added])
+    lock.keep(LOCKED, NEEDS, interpreter.key, cache)
+    layer = from_files({"/bin/python": "x"}, cache / "images")
+    facts = {"interpreter": interpreter.to_json(), "python": "/bin/python"}
+    kept.remember(cache / "images", base.debian_key("amd64", ("coreutils",)), layer, **facts)
+    return added
+
+
+@pytest.fixture
+def folder(tmp_path: Path, wheel: Wheel, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that was filled from that cache; this user's is empty, and there is no network."""
+    libraries.export(WISH, tmp_path / "files", lambda _line: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "two"))
+    monkeypatch.setattr(lock, "_compile", lambda *_: pytest.fail("an index was asked"))
+    return tmp_path / "files"
+
+
+def test_what_was_exported_is_all_that_is_needed(folder: Path, wheel: Wheel, tmp_path: Path) -> None:
+    libraries.adopt(folder)
+    cache, interpreter = tmp_path / "two" / "continuum", WISH.interpreter()
+    assert lock.resolve(NEEDS, interpreter, cache) == LOCKED
+    store = Store(cache / "wheels")
+    assert store.wheels(LOCKED, interpreter) == (wheel,)
+    assert store.path(wheel).read_bytes() == b"a wheel" * 1000
+    found = base.debian_base(cache / "images", "amd64", ("coreutils",))
+    assert (found.python, found.interpreter.key) == ("/bin/python", interpreter.key)
+
+
+def test_a_second_time_changes_nothing(folder: Path, tmp_path: Path) -> None:
+    libraries.adopt(folder)
+    before = {path: path.stat().st_ino for path in (tmp_path / "two").rglob("*.whl")}
+    libraries.adopt(folder)
+    assert before
+    assert {path: path.stat().st_ino for path in (tmp_path / "two").rglob("*.whl")} == before
+
+
+@pytest.mark.parametrize("pattern", ["wheels/*/*.whl", "images/*[0-9a-f]"])
+def test_a_corrupt_file_is_named_and_not_taken(folder: Path, tmp_path: Path, pattern: str) -> None:
+    (path,) = (one for one in (folder / "libraries").glob(pattern) if one.suffix != ".json")
+    data = bytearray(path.read_bytes())
+    data[3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(HostError, match="corrupt: its sha256 is") as refused:
+        libraries.adopt(folder)
+    assert str(refused.value).startswith(f"{path}: ")
+    assert f"remove {folder / 'libraries'} and download it again" in str(refused.value)
+    assert not [one for one in (tmp_path / "two").rglob(path.name) if one.is_file()]
+
+
+def test_a_file_that_is_gone_is_named(folder: Path) -> None:
+    (path,) = (folder / "libraries").glob("wheels/*/*.whl")
+    path.unlink()
+    with pytest.raises(HostError, match=r"tool-1\.2-py3-none-any\.whl: No such file"):
+        libraries.adopt(folder)
+
+
+def test_a_note_that_makes_no_sense_is_refused(folder: Path) -> None:
+    (path,) = (folder / "libraries").glob("sets/*.json")
+    path.write_text("{}")
+    with pytest.raises(HostError, match="not what `continuum artifacts` writes"):
+        libraries.adopt(folder)
+
+
+def test_a_folder_without_libraries_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    libraries.adopt(tmp_path)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_workloads_on_plain_nodes_need_no_base(
+    wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libraries, "debian_base", lambda *_: pytest.fail("a base was made"))
+    libraries.export(Wish((WORKLOAD,), "amd64", in_images=False), tmp_path / "files", lambda _line: None)
+    assert {path.name for path in (tmp_path / "files" / "libraries").iterdir()} == {"wheels", "sets"}
