@@ -133,11 +133,6 @@ def test_without_go_one_learns_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
         go.find()
 
 
-def test_an_unknown_name_is_told_with_those_there_are() -> None:
-    with pytest.raises(components.ComponentError, match=r"nothing is called kubelot; there are .*kubelet"):
-        components.names(["kubelot"])
-
-
 def _module(folder: Path, source: str) -> Program:
     """A Go module of one program."""
     (folder / "go.mod").write_text("module test\n\ngo 1.24\n")
