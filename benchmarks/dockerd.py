@@ -52,10 +52,11 @@ class Dockerd:
 
     Args:
         folder: where they are; on a file system that can hold overlays.
+        enter: words before its command, such as those that lead into namespaces.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, enter: Sequence[str] = ()) -> None:
+        self.folder, self.enter = folder, enter
         self.url = f"unix://{folder}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -67,6 +68,7 @@ class Dockerd:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    *self.enter,
                     program,
                     *folders,
                     "-H",
@@ -97,9 +99,9 @@ class Dockerd:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Dockerd]:
+def running(folder: Path, enter: Sequence[str] = ()) -> Iterator[Dockerd]:
     """A daemon from ``with`` to its end."""
-    daemon = Dockerd(folder)
+    daemon = Dockerd(folder, enter)
     try:
         daemon.start()
         yield daemon
@@ -135,11 +137,11 @@ def provide_image(daemon: Dockerd, name: str = images.BUILT, packages: Sequence[
 
 
 @contextmanager
-def temporary() -> Iterator[Dockerd]:
+def temporary(enter: Sequence[str] = ()) -> Iterator[Dockerd]:
     """A daemon with an image for nodes, in a folder that is removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="dockerd-"))
     try:
-        with running(folder) as daemon:
+        with running(folder, enter) as daemon:
             provide_image(daemon)
             yield daemon
     finally:

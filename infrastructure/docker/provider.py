@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from continuum import capacity, topology
-from continuum.cgroup import find
 from continuum.cgroup.node import NodeGroups
 from continuum.connection.docker import DockerConnection, Target
 from continuum.connection.docker_api import DEFAULT_URL, DaemonError, client, worded
@@ -20,7 +18,7 @@ from continuum.module import Finding, Node, Provider, Usage
 from continuum.network import on_host
 from continuum.options import Option, Text
 from continuum.topology import NodeSpec
-from infrastructure.docker import cgroups, containers, images, interfaces, management, probe
+from infrastructure.docker import cgroups, containers, daemon, images, interfaces, management, probe
 from infrastructure.docker.containers import LABEL_FOLDER, LABEL_RUN, LABEL_USER, Labels
 
 if TYPE_CHECKING:
@@ -30,12 +28,8 @@ if TYPE_CHECKING:
     from continuum.images import ImageRequest
     from continuum.rundir import Run
 
-T = TypeVar("T")
-
 DAEMON = "docker-daemon"
 CONTAINER = "docker-container"
-PARALLEL = 8
-_NOT_FOUND, _BEING_REMOVED = 404, 409
 _HOST_KEY = "docker_host"
 
 
@@ -86,7 +80,7 @@ class DockerProvider(Provider):
             specs = capacity.pinned(specs, sorted(os.sched_getaffinity(0)))
         image = images.choose(url, run.config.infrastructure.maybe_text("docker_image"))
         addresses = on_host.addresses(specs)
-        device = _disk(url, specs)
+        device = daemon.disk(url, specs)
         self._notes[run.id] = _notes(specs, device)
         labels = Labels(run.id, os.geteuid(), str(run.directory))
         names = {spec.name: containers.container_name(run.id, spec.name) for spec in specs}
@@ -104,8 +98,9 @@ class DockerProvider(Provider):
         ]
         if managed:
             requests.append((names[management.HUB], containers.hub(labels, management.HUB, image)))
-        made = dict(zip(names, _everywhere(partial(_start, url), requests), strict=True))
-        pids = {name: pid for name, (_, pid) in made.items()}
+        made = dict(zip(names, daemon.everywhere(partial(daemon.start, url), requests), strict=True))
+        pids = {name: one.pid for name, one in made.items()}
+        self._note(run, _refused(one.warnings for one in made.values()))
         _attach(run, specs, addresses, [pids[spec.name] for spec in specs])
         if managed:
             management.connect(pids[management.HUB], management.places(pids, managed))
@@ -113,7 +108,7 @@ class DockerProvider(Provider):
             Node(
                 spec,
                 addresses[spec.name],
-                _handle(url, *made[spec.name]),
+                _handle(url, made[spec.name]),
                 managed.get(spec.name, ""),
             )
             for spec in specs
@@ -130,7 +125,7 @@ class DockerProvider(Provider):
         # Without a journal only the daemon this user usually speaks to can be asked.
         for url in dict.fromkeys(urls or ([] if run.directory.is_dir() else [_default_url()])):
             try:
-                _remove_all(url, run.id, names)
+                daemon.remove_all(url, run.id, names)
             except (DaemonError, HostError) as error:
                 raise ProvisionError(
                     f"containers of run {run.id} may be left: {error}; then: continuum destroy {run.id}"
@@ -138,16 +133,16 @@ class DockerProvider(Provider):
 
     def enforce(self, nodes: Sequence[Node], run: Run) -> None:
         """Put CPU quotas in force, those of workloads that run already included."""
-        _everywhere(_enforce, nodes)
-        if nodes and not all(cgroups.bounds_workloads(node) for node in nodes):
-            self._notes[run.id] = (
-                *self._notes.get(run.id, ()),
-                "workloads have no limits of their own within their containers (cgroup v2)",
-            )
+        self._note(run, _refused(daemon.everywhere(daemon.enforce, nodes)))
+        if not all(cgroups.bounds_workloads(node) for node in nodes):
+            self._note(run, ["workloads have no limits of their own within their containers (cgroup v2)"])
+
+    def _note(self, run: Run, words: Iterable[str]) -> None:
+        self._notes[run.id] = tuple(dict.fromkeys((*self._notes.get(run.id, ()), *words)))
 
     def usage(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Usage]:
         """What each node has used so far, by its name."""
-        return dict(zip((node.name for node in nodes), _everywhere(_usage, nodes), strict=True))
+        return dict(zip((node.name for node in nodes), daemon.everywhere(_usage, nodes), strict=True))
 
     def notes(self, run: Run) -> tuple[str, ...]:
         """What could not be enforced on this host, in words."""
@@ -167,7 +162,7 @@ class DockerProvider(Provider):
             return []
         mine = [
             one["Labels"]
-            for one in _labelled(url, LABEL_RUN)
+            for one in daemon.labelled(url, LABEL_RUN)
             if one["Labels"].get(LABEL_USER) == str(host.user_id)
         ]
         return {
@@ -196,46 +191,10 @@ def _url(config: Config) -> str:
     return config.infrastructure.maybe_text(_HOST_KEY) or _default_url()
 
 
-def _everywhere(action: Callable[[Any], T], items: Iterable[Any]) -> list[T]:
-    """Do something for all at the same time; the first error after all have come to their end."""
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        futures = [pool.submit(action, item) for item in items]
-    return [future.result() for future in futures]
-
-
-def _disk(url: str, specs: Sequence[NodeSpec]) -> str:
-    """The disk that holds the containers' files, where a node's throughput is limited; else empty."""
-    if not any(spec.read_mb_per_s or spec.write_mb_per_s for spec in specs):
-        return ""
-    with worded(url):
-        root = Path(client(url).info()["DockerRootDir"])
-    try:
-        number = find.disk_of(root)
-        event = Path(f"/sys/dev/block/{number}/uevent").read_text(encoding="ascii") if number else ""
-    except OSError:
-        return ""
-    names = [line.partition("=")[2] for line in event.splitlines() if line.startswith("DEVNAME=")]
-    return f"/dev/{names[0]}" if names else ""
-
-
 def _notes(specs: Sequence[NodeSpec], device: str) -> tuple[str, ...]:
     if device or not any(spec.read_mb_per_s or spec.write_mb_per_s for spec in specs):
         return ()
     return ("disk throughput is not limited (Docker's files are on no disk of this host's own)",)
-
-
-def _start(url: str, request: tuple[str, dict[str, Any]]) -> tuple[str, int]:
-    """Make and start a container; its id, and its process 1 in this host's numbers."""
-    name, settings = request
-    node = settings["Hostname"]
-    try:
-        with worded(url, f"{node}: container {name}"):
-            api = client(url)
-            ident = api.create_container_from_config(settings, name)["Id"]
-            api.start(ident)
-            return str(ident), int(api.inspect_container(ident)["State"]["Pid"])
-    except DaemonError as error:
-        raise ProvisionError(str(error)) from error
 
 
 def _attach(run: Run, specs: Sequence[NodeSpec], addresses: Mapping[str, str], pids: Sequence[int]) -> None:
@@ -253,25 +212,19 @@ def _attach(run: Run, specs: Sequence[NodeSpec], addresses: Mapping[str, str], p
             os.close(descriptor)
 
 
-def _handle(url: str, ident: str, pid: int) -> dict[str, Any]:
+def _refused(warnings: Iterable[Sequence[str]]) -> list[str]:
+    """What the daemon left out of the settings of containers, each once."""
+    return [f"Docker says: {text}" for text in dict.fromkeys(text for some in warnings for text in some)]
+
+
+def _handle(url: str, made: daemon.Started) -> dict[str, Any]:
     return {
-        "container": ident,
+        "container": made.ident,
         "daemon": url,
         "python": "python3",
         "shares_host": False,
-        "groups": cgroups.handle(pid),
+        "groups": cgroups.handle(made.pid),
     }
-
-
-def _enforce(node: Node) -> None:
-    url = str(node.handle["daemon"])
-    try:
-        with worded(url, f"{node.name}: CPU quota"):
-            client(url).update_container(node.handle["container"], **containers.quota(node.spec.cpu_limit))
-        if cgroups.bounds_workloads(node):
-            NodeGroups.of(node).enforce()
-    except (DaemonError, OSError) as error:
-        raise ProvisionError(f"{node.name}: CPU quota: {error}") from error
 
 
 def _usage(node: Node) -> Usage:
@@ -286,27 +239,3 @@ def _usage(node: Node) -> Usage:
     except ContinuumError:
         return used
     return replace(used, out_of_memory_kills=int(bool(state.get("OOMKilled"))))
-
-
-def _labelled(url: str, label: str) -> list[dict[str, Any]]:
-    with worded(url):
-        found: list[dict[str, Any]] = client(url).containers(all=True, filters={"label": label})
-    return found
-
-
-def _remove_all(url: str, run_id: str, names: Iterable[str]) -> None:
-    """Remove containers until the daemon knows of none: one that was being made may come late."""
-    label = f"{LABEL_RUN}={run_id}"
-    left = {*names, *(one["Id"] for one in _labelled(url, label))}
-    while left:
-        _everywhere(partial(_remove, url), left)
-        left = {one["Id"] for one in _labelled(url, label)}
-
-
-def _remove(url: str, container: str) -> None:
-    try:
-        with worded(url, f"container {container}"):
-            client(url).remove_container(container, force=True, v=True)
-    except DaemonError as error:
-        if error.status not in {_NOT_FOUND, _BEING_REMOVED}:
-            raise
