@@ -24,6 +24,7 @@ ALL = (
     "qemu_guests",
     "packages",
     "images",
+    "kubernetes_video",
 )
 
 

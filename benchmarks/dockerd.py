@@ -22,6 +22,18 @@ from continuum.packages.store import cache_folder
 from infrastructure.docker import images, probe
 
 START_TIMEOUT_S = 60
+KUBERNETES = "continuum-node-kubernetes"
+KUBERNETES_PACKAGES = (
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "iptables",
+    "conntrack",
+    "ethtool",
+    "kmod",
+)
+"""What nodes of a Kubernetes cluster would install otherwise."""
+
 STOP_TIMEOUT_S = 60
 
 

@@ -365,6 +365,10 @@ class ResourceManager(Module):
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:
         """Start a workload on its nodes; DeployError when it cannot."""
 
+    def collect(self, deployment: Deployment, run: Run) -> None:
+        """Keep with the run what it observed, if it does; called when the workloads have ended."""
+        return
+
     def uninstall(self, deployment: Deployment, run: Run) -> None:
         """Undo ``install``."""
         return

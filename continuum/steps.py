@@ -238,6 +238,10 @@ def collect(session: Session, *, hurry: bool) -> None:
     for job in session.jobs:
         job.fetch(raw)
         session.marks += job.marks()
+    try:
+        session.modules.resource_manager.collect(session.existing, session.run)
+    except ContinuumError as error:
+        session.run.note(f"what the resource manager observed is lost: {error}")
 
 
 def analyse(session: Session, phases: Sequence[Phase], errors: Iterable[ContinuumError]) -> None:

@@ -49,12 +49,13 @@ def write(run_dir: Path, result: Result | None = None) -> ReportPaths:
 def draw(run_dir: Path, result: Result) -> tuple[Plot, ...]:
     """Draw the plots of a run, as far as there is data for them."""
     # These import numpy and matplotlib, which only a report has to pay for.
+    from continuum import observed
     from continuum.report import instances, plots, samples
 
     table, lives = run_dir / SAMPLES_FILE, run_dir / INSTANCES_FILE
     rows = samples.read(table) if table.is_file() else []
     born = instances.read(lives) if lives.is_file() else []
-    return plots.draw(result, rows, run_dir / "plots", born)
+    return plots.draw(result, rows, run_dir / "plots", born, observed.read(run_dir))
 
 
 def write_page(run_dir: Path, result: Result, drawn: Sequence[Plot]) -> Path:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from continuum.report import lives, palette, topology, view
+from continuum.observed import Series
+from continuum.report import lives, observed, palette, topology, view
 from continuum.report.style import FAINT, INK, PAPER, Plot, figure_of, save
 from continuum.result import Result
 
@@ -27,6 +28,7 @@ def draw(
     rows: Sequence[dict[str, Any]],
     folder: Path,
     instances: Sequence[dict[str, Any]] = (),
+    series: Sequence[Series] = (),
 ) -> tuple[Plot, ...]:
     """Draw whatever the run has data for.
 
@@ -35,6 +37,7 @@ def draw(
         rows: its samples; empty when it left none.
         folder: where the PNGs go; made if missing.
         instances: when each instance of a workload reached each stage of its life.
+        series: what was observed of the nodes over time.
     """
     measured = [row for row in rows if not row["warmup"]]
     completed = [row for row in measured if row["end_to_end_ms"] is not None]
@@ -47,6 +50,8 @@ def draw(
         drawings.append(("timeline", lambda: timeline(rows)))
     if any(lives.segments(row) for row in instances):
         drawings.append(("lives", lambda: lives.draw(instances)))
+    if any(one.points for one in series):
+        drawings.append(("nodes", lambda: observed.draw(series)))
     if result.nodes:
         drawings.append(("topology", lambda: topology.draw(result)))
     return tuple(save(name, drawing, folder) for name, drawing in drawings)

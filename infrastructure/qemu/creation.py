@@ -244,7 +244,9 @@ def _guest(plan: Plan, spec: NodeSpec, addresses: Mapping[str, str], connected: 
 def _node(guest: Guest, site: Site) -> Node:
     address = guest.identity.names[guest.spec.name]
     handle = {"uri": site.machine.uri, "host": guest.host, "port": guest.port, "python": "/usr/bin/python3"}
-    return Node(guest.spec, address, {**handle, "interface": "eth0"})
+    (first, *_) = guest.identity.cards
+    management = next((one.partition("/")[0] for one in first.further), "")
+    return Node(guest.spec, address, {**handle, "interface": "eth0"}, management)
 
 
 def _known(guest: Guest) -> str:

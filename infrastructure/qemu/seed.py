@@ -25,6 +25,7 @@ class Card:
         gateway: address of the way out; empty for none.
         resolver: address of a name server; empty for none.
         mtu_bytes: the largest packet it carries; 0 for the usual one.
+        further: further addresses with prefix length.
     """
 
     mac: str
@@ -32,6 +33,7 @@ class Card:
     gateway: str = ""
     resolver: str = ""
     mtu_bytes: int = 0
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _network_config(identity: Identity) -> dict[str, object]:
     for number, card in enumerate(identity.cards):
         described: dict[str, object] = {"match": {"macaddress": card.mac}, "set-name": f"eth{number}"}
         if card.address:
-            described |= {"dhcp4": False, "addresses": [card.address]}
+            described |= {"dhcp4": False, "addresses": [card.address, *card.further]}
         else:
             described["dhcp4"] = True
         if card.gateway:
@@ -149,7 +151,7 @@ def _configured(found: str, name: str, card: Card) -> list[str]:
     lines = [
         f"ip link set {found} name {name}",
         f"ip link set {name} up" + (f" mtu {card.mtu_bytes}" if card.mtu_bytes else ""),
-        f"ip address add {card.address} dev {name}",
+        *(f"ip address add {address} dev {name}" for address in (card.address, *card.further)),
     ]
     if card.gateway:
         lines.append(f"ip route add default via {card.gateway}")

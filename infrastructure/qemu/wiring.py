@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from continuum.errors import HostError
@@ -16,6 +17,9 @@ from infrastructure.qemu.seed import Card
 
 MANAGEMENT_NET, MANAGEMENT_GATEWAY, MANAGEMENT_RESOLVER = "10.0.2.15/24", "10.0.2.2", "10.0.2.3"
 """Where QEMU's own address translation expects a guest, and what it is itself."""
+
+FIRST_MANAGEMENT = IPv4Address("10.78.0.1")
+"""Address of the first guest on the network that is not shaped, a /16 that guests alone know."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def bridged(
     found = {}
     for number, spec in enumerate(specs):
         address = addresses[spec.name]
-        card = Card(names.mac(run_id, number), f"{address}/24", gateway)
+        card = Card(names.mac(run_id, number), f"{address}/24", gateway, further=_managed(spec, number))
         found[spec.name] = Connected(Wire(card.mac, names.label(run_id)), (card,), address, 22)
     return found
 
@@ -67,13 +71,26 @@ def switched(
     found = {}
     for number, spec in enumerate(specs):
         mtu = switch.MTU_BYTES if apart else 0
-        card = Card(names.mac(run_id, number), f"{addresses[spec.name]}/24", mtu_bytes=mtu)
+        card = Card(
+            names.mac(run_id, number),
+            f"{addresses[spec.name]}/24",
+            mtu_bytes=mtu,
+            further=_managed(spec, number),
+        )
         out = (MANAGEMENT_GATEWAY, MANAGEMENT_RESOLVER) if nat else ("", "")
         ssh_card = Card(names.mac(run_id, number, 1), MANAGEMENT_NET, *out)
         plug, port = switch.guest_plug(run_id, number), switch.ssh_port(number)
         wire = Wire(card.mac, plug=plug, ssh_mac=ssh_card.mac, ssh_port=port, nat=nat)
         found[spec.name] = Connected(wire, (card, ssh_card), plug.here, port)
     return found
+
+
+def _managed(spec: NodeSpec, number: int) -> tuple[str, ...]:
+    """The second address of a guest that is to have one.
+
+    It is on the same interface: links are shaped by the address that packets go to, and none goes to these.
+    """
+    return (f"{FIRST_MANAGEMENT + number}/16",) if spec.is_managed else ()
 
 
 def switches(

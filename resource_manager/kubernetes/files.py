@@ -39,8 +39,10 @@ _COMMON = {
     "/etc/continuum/join.sh": ("join.sh", _PROGRAM),
     "/etc/continuum/kubelet.sh": ("kubelet.sh", _PROGRAM),
     "/etc/continuum/images.sh": ("images.sh", _PROGRAM),
+    "/etc/continuum/keep.sh": ("keep.sh", _PROGRAM),
 }
-_PLAIN = {"/etc/continuum/keep.sh": ("keep.sh", _PROGRAM)}
+_OBSERVING = {"/etc/continuum/observe.sh": ("observe.sh", _PROGRAM)}
+_KEEPING = {"/etc/continuum/prometheus.yml": ("prometheus.yml", _TEXT)}
 _SYSTEMD = {"/etc/systemd/system/kubelet.service": ("kubelet.service", _TEXT)}
 _BRIDGE = {"/etc/cni/net.d/10-continuum.conflist": ("cni.conflist", _TEXT)}
 
@@ -75,17 +77,21 @@ class Cluster:
         release: versions of its parts.
         network: ``bridge`` or ``flannel``.
         trust: authority and token.
+        observes_every_s: interval at which nodes are observed; 0 where they are not.
     """
 
     members: tuple[Member, ...]
     release: Release
     network: str
     trust: Trust
+    observes_every_s: int = 0
 
 
 def of_node(member: Member, facts: Facts, cluster: Cluster) -> dict[str, tuple[bytes, int]]:
     """Content and mode of every file of a node, by path."""
-    wanted = {**_COMMON, **(_SYSTEMD if facts.has_systemd else _PLAIN)}
+    wanted = {**_COMMON, **(_SYSTEMD if facts.has_systemd else {})}
+    if cluster.observes_every_s:
+        wanted |= _OBSERVING | (_KEEPING if member.is_control_plane else {})
     if cluster.network == "bridge":
         wanted |= _BRIDGE
     values = _values(member, facts, cluster)
@@ -120,11 +126,13 @@ def _values(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
         "mtu": plan.OVERLAY_MTU_BYTES,
         "ignored": IGNORED,
         "patience_s": JOIN_PATIENCE_S,
-        "kubelet_arguments": kubelet_arguments(member, facts),
+        "kubelet_arguments": kubelet_arguments(member, facts, cluster.observes_every_s),
+        "members": cluster.members,
+        "interval_s": cluster.observes_every_s,
     }
 
 
-def kubelet_arguments(member: Member, facts: Facts) -> dict[str, str]:
+def kubelet_arguments(member: Member, facts: Facts, observes_every_s: int = 0) -> dict[str, str]:
     """What is particular to one node's kubelet.
 
     What the node sees of its host beyond its own share is reserved, so that it offers no more than it has.
@@ -135,6 +143,8 @@ def kubelet_arguments(member: Member, facts: Facts) -> dict[str, str]:
     given = {"node-ip": member.internal, "node-labels": f"{plan.TIER_LABEL}={member.node.tier}"}
     if cpu_milli or memory_kb:
         given["system-reserved"] = f"cpu={cpu_milli}m,memory={memory_kb}Ki"
+    if observes_every_s:
+        given["housekeeping-interval"] = f"{observes_every_s}s"
     return given
 
 

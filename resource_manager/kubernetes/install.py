@@ -13,7 +13,7 @@ from continuum.artifacts import Artifact
 from continuum.module import Deployment
 from continuum.playbooks import Played
 from continuum.rundir import Run
-from resource_manager.kubernetes import client, facts, files, pki, plan, transfer, waiting
+from resource_manager.kubernetes import client, facts, files, observe, pki, plan, transfer, waiting
 from resource_manager.kubernetes.files import Cluster
 from resource_manager.kubernetes.plan import Member
 
@@ -40,7 +40,9 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
     """
     members = plan.members(deployment.nodes, shape_management=shaped)
     release = files.release(needed)
-    cluster = Cluster(members, release, run.config.benchmark.text("kube_network"), pki.make(run))
+    section = run.config.benchmark
+    interval_s = observe.INTERVAL_S if section.flag("observability") else 0
+    cluster = Cluster(members, release, section.text("kube_network"), pki.make(run), interval_s)
     names = [member.name for member in members]
     with _step(run, "copy files"):
         places = _place(deployment, run, cluster, needed)
@@ -59,6 +61,9 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
     with _step(run, "ready"), client.connect(way, kubeconfig) as api:
         waiting.settle(api)
         waiting.nodes_ready(api, names, READY_TIMEOUT_S)
+    if interval_s:
+        with _step(run, "monitoring"):
+            observe.install(deployment, run, members, GROUP)
     return kubeconfig
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from continuum.errors import BenchmarkError, CommandTimeout
+from continuum.errors import BenchmarkError, CommandTimeout, DeployError
 from continuum.module import Workload
 from resource_manager.kubernetes import explain
 from resource_manager.kubernetes.client import Api
@@ -72,6 +72,11 @@ class PodProcess:
         with contextlib.suppress(Exception):  # it has ended, or the API has, which is told of elsewhere
             self._api.core.delete_namespaced_pod(self.name, NAMESPACE, grace_period_seconds=0)
 
+    def explain(self) -> str:
+        """All that can be known of why it is not as it should be."""
+        pod, _ = self._pods.last(self.name)
+        return explain.pod(self._api, pod) if pod is not None else "it is not there any more"
+
     def reason(self) -> str:
         """Why it ended, as Kubernetes says; empty when it has not."""
         pod, _ = self._pods.last(self.name)
@@ -105,6 +110,16 @@ class PodJob(DirectJob):
     def keep(self, way: ExitStack) -> None:
         """Hold the way to the API open for as long as the job lasts."""
         self._way = way
+
+    def wait_ready(self, timeout: float) -> None:
+        """Return when every replica is ready; DeployError says all that is known of one that is not."""
+        try:
+            super().wait_ready(timeout)
+        except DeployError as error:
+            for replica in self.replicas:
+                if isinstance(replica.process, PodProcess) and replica.process.reason():
+                    raise DeployError(f"{replica}: {replica.process.explain()}") from error
+            raise
 
     def failures(self) -> tuple[str, ...]:
         """Replicas that ended when they should not have, and whether the cluster still answers."""

@@ -78,6 +78,14 @@ class Kubernetes(ResourceManager):
             run.tell(f"reach the API from here: continuum forward {run.id} {control_plane} {API_PORT}")
         return deployment
 
+    def collect(self, deployment: Deployment, run: Run) -> None:
+        """Keep the series that monitoring has gathered, where it was asked for."""
+        if run.config.benchmark.flag("observability"):
+            from resource_manager.kubernetes import observe
+
+            control_plane = plan.members(deployment.nodes, shape_management=False)[0].name
+            observe.collect(deployment.connections[control_plane], run)
+
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:
         """Start a workload in pods, or directly on nodes that are not part of the cluster."""
         from resource_manager.kubernetes import submit

@@ -160,7 +160,7 @@ def test_the_kernels_settings_of_others_are_only_shown(tmp_path: Path) -> None:
     own = files.of_node(whole.members[0], OWN, whole)
     assert "overcommit" not in own["/etc/continuum/prepare.sh"][0].decode()
     assert "/etc/systemd/system/kubelet.service" in own
-    assert "/etc/continuum/keep.sh" not in own
+    assert "/etc/systemd/system/kubelet.service" not in files.of_node(whole.members[0], SHARED, whole)
 
 
 def test_the_same_files_make_the_same_archive(tmp_path: Path) -> None:

@@ -11,17 +11,6 @@ from benchmarks import dockerd, libvirtd
 from tests.e2e import components
 from tests.e2e.providers import dockerd as asking
 
-KUBERNETES = "continuum-node-kubernetes"
-KUBERNETES_PACKAGES = (
-    "containerd",
-    "runc",
-    "containernetworking-plugins",
-    "iptables",
-    "conntrack",
-    "ethtool",
-    "kmod",
-)
-
 
 @pytest.fixture(scope="session")
 def docker_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dockerd.Dockerd]:
@@ -46,7 +35,7 @@ def docker_url(docker_daemon: dockerd.Dockerd, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture(scope="session")
 def kubernetes_image(docker_daemon: dockerd.Dockerd) -> str:
     """An image for nodes with the packages that a container engine needs, so that no node installs them."""
-    return dockerd.provide_image(docker_daemon, KUBERNETES, KUBERNETES_PACKAGES)
+    return dockerd.provide_image(docker_daemon, dockerd.KUBERNETES, dockerd.KUBERNETES_PACKAGES)
 
 
 @pytest.fixture(scope="session")
