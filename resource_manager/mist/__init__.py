@@ -45,6 +45,10 @@ class Mist(NoManager):
         if lack := playbooks.lacking():
             yield config.benchmark.problem("resource_manager", lack)
 
+    def packages(self, config: Config) -> tuple[str, ...]:
+        """What the config names."""
+        return config.benchmark.texts("mist_packages")
+
     def install(self, deployment: Deployment, run: Run) -> Deployment:
         """Make the edge nodes ready to take workers."""
         playbooks.play(

@@ -256,6 +256,9 @@ def test_the_list_is_exact(workplace: Path, capsys: pytest.CaptureFixture[str]) 
     first, second = json.loads(capsys.readouterr().out)["artifacts"]
     assert (first["name"], first["sha256"], first["size_bytes"]) == ("tool", SHA256, None)
     assert second["file"] == "image-app-v1-linux-amd64.tar"
+    (workplace / "x.cfg").write_text(f"{CONFIG}mist_packages = mosquitto, tcpdump\n")
+    assert cli.main(["artifacts", "x.cfg"]) == 0
+    assert capsys.readouterr().out.endswith("Debian packages, with all they depend on: mosquitto, tcpdump\n")
 
 
 def test_a_folder_is_downloaded_checked_and_used(
