@@ -361,6 +361,10 @@ class ResourceManager(Module):
         """Make the nodes ready to take workloads."""
         return deployment
 
+    def supply(self, workloads: Sequence[Workload], deployment: Deployment, run: Run) -> None:
+        """Bring what workloads need to their nodes, to all at once; called before the first is submitted."""
+        return
+
     @abstractmethod
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:
         """Start a workload on its nodes; DeployError when it cannot."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from continuum.lifecycle import Mark
     from continuum.report.style import Plot
 
-READY_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 300.0
 GRACE_S = 30.0
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.1
@@ -142,7 +142,9 @@ def install(session: Session) -> None:
 
 def deploy(session: Session) -> None:
     """Start every workload and wait until all of its replicas are ready."""
-    for workload in session.modules.workloads(session.config, session.topology):
+    workloads = session.modules.workloads(session.config, session.topology)
+    session.modules.resource_manager.supply(workloads, session.existing, session.run)
+    for workload in workloads:
         job = session.modules.submit(workload, session.existing, session.run)
         session.jobs.append(job)
         if workload.serves:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ STREAMS = 3
 """Archives on their way to one node at the same time."""
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+_building = threading.Lock()  # what one workload needs another may need, too: the second finds it there
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,14 @@ def prepare(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -
         for node in foreign:
             kind = kinds[node.name]
             if kind not in packages:
-                packages[kind] = build(
-                    workload.requirements,
-                    workload.code,
-                    found[node.name],
-                    root=CHECKOUT,
-                    is_packed=not is_here(ways[node.name]),
-                )
+                with _building:
+                    packages[kind] = build(
+                        workload.requirements,
+                        workload.code,
+                        found[node.name],
+                        root=CHECKOUT,
+                        is_packed=not is_here(ways[node.name]),
+                    )
                 builders.add(node.name)
         placed = pool.map(
             lambda node: place(

@@ -33,11 +33,29 @@ class NoManager(ResourceManager):
 
     def __init__(self) -> None:
         self._jobs: dict[str, list[DirectJob]] = {}
+        self._supplied: dict[tuple[str, str], Mapping[str, Placed]] = {}
+
+    def supply(self, workloads: Sequence[Workload], deployment: Deployment, run: Run) -> None:
+        """Bring packages to all nodes at the same time; workloads that share a node take turns."""
+
+        def bring(together: Sequence[Workload]) -> None:
+            for workload in together:
+                nodes = [node for node, number in _places(workload, deployment) if number == 0]
+                self._supplied[run.id, workload.name] = _packages(workload, nodes, deployment)
+
+        groups = taking_turns(
+            {one.name: {node.name for node, _ in _places(one, deployment)} for one in workloads}
+        )
+        by_name = {one.name: one for one in workloads}
+        with ThreadPoolExecutor(PARALLEL_STARTS) as pool:
+            list(pool.map(bring, [[by_name[name] for name in group] for group in groups]))
 
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> DirectJob:
         """Copy the workload's files and start every replica."""
         places = tuple(_places(workload, deployment))
-        packages = _packages(workload, [node for node, number in places if number == 0], deployment)
+        packages = self._supplied.pop((run.id, workload.name), None)
+        if packages is None:
+            packages = _packages(workload, [node for node, number in places if number == 0], deployment)
         with ThreadPoolExecutor(PARALLEL_STARTS) as pool:
             starts = [
                 pool.submit(_start, workload, node, number, deployment, run, packages.get(node.name))
@@ -60,6 +78,21 @@ def _places(workload: Workload, deployment: Deployment) -> Iterator[tuple[Node, 
         if not workload.nodes or node.name in workload.nodes:
             for number in range(workload.replicas_per_node):
                 yield node, number
+
+
+def taking_turns(nodes: Mapping[str, set[str]]) -> list[list[str]]:
+    """Groups of names such that those of different groups have no node in common; pure.
+
+    Args:
+        nodes: the nodes of each.
+    """
+    groups: list[tuple[list[str], set[str]]] = []
+    for name, mine in nodes.items():
+        touched = [group for group in groups if group[1] & mine]
+        merged = [one for names, _ in touched for one in names] + [name]
+        groups = [group for group in groups if group not in touched]
+        groups.append((merged, mine.union(*(places for _, places in touched))))
+    return [names for names, _ in groups]
 
 
 def _packages(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -> Mapping[str, Placed]:
