@@ -116,11 +116,15 @@ class LocalProvider(Provider):
         return self._notes.get(run.id, ())
 
     def survivors(self, host: Host) -> Iterable[str]:
-        """Runs of this user whose processes or control groups exist though their folder does not."""
+        """Runs of this user whose processes or control groups exist though their folder does not.
+
+        Processes that know no folder are left alone: either their node's first process does, without which
+        they would not be, or this host is a node of somebody else's run.
+        """
         alive: dict[str, bool] = {}
         for one in processes.labelled():
-            known = bool(one.directory) and Path(one.directory).is_dir()
-            alive[one.run_id] = alive.get(one.run_id, False) or known
+            if one.directory:
+                alive[one.run_id] = alive.get(one.run_id, False) or Path(one.directory).is_dir()
         for run_id, _ in limits.survivors():
             alive.setdefault(run_id, False)
         return [run_id for run_id, known in alive.items() if not known]

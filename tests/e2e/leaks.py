@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -33,11 +33,10 @@ class Snapshot:
     cgroups: frozenset[str]
     interfaces: frozenset[str]
 
-    def added(self, before: Snapshot) -> dict[str, list[str]]:
-        """What is there now and was not ``before``, by kind."""
-        differences = {
-            item.name: sorted(getattr(self, item.name) - getattr(before, item.name)) for item in fields(self)
-        }
+    def added(self, before: Snapshot, kinds: Sequence[str] = ()) -> dict[str, list[str]]:
+        """What is there now and was not ``before``, by kind; of all kinds unless some are named."""
+        names = kinds or [item.name for item in fields(self)]
+        differences = {name: sorted(getattr(self, name) - getattr(before, name)) for name in names}
         return {kind: new for kind, new in differences.items() if new}
 
 
@@ -53,12 +52,16 @@ def snapshot() -> Snapshot:
 
 
 @contextmanager
-def no_leaks() -> Iterator[None]:
-    """Fail if anything exists at the end that did not at the beginning."""
+def no_leaks(*kinds: str) -> Iterator[None]:
+    """Fail if anything exists at the end that did not at the beginning.
+
+    Args:
+        kinds: what to look at, by the attributes of ``Snapshot``; all of it by default.
+    """
     before = snapshot()
     yield
     deadline = time.monotonic() + SETTLE_S
-    while added := snapshot().added(before):
+    while added := snapshot().added(before, kinds):
         assert time.monotonic() < deadline, f"left behind: {added}"
         time.sleep(0.1)
 

@@ -140,6 +140,17 @@ def test_run_whose_folder_is_gone_is_found_by_its_label(tmp_path: Path) -> None:
         assert run.id not in provider.survivors(host.read())
 
 
+def test_a_process_of_somebody_elses_run_is_left_alone(tmp_path: Path) -> None:
+    """This host may be a node of a run that another machine looks after: only the label is here then."""
+    theirs = {**os.environ, "CONTINUUM_RUN": "20260101-000000-theirs", "CONTINUUM_NODE": "cloud0"}
+    process = subprocess.Popen(["sleep", "60"], env=theirs)
+    try:
+        assert "20260101-000000-theirs" not in registry.provider("local").survivors(host.read())
+    finally:
+        process.kill()
+        process.wait(DEADLINE_S)
+
+
 def test_groups_alone_are_found_by_their_label(tmp_path: Path) -> None:
     provider = registry.provider("local")
     with no_leaks():

@@ -99,6 +99,10 @@ class FakeCompute:
         with self._lock:
             return {kind: sorted(things) for kind, things in self.resources.items() if things}
 
+    def forget_addresses(self) -> None:
+        """Let the next instances have the first addresses again."""
+        self._instances = 0
+
     @contextmanager
     def serving(self) -> Iterator[FakeCompute]:
         thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
 from continuum import attach
 from continuum import rundir as runs
 from tests.e2e import program, sshd
-from tests.e2e.sshd import Sshd
+from tests.e2e.providers import hosts as making
+from tests.e2e.providers.hosts import Hosts, config
 
 pytestmark = [
     pytest.mark.root,
@@ -25,97 +25,11 @@ pytestmark = [
     pytest.mark.skipif(bool(sshd.WHY_NOT), reason=sshd.WHY_NOT),
 ]
 
-CONFIG = """
-[infrastructure]
-provider = baremetal
-infra_only = True
-baremetal_cloud = testcloud
-baremetal_endpoint = testcamera
-baremetal_ssh_config = {config}
-cloud_nodes = 1
-cloud_cores = 1
-cloud_memory = 64 MiB
-endpoint_nodes = 1
-endpoint_cores = 1
-endpoint_memory = 64 MiB
-{more}
-[run]
-tolerance = 100 %, 500 ms
-"""
-
-
-@dataclass(frozen=True)
-class Hosts:
-    """Two hosts that can be reached by ssh.
-
-    Attributes:
-        outer: run of the nodes they are.
-        cwd: where the outer run is kept.
-        config: configuration of ssh that knows both.
-        cloud: the first.
-        camera: the second.
-    """
-
-    outer: str
-    cwd: Path
-    config: Path
-    cloud: Sshd
-    camera: Sshd
-
-    def on(self, node: str, script: str) -> str:
-        """What a shell on a host says, asked past ssh."""
-        done = program.run("exec", self.outer, node, "--", "sh", "-c", script, cwd=self.cwd)
-        return done.stdout
-
-    def state(self, node: str) -> str:
-        """Everything that a run could change on a host."""
-        return self.on(
-            node,
-            "ls -la /var/lib/continuum 2>&1; cat /etc/hosts; mount | wc -l; tc qdisc show dev eth0;"
-            " cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep '^CONTINUUM_RUN=' | sort -u",
-        )
-
-    def switch_off(self, host: Sshd, node: str) -> None:
-        """Let a host drop: its daemons end, and nobody can log in any more."""
-        (host.folder / "on").unlink()
-        self.on(node, "pkill -9 sshd")
-
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    base = tmp_path_factory.mktemp("hosts")
-    monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setenv("XDG_STATE_HOME", str(base / "state"))
-    up = program.run("up", program.config(base, cloud=1, edge=0, endpoint=1, emulation=False), cwd=base)
-    assert up.returncode == 0, up.stderr
-    outer = up.stdout.splitlines()[-1]
-    try:
-        # The nodes change places, so that a name resolved by the host itself would be the wrong one.
-        made = [_host(base, outer, "testcloud", "endpoint0"), _host(base, outer, "testcamera", "cloud0")]
-        config = base / "ssh_config"
-        config.write_text("".join(one.config.read_text() for one in made))
-        yield Hosts(outer, base, config, *made)
-    finally:
-        program.run("down", outer, cwd=base)
-        monkeypatch.undo()
-
-
-def _host(base: Path, outer: str, name: str, node_name: str) -> Sshd:
-    run = runs.load(runs.find(outer))
-    (node,) = [one for one in attach.nodes(run) if one.name == node_name]
-    flags = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")
-    enter = ("nsenter", f"--target={node.handle['pid']}", *flags, "--")
-    made = sshd.make(base / name, name, enter, node.address)
-    with attach.connect(outer, node_name) as connection:
-        for file in ("host_key", "sshd_config", "authorized_keys"):
-            connection.put(made.folder / file, PurePosixPath(str(made.folder / file)))
-    return made
-
-
-def config(folder: Path, hosts: Hosts, more: str = "") -> Path:
-    path = folder / "bare.cfg"
-    path.write_text(CONFIG.format(config=hosts.config, more=more))
-    return path
+    with making.two(tmp_path_factory.mktemp("hosts")) as made:
+        yield made
 
 
 def test_a_run_leaves_hosts_as_they_were(tmp_path: Path, hosts: Hosts) -> None:
