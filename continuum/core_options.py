@@ -317,6 +317,5 @@ FOREIGN_KEYS = (
     ("infrastructure", "aws_*", "provider aws"),
     ("benchmark", "runtime", "resource managers kubecontrol and kube_kata"),
     ("benchmark", "runtime_filesystem", "resource manager kube_kata"),
-    ("benchmark", "kube_deployment", "resource manager kubecontrol"),
     ("benchmark", "kube_version", "resource managers kubernetes and kubecontrol"),
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from continuum.clock import NodeClock
 from continuum.result import Lifecycle
@@ -73,7 +73,7 @@ def build(marks: Iterable[Mark], clocks: Mapping[str, NodeClock] | None = None) 
     """Put the marks of every instance together, those created first in front.
 
     Of several marks of one stage the most exact one counts, of equally exact ones the earliest: sources
-    overlap, and containers are started again.
+    overlap, and containers are started again. What is left of their errors shrinks by the order of stages.
     """
     found: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
     nodes: dict[str, str] = {}
@@ -98,13 +98,30 @@ def _on_reference(mark: Mark, clocks: Mapping[str, NodeClock]) -> tuple[int, int
 
 
 def _life(instance: str, node: str, stages: Mapping[str, tuple[int, int]]) -> Life:
-    known = [stage for stage in STAGES if stage in stages]
+    times = _narrowed({stage: stages[stage] for stage in STAGES if stage in stages})
     return Life(
         instance,
         node,
-        {stage: stages[stage][1] for stage in known},
-        {stage: stages[stage][0] for stage in known},
+        {stage: at_ns for stage, (_, at_ns) in times.items()},
+        {stage: error_ns for stage, (error_ns, _) in times.items()},
     )
+
+
+def _narrowed(stages: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """The same (error, time) of each stage, as exact as its neighbours allow, since stages follow each other.
+
+    A stage is not before the earliest possible time of one that precedes it, nor after the latest of one
+    that follows. Where that leaves no time at all, sources contradict each other, and what was told stands.
+    """
+    earliest = dict(zip(stages, accumulate((at - error for error, at in stages.values()), max), strict=True))
+    names = [*stages][::-1]
+    backwards = accumulate((sum(stages[name]) for name in names), min)
+    latest = dict(zip(names, backwards, strict=True))
+    narrowed = {}
+    for stage, told in stages.items():
+        low, high = earliest[stage], latest[stage]
+        narrowed[stage] = ((high - low + 1) // 2, (low + high) // 2) if low <= high else told
+    return narrowed
 
 
 def summarise(lives: Sequence[Life]) -> Lifecycle | None:

@@ -85,8 +85,8 @@ class Pods:
             self._silent_since = time.monotonic()
 
 
-def copy_log(api: Api, name: str, log: Path, ended: Callable[[], bool]) -> None:
-    """Append what a pod says to a file, in a thread, until the pod has ended.
+def copy_log(api: Api, name: str, log: Path, ended: Callable[[], bool], container: str = CONTAINER) -> None:
+    """Append what a container of a pod says to a file, in a thread, until the pod has ended.
 
     A connection that is lost is made anew; what was copied by then is not copied again.
     """
@@ -97,7 +97,7 @@ def copy_log(api: Api, name: str, log: Path, ended: Callable[[], bool]) -> None:
             while True:
                 over = ended()
                 with contextlib.suppress(Exception):  # it is tried again
-                    copied = _copy(api, name, file.write, copied)
+                    copied = _copy(api, (name, container), file.write, copied)
                 if over:
                     return
                 time.sleep(_AGAIN_S)
@@ -105,11 +105,11 @@ def copy_log(api: Api, name: str, log: Path, ended: Callable[[], bool]) -> None:
     threading.Thread(target=follow, daemon=True, name=f"log of {name}").start()
 
 
-def _copy(api: Api, name: str, write: Callable[[bytes], Any], copied: int) -> int:
+def _copy(api: Api, what: tuple[str, str], write: Callable[[bytes], Any], copied: int) -> int:
     """Copy what comes after the first ``copied`` bytes; how many there are then."""
-    passed = 0
+    passed, (name, container) = 0, what
     answer = api.core.read_namespaced_pod_log(
-        name, NAMESPACE, container=CONTAINER, follow=True, _preload_content=False
+        name, NAMESPACE, container=container, follow=True, _preload_content=False
     )
     try:
         while piece := answer.read1(_PIECE_BYTES):

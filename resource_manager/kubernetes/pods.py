@@ -127,7 +127,7 @@ def _pod(
         "terminationGracePeriodSeconds": GRACE_S,
         "nodeSelector": {TIER_LABEL: workload.tier},
         "affinity": {
-            "nodeAffinity": _only_on(nodes),
+            "nodeAffinity": only_on(nodes),
             "podAntiAffinity": {
                 "requiredDuringSchedulingIgnoredDuringExecution": [
                     {"topologyKey": _HOST_LABEL, "labelSelector": {"matchLabels": dict(own)}}
@@ -135,7 +135,7 @@ def _pod(
             },
         },
         "hostAliases": [{"ip": address, "hostnames": [name]} for name, address in start.names.items()],
-        "containers": [_container(workload, number, start)],
+        "containers": [container(workload, number, start)],
         "volumes": [
             {
                 "name": "folder",
@@ -145,12 +145,14 @@ def _pod(
     }
 
 
-def _only_on(nodes: Sequence[str]) -> dict[str, Any]:
+def only_on(nodes: Sequence[str]) -> dict[str, Any]:
+    """What keeps a pod to some nodes, as the part ``nodeAffinity`` of its affinity."""
     term = {"matchExpressions": [{"key": _HOST_LABEL, "operator": "In", "values": list(nodes)}]}
     return {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
 
 
-def _container(workload: Workload, number: int, start: Start) -> dict[str, Any]:
+def container(workload: Workload, number: int, start: Start) -> dict[str, Any]:
+    """The container that one replica runs in; it mounts the volume ``folder``."""
     return {
         "name": CONTAINER,
         "image": start.image,

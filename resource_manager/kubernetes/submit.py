@@ -45,8 +45,15 @@ _HOPELESS = frozenset(
 )
 
 
-def submit(workload: Workload, deployment: Deployment, run: Run) -> Job:
-    """Start a workload in pods; directly on its nodes where these are not part of the cluster."""
+def submit(workload: Workload, deployment: Deployment, run: Run, how: type[Submission] | None = None) -> Job:
+    """Start a workload in pods; directly on its nodes where these are not part of the cluster.
+
+    Args:
+        workload: what to start.
+        deployment: the nodes.
+        run: the run.
+        how: how pods are ordered; by Jobs and Deployments unless said otherwise.
+    """
     if workload.tier == plan.OUTSIDE:
         return NoManager().submit(workload, deployment, run)
     chosen = places(workload, deployment)
@@ -57,7 +64,7 @@ def submit(workload: Workload, deployment: Deployment, run: Run) -> Job:
     with ExitStack() as stack:
         port = stack.enter_context(forward(deployment.connections[control_plane], client.PORT))
         api = client.open_api(pki.folder(run) / client.KUBECONFIG, port)
-        job = _Submission(workload, chosen, deployment, run, api, control_plane).start()
+        job = (how or Submission)(workload, chosen, deployment, run, api, control_plane).start()
         job.keep(stack.pop_all())
     return job
 
@@ -73,7 +80,7 @@ def places(workload: Workload, deployment: Deployment) -> list[Node]:
     ]
 
 
-class _Submission:
+class Submission:
     """One workload on its way."""
 
     def __init__(
@@ -94,21 +101,37 @@ class _Submission:
         begin = time.monotonic()
         followed = Pods(self.api, pods.selector(self.workload, self.run.id))
         try:
-            start = self._plan(image)
-            names = [place.name for place in self.places]
-            for one in pods.objects(self.workload, names, start):
-                self._create(one)
+            self.order(self._plan(image))
             running = self._wait(followed)
         except BaseException:
             followed.close()
             self._remove_all()
             raise
-        replicas = [self._replica(pod, followed, begin) for pod in running]
+        replicas = [replica for pod in running for replica in self.replicas(pod, followed, begin)]
 
         def on_ready() -> None:
             self._record(image, copy_s, replicas)
 
+        return self.job(replicas, on_ready, followed)
+
+    def order(self, start: Start) -> None:
+        """Have the pods made."""
+        for one in pods.objects(self.workload, [place.name for place in self.places], start):
+            self._create(one)
+
+    def job(self, replicas: Sequence[Replica], on_ready: Callable[[], None], followed: Pods) -> PodJob:
+        """The job of these replicas."""
         return PodJob(self.workload, replicas, on_ready, followed, self.control_plane)
+
+    @property
+    def start_timeout_s(self) -> float:
+        """How long all pods may take to run."""
+        return START_TIMEOUT_S
+
+    @property
+    def pods_wanted(self) -> int:
+        """How many pods there are to be."""
+        return len(self.places) * self.workload.replicas_per_node
 
     def _deliver(self) -> tuple[WorkloadImage, float]:
         """The image, made and put onto the nodes; the time that took."""
@@ -119,7 +142,7 @@ class _Submission:
         return image, time.monotonic() - begin
 
     def _plan(self, image: WorkloadImage) -> Start:
-        there = {one.metadata.name: one for one in self._ask(self.api.core.list_node).items}
+        there = {one.metadata.name: one for one in self.ask(self.api.core.list_node).items}
         free = [there[place.name].status.allocatable for place in self.places]
         share = pods.share(
             self.workload,
@@ -138,11 +161,11 @@ class _Submission:
 
     def _create(self, one: dict[str, Any]) -> None:
         if one["kind"] == "Deployment":
-            self._ask(self.api.apps.create_namespaced_deployment, pods.NAMESPACE, one)
+            self.ask(self.api.apps.create_namespaced_deployment, pods.NAMESPACE, one)
         else:
-            self._ask(self.api.batch.create_namespaced_job, pods.NAMESPACE, one)
+            self.ask(self.api.batch.create_namespaced_job, pods.NAMESPACE, one)
 
-    def _ask(self, method: Callable[..., Any], *arguments: Any) -> Any:
+    def ask(self, method: Callable[..., Any], *arguments: Any) -> Any:
         """Call the API; what it refuses becomes an error of ours."""
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
@@ -157,12 +180,12 @@ class _Submission:
 
     def _wait(self, followed: Pods) -> list[Any]:
         """Wait until every pod runs; DeployError says why one does not."""
-        wanted = len(self.places) * self.workload.replicas_per_node
+        wanted = self.pods_wanted
 
         def settled(there: list[Any]) -> bool:
             return sum(_runs(one) for one in there) >= wanted or any(_is_hopeless(one) for one in there)
 
-        followed.wait(settled, START_TIMEOUT_S)
+        followed.wait(settled, self.start_timeout_s)
         there = followed.all()
         running = [one for one in there if _runs(one)]
         if len(running) >= wanted:
@@ -176,10 +199,11 @@ class _Submission:
             f"{self.workload.name}-{pods.number_of(bad[0])}{where}: {explain.pod(self.api, bad[0])}"
         )
 
-    def _replica(self, pod: Any, followed: Pods, begin: float) -> Replica:
+    def replicas(self, pod: Any, followed: Pods, begin: float) -> list[Replica]:
+        """The replicas in a pod that runs."""
         node, number, name = pod.spec.node_name, pods.number_of(pod), pod.metadata.name
         log = self.run.directory / "logs" / f"{node}-{self.workload.name}-{number}.log"
-        process = PodProcess(followed, name, node, self.api, partial(self._remove, number))
+        process = PodProcess(followed, name, node, self.api, partial(self.remove, number))
         follow.copy_log(self.api, name, log, lambda: process.poll() is not None)
         replica = Replica(
             node,
@@ -191,9 +215,9 @@ class _Submission:
             round(begin * 1e9),
         )
         replica.began(begin)
-        return replica
+        return [replica]
 
-    def _remove(self, number: int) -> None:
+    def remove(self, number: int) -> None:
         """Remove what keeps the pods of a replica running, and so the pods; harmless when repeated."""
         name = f"{self.workload.name.lower()}-{number}"
         remove = (
@@ -206,7 +230,7 @@ class _Submission:
 
     def _remove_all(self) -> None:
         for number in range(self.workload.replicas_per_node):
-            self._remove(number)
+            self.remove(number)
 
     def _record(self, image: WorkloadImage, copy_s: float, replicas: Sequence[Replica]) -> None:
         """Keep for the result how long it took to bring the workload to its nodes and up."""

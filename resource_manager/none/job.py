@@ -37,7 +37,7 @@ class Replica:
         connection: Connection,
         process: Process,
         log: Path,
-        created_ns: int,
+        created_ns: int | None = None,
     ) -> None:
         self.node, self.name, self.folder = node, name, folder
         self.created_ns = created_ns
@@ -64,7 +64,8 @@ class Replica:
         """Its life: created when it was ordered here, the rest as the program itself has told."""
         self.messages.refresh()
         name = f"{self.node}/{self.name}"
-        yield Mark(name, lifecycle.CREATED, self.created_ns, node=self.node)
+        if self.created_ns is not None:
+            yield Mark(name, lifecycle.CREATED, self.created_ns, node=self.node)
         for stage, clock_ns in self.messages.life.items():
             yield Mark(name, stage, clock_ns, clock=self.node, node=self.node)
 

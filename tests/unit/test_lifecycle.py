@@ -50,6 +50,27 @@ def test_the_most_exact_mark_counts_and_then_the_earliest() -> None:
     assert (life.at_ns, life.error_ns) == ({"started": 710 * MS}, {"started": 0})
 
 
+def test_a_coarse_time_is_narrowed_by_the_exact_ones_beside_it() -> None:
+    """Told to the second: created within the first; but it was scheduled at 0.4 s already."""
+    (life,) = lifecycle.build([
+        Mark("a", "created", 500 * MS, error_ns=500 * MS),
+        Mark("a", "scheduled", 400 * MS),
+        Mark("a", "started", 500 * MS, error_ns=500 * MS),
+        Mark("a", "ready", 700 * MS, error_ns=10 * MS),
+    ])  # fmt: skip
+    assert {stage: (at // MS, life.error_ns[stage] // MS) for stage, at in life.at_ns.items()} == {
+        "created": (200, 200),
+        "scheduled": (400, 0),
+        "started": (555, 155),
+        "ready": (700, 10),
+    }
+
+
+def test_times_that_contradict_each_other_stand_as_told() -> None:
+    (life,) = lifecycle.build([Mark("a", "started", 500 * MS), Mark("a", "ready", 400 * MS)])
+    assert life.at_ns == {"started": 500 * MS, "ready": 400 * MS}
+
+
 def test_clocks_of_nodes_are_brought_to_one() -> None:
     clock = NodeClock(Offset(at_ns=0, offset_ns=5000 * MS, error_ns=2 * MS))
     marked = [

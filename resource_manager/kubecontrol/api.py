@@ -1,0 +1,74 @@
+"""What the API tells about pods: their own objects, and events about them. Pure.
+
+Most of its times are whole seconds; the scheduler's events know microseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from continuum.lifecycle import CREATED, FINISHED, IMAGE, READY, SANDBOX, SCHEDULED, STARTED
+from resource_manager.kubecontrol.told import Told, stamp
+
+Json = Mapping[str, Any]
+
+_CONDITIONS = {"PodScheduled": SCHEDULED, "PodReadyToStartContainers": SANDBOX, "Ready": READY}
+_REASONS = {"Scheduled": SCHEDULED, "Pulled": IMAGE, "Started": STARTED}
+_CONTAINER = re.compile(r"spec\.containers\{(.+)\}")
+
+
+def pod(one: Json, control_plane: str) -> Iterator[Told]:
+    """What a pod's object says of its life.
+
+    Args:
+        one: the object, as JSON.
+        control_plane: the node whose clock the API server and the scheduler read.
+    """
+    name, node = str(one["metadata"]["name"]), str(one.get("spec", {}).get("nodeName") or "")
+    status = one.get("status", {})
+    yield _told(name, CREATED, one["metadata"]["creationTimestamp"], control_plane)
+    for condition in status.get("conditions") or ():
+        stage = _CONDITIONS.get(condition["type"])
+        if stage and condition["status"] == "True" and condition.get("lastTransitionTime"):
+            clock = control_plane if stage == SCHEDULED else node
+            yield _told(name, stage, condition["lastTransitionTime"], clock)
+    for container in status.get("containerStatuses") or ():
+        yield from _container(name, node, container)
+
+
+def _container(pod_name: str, node: str, status: Json) -> Iterator[Told]:
+    """When a container's program began and ended; a first end counts, not that of later attempts."""
+    name = str(status["name"])
+    first = (status.get("lastState") or {}).get("terminated")
+    now = status.get("state") or {}
+    ended = first or now.get("terminated")
+    running = ended or now.get("running")
+    if running and running.get("startedAt"):
+        yield _told(pod_name, STARTED, running["startedAt"], node, name)
+    if ended and ended.get("finishedAt"):
+        yield _told(pod_name, FINISHED, ended["finishedAt"], node, name)
+
+
+def events(items: Iterable[Json], control_plane: str) -> Iterator[Told]:
+    """What events say of the lives of pods; those that say nothing of it are left out.
+
+    Args:
+        items: the events, as JSON.
+        control_plane: the node whose clock the scheduler reads.
+    """
+    for event in items:
+        about, stage = event.get("involvedObject") or {}, _REASONS.get(str(event.get("reason")))
+        when = event.get("eventTime") or event.get("firstTimestamp")
+        if stage is None or about.get("kind") != "Pod" or not when:
+            continue
+        host = str((event.get("source") or {}).get("host") or event.get("reportingInstance") or "")
+        container = _CONTAINER.fullmatch(str(about.get("fieldPath") or ""))
+        clock = control_plane if stage == SCHEDULED else host
+        yield _told(str(about["name"]), stage, when, clock, container[1] if container else "")
+
+
+def _told(pod_name: str, stage: str, when: str, clock: str, container: str = "") -> Told:
+    wall_ns, error_ns = stamp(when)
+    return Told(pod_name, stage, wall_ns, clock, container, error_ns)

@@ -1,0 +1,134 @@
+"""Orders pods by hand, the way ``kube_deployment`` says, and notes when that was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+from continuum.errors import DeployError
+from continuum.lifecycle import CREATED, Mark
+from resource_manager.kubecontrol import kubectl, manifests
+from resource_manager.kubecontrol.job import ContainerProcess, ControlJob
+from resource_manager.kubecontrol.told import Instance, Told
+from resource_manager.kubernetes import client, follow, pods
+from resource_manager.kubernetes.follow import Pods
+from resource_manager.kubernetes.pods import Start
+from resource_manager.kubernetes.submit import Submission
+from resource_manager.none.job import Replica
+
+PARALLEL = 16
+"""Calls of the API at a time, with ``kube_deployment = call``."""
+
+_FOLDER = "/var/lib/continuum/manifests"
+_APPLY = (
+    f"rm -rf {_FOLDER}; mkdir -p {_FOLDER} && tar -x -C {_FOLDER}"
+    f' && exec env TZ=UTC kubectl "$@" -f {_FOLDER}'
+)
+_EACH_S = 5.0
+"""What a pod may take more where there are many; one that is slower than that is stuck."""
+_APPLY_TIMEOUT_S = 300.0
+_REQUEST_TIMEOUT_S = 30.0
+
+
+class PodSubmission(Submission):
+    """One workload on its way, pod by pod."""
+
+    def order(self, start: Start) -> None:
+        """Have the pods made, and keep when each was."""
+        self._made: list[Told | Mark] = []
+        self._names: list[str] = []
+        nodes = [place.name for place in self.places]
+        objects = manifests.build(self.workload, nodes, start, self._way)
+        self._names = [str(one["metadata"]["name"]) for one in objects]
+        if self._way == manifests.CALL:
+            self._call(objects)
+        else:
+            self._apply(objects)
+
+    @property
+    def _way(self) -> str:
+        return self.run.config.benchmark.text("kube_deployment")
+
+    @property
+    def pods_wanted(self) -> int:
+        """How many pods there are to be."""
+        copies = 1 if self._way == manifests.CONTAINER else self.workload.replicas_per_node
+        return len(self.places) * copies
+
+    @property
+    def start_timeout_s(self) -> float:
+        """How long all pods may take to run."""
+        return super().start_timeout_s + _EACH_S * len(self._names)
+
+    def _apply(self, objects: Sequence[Mapping[str, Any]]) -> None:
+        """Give the manifests to kubectl on the control plane, which tells when each pod was made."""
+        packed = manifests.archive(manifests.files(objects, self._way))
+        way = self.deployment.connections[self.control_plane]
+        argv = ["sh", "-c", _APPLY, "apply", "--kubeconfig", client.ADMIN, "apply", "-v=6"]
+        done = way.run(argv, timeout=_APPLY_TIMEOUT_S, stdin=packed, check=False)
+        if done.status:
+            end = "\n  ".join(done.stderr.strip().splitlines()[-3:])
+            raise DeployError(f"{self.control_plane}: kubectl made no pods of the manifests:\n  {end}")
+        year = datetime.now(timezone.utc).year
+        self._made += kubectl.created(done.stderr.splitlines(), self._names, year, self.control_plane)
+
+    def _call(self, objects: Sequence[Mapping[str, Any]]) -> None:
+        """Ask the API for each pod by itself."""
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            self._made += list(pool.map(self._create_pod, objects))
+
+    def _create_pod(self, one: Mapping[str, Any]) -> Mark:
+        sent_ns = time.monotonic_ns()
+        self.ask(self.api.core.create_namespaced_pod, pods.NAMESPACE, one)
+        took_ns = time.monotonic_ns() - sent_ns
+        return Mark(str(one["metadata"]["name"]), CREATED, sent_ns + took_ns // 2, error_ns=took_ns // 2)
+
+    def replicas(self, pod: Any, followed: Pods, begin: float) -> list[Replica]:
+        """One for each container of a pod that runs."""
+        return [self._container(pod, one.name, followed, begin) for one in pod.spec.containers]
+
+    def _container(self, pod: Any, container: str, followed: Pods, begin: float) -> Replica:
+        node, name, number = pod.spec.node_name, pod.metadata.name, manifests.number_of(container)
+        log = self.run.directory / "logs" / f"{node}-{self.workload.name}-{number}.log"
+        process = ContainerProcess(followed, name, node, self.api, partial(self._delete, name), container)
+        follow.copy_log(self.api, name, log, lambda: process.poll() is not None, container)
+        replica = Replica(
+            node,
+            f"{self.workload.name}-{number}",
+            PurePosixPath(pods.folder(self.workload, number)),
+            self.deployment.connections[node],
+            process,
+            log,
+        )
+        replica.began(begin)
+        return replica
+
+    def job(self, replicas: Sequence[Replica], on_ready: Callable[[], None], followed: Pods) -> ControlJob:
+        """The job of these replicas, which knows when its pods were ordered."""
+        return ControlJob(self.workload, replicas, on_ready, followed, self.control_plane).knowing(
+            self.api, self.deployment, tuple(self._instances(replicas)), self._made
+        )
+
+    def _instances(self, replicas: Sequence[Replica]) -> Iterator[Instance]:
+        for replica in replicas:
+            process = replica.process
+            assert isinstance(process, ContainerProcess)
+            yield Instance(f"{replica.node}/{replica.name}", process.name, process.container, replica.node)
+
+    def remove(self, number: int) -> None:
+        """Nothing keeps these pods running; they are removed by name."""
+
+    def _remove_all(self) -> None:
+        for name in self._names:
+            self._delete(name)
+
+    def _delete(self, name: str) -> None:
+        """Remove a pod; harmless when it is gone."""
+        with suppress(Exception):  # it is gone, or the API is, which is told of elsewhere
+            self.api.core.delete_namespaced_pod(name, pods.NAMESPACE, _request_timeout=_REQUEST_TIMEOUT_S)
