@@ -23,6 +23,7 @@ from tests.e2e.components.go import ComponentError
 
 LOCK_TIMEOUT_S = 5400
 _LOCK_POLL_S = 0.5
+UNUSED_S = 2 * 24 * 3600
 _RECIPE = "1"
 """Changes whenever images or archives are packed in another way."""
 
@@ -102,12 +103,13 @@ def _program(name: str, say: Say) -> Path:
 
 
 def _cached(name: str, version: str, key: str, make: Callable[[Path], None], say: Say) -> Path:
-    """A file of the cache; made unless it is there. What was kept before under that name goes."""
+    """A file of the cache; made unless it is there."""
     place = cache_folder() / "components" / name
     place.mkdir(parents=True, exist_ok=True)
     kept = place / key
     with _locked(place, name):
         if kept.exists() and _sum(kept).exists():
+            _sum(kept).touch()
             return kept
         started = time.monotonic()
         unfinished = place / "unfinished"
@@ -115,11 +117,18 @@ def _cached(name: str, version: str, key: str, make: Callable[[Path], None], say
         make(unfinished)
         _sum(kept).write_text(sha256_of(unfinished), encoding="ascii")
         unfinished.replace(kept)
-        for old in set(place.iterdir()) - {kept, _sum(kept), place / "lock"}:
-            old.unlink()
+        _forget(place)
     size_mb = kept.stat().st_size / 1e6
     say(f"{name:32} {version:16} {time.monotonic() - started:7.1f} s {size_mb:7.1f} MB")
     return kept
+
+
+def _forget(place: Path) -> None:
+    """Remove what nobody has asked for lately; another checkout may use something else."""
+    for note in place.glob("*.sha256"):
+        if time.time() - note.stat().st_mtime > UNUSED_S:
+            note.with_suffix("").unlink(missing_ok=True)
+            note.unlink()
 
 
 def _sum(kept: Path) -> Path:

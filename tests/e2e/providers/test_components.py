@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,22 @@ def test_what_is_in_the_cache_is_not_built_again(tmp_path: Path) -> None:
     components.provide(tmp_path, ["pause"], say=lambda line: None)
     components.provide(tmp_path, ["pause"], say=said.append)
     assert said == []
+
+
+def test_what_nobody_asks_for_any_more_leaves_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_cache = trial.HERE.run([go.find().path, "env", "GOCACHE"]).strip()
+    monkeypatch.setenv("GOCACHE", go_cache)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    place = tmp_path / "cache" / "continuum" / "components" / "pause"
+    place.mkdir(parents=True)
+    for name, days in (("old", 3), ("recent", 1)):
+        for path in (place / name, place / f"{name}.sha256"):
+            path.write_text("x")
+            os.utime(path, (time.time() - days * 86400,) * 2)
+    components.provide(tmp_path / "folder", ["pause"])
+    assert {path.name for path in place.glob("[or]*")} == {"recent", "recent.sha256"}
 
 
 def test_changed_sources_are_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
