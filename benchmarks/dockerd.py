@@ -31,6 +31,8 @@ KUBERNETES_PACKAGES = (
     "conntrack",
     "ethtool",
     "kmod",
+    "prometheus",
+    "prometheus-node-exporter",
 )
 """What nodes of a Kubernetes cluster would install otherwise."""
 
@@ -136,7 +138,8 @@ def provide_image(daemon: Dockerd, name: str = images.BUILT, packages: Sequence[
 
     Without packages it is the one that ``continuum image build`` makes.
     """
-    archive = cache_folder() / "tests" / (f"{name}.tar" if packages else "node.tar")
+    key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
+    archive = cache_folder() / "tests" / (f"{name}-{key}.tar" if packages else "node.tar")
     if not archive.is_file():
         archive.parent.mkdir(parents=True, exist_ok=True)
         from continuum.images import NODE_PACKAGES, debian_root

@@ -17,7 +17,7 @@ CONTROL_PLANE_MB = 1700
 """What kubeadm demands of a control plane (its ControlPlaneMem)."""
 
 WORKER_MB = 512
-"""What kubelet, container engine and kube-proxy take, and a little for pods; measured: 230 MB."""
+"""Kubelet, container engine and kube-proxy were measured to take 90 MB; the rest is for pods."""
 
 LEAST_CORES = 1.0
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.dockerd import Dockerd
-from continuum import attach, registry
+from continuum import attach, observed, registry
 from continuum import rundir as runs
 from continuum.connection.docker_api import client
 from continuum.errors import DeployError
@@ -65,7 +65,8 @@ def write(
 def test_a_run_is_as_one_without_a_manager_with_pods_for_processes(
     docker_url: str, kubernetes_image: str, cluster_artifacts: Path, tmp_path: Path
 ) -> None:
-    config = write(tmp_path, kubernetes_image, cluster_artifacts, VIDEO)
+    watched = f"{VIDEO}\nobservability = True\ncache_worker = True"
+    config = write(tmp_path, kubernetes_image, cluster_artifacts, watched)
     with dockerd.no_leaks(docker_url):
         done = program.run("-q", config, cwd=tmp_path, timeout_s=500)
     assert done.returncode == 0, done.stderr
@@ -82,6 +83,11 @@ def test_a_run_is_as_one_without_a_manager_with_pods_for_processes(
     assert {one["node"] for one in result["deliveries"]} == {"cloud1", "endpoint0"}
     used = {node["name"]: node["cpu_percent"] for node in result["nodes"]}
     assert used["cloud1"] > 0
+    series = {(one.metric, one.node): one.points for one in observed.read(program.run_directory(tmp_path))}
+    for metric in ("CPU", "memory", "received", "sent"):
+        for node in ("cloud0", "cloud1"):
+            assert any(value > 0 for _, value in series[metric, node]), (metric, node)
+    assert (program.run_directory(tmp_path) / "plots" / "nodes.png").is_file()
     plain = write(tmp_path, kubernetes_image, cluster_artifacts, VIDEO, manager="none", cloud=1)
     done = program.run("-q", plain, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
