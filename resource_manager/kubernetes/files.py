@@ -16,7 +16,12 @@ from resource_manager.kubernetes.pki import Trust
 from resource_manager.kubernetes.plan import Member
 
 TEMPLATES = Path(__file__).parent / "templates"
-JOIN_PATIENCE_S = 90
+JOIN_PATIENCE_S = 240
+"""Longest wait for the control plane; kubeadm's own for its parts, too."""
+
+SLOW_PATIENCE_S = 1200
+"""The same on machines of their own, which may be interpreted and twenty times as slow."""
+
 
 IGNORED = (
     "NumCPU",
@@ -125,7 +130,7 @@ def _values(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
         "services": plan.SERVICES,
         "mtu": plan.OVERLAY_MTU_BYTES,
         "ignored": IGNORED,
-        "patience_s": JOIN_PATIENCE_S,
+        "patience_s": SLOW_PATIENCE_S if facts.owns_kernel else JOIN_PATIENCE_S,
         "kubelet_arguments": kubelet_arguments(member, facts, cluster.observes_every_s),
         "members": cluster.members,
         "interval_s": cluster.observes_every_s,

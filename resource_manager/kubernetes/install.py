@@ -22,7 +22,10 @@ GROUP = "kubernetes"
 CONFIGURATION = PurePosixPath("/var/lib/continuum/kubernetes.tar")
 """Where the archive of a node's own files is put on it."""
 
-READY_TIMEOUT_S = 180.0
+READY_TIMEOUT_S = 300.0
+PLAYBOOK_TIMEOUT_S = 3600.0
+"""What it waits for has deadlines of its own, which say more."""
+
 STEPS = "install_steps"
 """Table of a run: how long each step of an installation took."""
 
@@ -54,6 +57,7 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
             nodes=names,
             groups={GROUP: names},
             of_node=places,
+            timeout_s=PLAYBOOK_TIMEOUT_S,
         )
     _record_tasks(run, played)
     way = deployment.connections[members[0].name]
@@ -64,6 +68,8 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
     if interval_s:
         with _step(run, "monitoring"):
             observe.install(deployment, run, members, GROUP)
+    if not shaped and not all(member.node.management for member in members):
+        run.note("Kubernetes' own traffic crosses the emulated links: its nodes have no other way")
     return kubeconfig
 
 
