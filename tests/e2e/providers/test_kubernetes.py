@@ -295,7 +295,7 @@ def test_a_control_plane_that_is_killed_is_named(
         made.cancel()
 
 
-MOMENTS = ("Configure the node", "Put images", "deploy .* ok")
+MOMENTS = ("Put images", "deploy .* ok")
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
