@@ -122,10 +122,8 @@ def _usage_v2(group: Path) -> Usage:
 
 
 def _with_below(group: Path) -> list[Path]:
-    """A group and those of its workloads: version 1 counts kills in the very group they happen in."""
-    with contextlib.suppress(OSError), os.scandir(group) as entries:
-        return [group, *(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))]
-    return [group]
+    """A group and all below it, as of pods: version 1 counts kills in the very group they happen in."""
+    return [group, *(Path(folder, name) for folder, names, _ in os.walk(group) for name in names)]
 
 
 def _number(path: Path) -> int | None:

@@ -82,6 +82,7 @@ def _describe(node: Node) -> dict[str, Any]:
         "continuum_node": node.name,
         "continuum_tier": node.tier,
         "continuum_address": node.address,
+        "continuum_management": node.management,
         "continuum_folder": _folder(node),
         "continuum_shares_host": bool(node.handle.get("shares_host", False)),
     }

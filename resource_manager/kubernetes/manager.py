@@ -41,7 +41,7 @@ class Kubernetes(ResourceManager):
 
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
         """Whether playbooks can be run and the API can be spoken to."""
-        return list(_lacks(config))
+        return list(_lacks(config, host))
 
     def artifacts(self, config: Config) -> tuple[Artifact, ...]:
         """What a cluster of the chosen version is made of."""
@@ -93,10 +93,14 @@ class Kubernetes(ResourceManager):
         return submit.submit(workload, deployment, run)
 
 
-def _lacks(config: Config) -> Iterator[Problem]:
+def _lacks(config: Config, host: Host) -> Iterator[Problem]:
     if lack := playbooks.lacking():
         yield config.benchmark.problem("resource_manager", lack)
     if importlib.util.find_spec("kubernetes") is None:
         from resource_manager.kubernetes.client import LACK
 
         yield config.benchmark.problem("resource_manager", LACK)
+    applied = not config.benchmark.flag("resource_manager_only")
+    if applied and host.find_command("mmdebstrap") is None:
+        message = "images of workloads are made with mmdebstrap, which is missing; run: sudo apt-get install"
+        yield config.benchmark.problem("resource_manager", f"{message} mmdebstrap")
