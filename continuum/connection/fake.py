@@ -1,7 +1,8 @@
 """A connection to a pretended node, for tests: a folder of this host and plain processes in it.
 
 Nothing is isolated. A path of the node is looked for below the node's folder: an argument that is such a
-path, or ends in one behind a ``=``, is replaced before the command runs.
+path, or ends in one behind a ``=``, is replaced before the command runs. So is what lies in the one folder
+that is Continuum's on nodes, whether it is there yet or not.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from continuum.connection.process import END_TIMEOUT_S, ClientProcess
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 
 DIAL_TIMEOUT_S = 10.0
+
+
+_OURS = "/var/lib/continuum"
 
 
 class FakeConnection:
@@ -124,7 +128,8 @@ class FakeConnection:
         if word == "{python}":
             return sys.executable
         before, sign, path = word.rpartition("=")
-        if path.startswith("/") and path != "/" and self._host_path(path).exists():
+        ours = PurePosixPath(path).is_relative_to(_OURS)
+        if ours or (path.startswith("/") and path != "/" and self._host_path(path).exists()):
             return f"{before}{sign}{self._host_path(path)}"
         return word
 

@@ -76,3 +76,8 @@ def test_pretended_clock_is_found_by_the_measurement_of_offsets(tmp_path: Path) 
     with FakeConnection("edge1", tmp_path).clock() as read:
         before = time.monotonic_ns()
         assert before <= read() <= time.monotonic_ns()
+
+
+def test_what_is_ours_on_a_node_is_never_this_hosts(tmp_path: Path) -> None:
+    said = FakeConnection("edge0", tmp_path).run(["echo", "/var/lib/continuum/packages"], timeout=10).stdout
+    assert said == f"{tmp_path}/var/lib/continuum/packages\n"

@@ -173,7 +173,6 @@ class FolderConnection(FakeConnection):
     def __init__(self, node: str, root: Path, clock_offset_ns: int | None = None) -> None:
         super().__init__(node, root, clock_offset_ns)
         self.copied: list[str] = []
-        self.packages.mkdir(parents=True)
 
     @property
     def packages(self) -> Path:
