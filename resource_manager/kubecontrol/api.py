@@ -1,6 +1,7 @@
 """What the API tells about pods: their own objects, and events about them. Pure.
 
-Most of its times are whole seconds; the scheduler's events know microseconds.
+Most of its times are whole seconds. Events know more: client-go names them after their object and the time in
+ns, in hexadecimal (``makeEvent`` in ``k8s.io/client-go/tools/record/event.go``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ Json = Mapping[str, Any]
 
 _CONDITIONS = {"PodScheduled": SCHEDULED, "PodReadyToStartContainers": SANDBOX, "Ready": READY}
 _REASONS = {"Scheduled": SCHEDULED, "Pulled": IMAGE, "Started": STARTED}
+_NAMED = re.compile(r"\.([0-9a-f]{16})$")
 _CONTAINER = re.compile(r"spec\.containers\{(.+)\}")
 
 
@@ -66,7 +68,15 @@ def events(items: Iterable[Json], control_plane: str) -> Iterator[Told]:
         host = str((event.get("source") or {}).get("host") or event.get("reportingInstance") or "")
         container = _CONTAINER.fullmatch(str(about.get("fieldPath") or ""))
         clock = control_plane if stage == SCHEDULED else host
-        yield _told(str(about["name"]), stage, when, clock, container[1] if container else "")
+        wall_ns, error_ns = _exactly(event, *stamp(when))
+        yield Told(str(about["name"]), stage, wall_ns, clock, container[1] if container else "", error_ns)
+
+
+def _exactly(event: Json, wall_ns: int, error_ns: int) -> tuple[int, int]:
+    """The time in an event's name, if there is one and it is within what the event itself tells."""
+    match = _NAMED.search(str(event.get("metadata", {}).get("name") or ""))
+    named_ns = int(match[1], 16) if match else 0
+    return (named_ns, 0) if abs(named_ns - wall_ns) <= error_ns else (wall_ns, error_ns)
 
 
 def _told(pod_name: str, stage: str, when: str, clock: str, container: str = "") -> Told:

@@ -109,6 +109,26 @@ def test_events_of_the_scheduler_know_microseconds() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (f"sleeper-3.{T0 + 123:016x}", (T0 + 123, 0)),
+        (f"sleeper-3.{T0 + 9 * S:016x}", (T0 + S // 2, S // 2)),
+        ("sleeper-3.deadbeef", (T0 + S // 2, S // 2)),
+    ],
+)
+def test_names_of_events_tell_nanoseconds_where_they_are_true(name: str, expected: tuple[int, int]) -> None:
+    event = {
+        "metadata": {"name": name},
+        "reason": "Scheduled",
+        "involvedObject": {"kind": "Pod", "name": "sleeper-3"},
+        "eventTime": None,
+        "firstTimestamp": "2026-11-21T09:40:00Z",
+    }
+    (told,) = api.events([event], "cloud0")
+    assert (told.wall_ns, told.error_ns) == expected
+
+
 def line(seconds: str, said: str) -> str:
     quoted = said.replace('"', '\\"')
     return f'time="2026-11-21T09:40:{seconds}Z" level=info msg="{quoted}"'
