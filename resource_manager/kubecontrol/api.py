@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from continuum.lifecycle import CREATED, FINISHED, IMAGE, READY, SANDBOX, SCHEDULED, STARTED
@@ -53,17 +54,18 @@ def _container(pod_name: str, node: str, status: Json) -> Iterator[Told]:
         yield _told(pod_name, FINISHED, ended["finishedAt"], node, name)
 
 
-def events(items: Iterable[Json], control_plane: str) -> Iterator[Told]:
+def events(items: Iterable[Json], control_plane: str, uids: AbstractSet[str]) -> Iterator[Told]:
     """What events say of the lives of pods; those that say nothing of it are left out.
 
     Args:
         items: the events, as JSON.
         control_plane: the node whose clock the scheduler reads.
+        uids: of the pods that count; others may have had the same names.
     """
     for event in items:
         about, stage = event.get("involvedObject") or {}, _REASONS.get(str(event.get("reason")))
         when = event.get("eventTime") or event.get("firstTimestamp")
-        if stage is None or about.get("kind") != "Pod" or not when:
+        if stage is None or about.get("uid") not in uids or not when:
             continue
         host = str((event.get("source") or {}).get("host") or event.get("reportingInstance") or "")
         container = _CONTAINER.fullmatch(str(about.get("fieldPath") or ""))

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 
 from continuum.lifecycle import IMAGE, SANDBOX, STARTED
 from resource_manager.kubecontrol.told import Told, stamp
 
 _LINE = re.compile(r'time="(?P<time>[^"]+)" level=info msg="(?P<said>(?:[^"\\]|\\.)*)"')
 _FIELD = r'(?:Name:(?P<name>[^,}]+)|name:"(?P<quoted>[^"]+)")'
-_SANDBOX = re.compile(rf'RunPodSandbox for .*?{_FIELD}.* returns sandbox id "(?P<id>\w+)"')
+_UID = r'(?:Uid:(?P<uid>[^,}]+)|uid:"(?P<quoted_uid>[^"]+)")'
+_SANDBOX = re.compile(rf'RunPodSandbox for .*?{_FIELD}.*?{_UID}.* returns sandbox id "(?P<id>\w+)"')
 _CREATE = re.compile(rf'CreateContainer within sandbox "(?P<sandbox>\w+)" for container .*?{_FIELD}')
 _CREATED = re.compile(
     rf'CreateContainer within sandbox "(?P<sandbox>\w+)" for (?!container ).*?{_FIELD}'
@@ -23,11 +25,16 @@ _CREATED = re.compile(
 _STARTED = re.compile(r'StartContainer for "(?P<id>\w+)" returns successfully')
 
 
-def read(lines: Iterable[str], node: str) -> Iterator[Told]:
+def read(lines: Iterable[str], node: str, uids: AbstractSet[str]) -> Iterator[Told]:
     """The lives of pods on one node, from the log of its containerd.
 
     A sandbox is there when containerd says so; an image is there when the first container is made of it; a
     program has started when containerd says that it has. Lines of another form are passed over.
+
+    Args:
+        lines: of the log.
+        node: whose it is.
+        uids: of the pods that count; others may have had the same names.
     """
     pods: dict[str, str] = {}
     containers: dict[str, tuple[str, str]] = {}
@@ -40,7 +47,7 @@ def read(lines: Iterable[str], node: str) -> Iterator[Told]:
             wall_ns, error_ns = stamp(found["time"])
         except ValueError:
             continue
-        if match := _SANDBOX.match(said):
+        if (match := _SANDBOX.match(said)) and (match["uid"] or match["quoted_uid"]) in uids:
             pods[match["id"]] = _name(match)
             yield Told(pods[match["id"]], SANDBOX, wall_ns, node, error_ns=error_ns)
         elif (match := _CREATE.match(said)) and match["sandbox"] in pods:

@@ -104,5 +104,5 @@ class ControlJob(PodJob):
 
     def fetch(self, to: Path) -> None:
         """Copy the events of every replica, and keep what was told of the pods."""
-        sources.keep(self._told, to.parent / "logs" / f"{self.workload.name}-told.jsonl")
+        sources.keep(self._told, to / f"{self.workload.name}-told.jsonl")
         super().fetch(to)

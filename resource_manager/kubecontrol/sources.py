@@ -49,19 +49,17 @@ def ask(
         names: of the pods.
         control_plane: node that runs API server and scheduler.
     """
-    for one in api.core.list_namespaced_pod(NAMESPACE, _request_timeout=_TIMEOUT_S).items:
-        if one.metadata.name in names:
-            yield from telling.pod(_plain(api, one), control_plane)
+    every = api.core.list_namespaced_pod(NAMESPACE, _request_timeout=_TIMEOUT_S).items
+    pods = [_plain(api, one) for one in every if one.metadata.name in names]
+    uids = {str(one["metadata"]["uid"]) for one in pods}
+    for one in pods:
+        yield from telling.pod(one, control_plane)
     events = api.core.list_namespaced_event(NAMESPACE, _request_timeout=_TIMEOUT_S).items
-    yield from (
-        one
-        for one in telling.events([_plain(api, event) for event in events], control_plane)
-        if one.pod in names
-    )
+    yield from telling.events([_plain(api, event) for event in events], control_plane, uids)
     with ThreadPoolExecutor(PARALLEL) as pool:
         logs = pool.map(lambda node: ways[node].run(["sh", "-c", _LOG], timeout=_TIMEOUT_S).stdout, nodes)
         for node, log in zip(nodes, logs, strict=True):
-            yield from (one for one in containerd.read(log.splitlines(), node) if one.pod in names)
+            yield from containerd.read(log.splitlines(), node, uids)
 
 
 def walls(ways: Mapping[str, Connection], pythons: Mapping[str, str]) -> dict[str, Wall]:

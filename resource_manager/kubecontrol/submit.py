@@ -44,21 +44,22 @@ class PodSubmission(Submission):
         self._made: list[Told | Mark] = []
         self._names: list[str] = []
         nodes = [place.name for place in self.places]
-        objects = manifests.build(self.workload, nodes, start, self._way)
+        objects = manifests.build(self.workload, nodes, start, self.way)
         self._names = [str(one["metadata"]["name"]) for one in objects]
-        if self._way == manifests.CALL:
+        if self.way == manifests.CALL:
             self._call(objects)
         else:
             self._apply(objects)
 
     @property
-    def _way(self) -> str:
+    def way(self) -> str:
+        """How pods are ordered, as in ``kube_deployment``."""
         return self.run.config.benchmark.text("kube_deployment")
 
     @property
     def pods_wanted(self) -> int:
         """How many pods there are to be."""
-        copies = 1 if self._way == manifests.CONTAINER else self.workload.replicas_per_node
+        copies = 1 if self.way == manifests.CONTAINER else self.workload.replicas_per_node
         return len(self.places) * copies
 
     @property
@@ -68,7 +69,7 @@ class PodSubmission(Submission):
 
     def _apply(self, objects: Sequence[Mapping[str, Any]]) -> None:
         """Give the manifests to kubectl on the control plane, which tells when each pod was made."""
-        packed = manifests.archive(manifests.files(objects, self._way))
+        packed = manifests.archive(manifests.files(objects, self.way))
         way = self.deployment.connections[self.control_plane]
         argv = ["sh", "-c", _APPLY, "apply", "--kubeconfig", client.ADMIN, "apply", "-v=6"]
         done = way.run(argv, timeout=_APPLY_TIMEOUT_S, stdin=packed, check=False)

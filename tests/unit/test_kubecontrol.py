@@ -87,7 +87,7 @@ def test_a_pod_that_waits_has_been_created_only() -> None:
 
 
 def test_events_of_the_scheduler_know_microseconds() -> None:
-    about = {"kind": "Pod", "name": "sleeper-3"}
+    about = {"kind": "Pod", "name": "sleeper-3", "uid": "u"}
     scheduled = {
         "reason": "Scheduled",
         "involvedObject": about,
@@ -101,8 +101,8 @@ def test_events_of_the_scheduler_know_microseconds() -> None:
         "source": {"component": "kubelet", "host": "cloud1"},
     }
     other = {"reason": "Killing", "involvedObject": about, "firstTimestamp": "2026-11-21T09:40:02Z"}
-    job = {**scheduled, "involvedObject": {"kind": "Job", "name": "sleeper-3"}}
-    told = list(api.events([scheduled, pulled, other, job], "cloud0"))
+    earlier = {**scheduled, "involvedObject": {**about, "uid": "of a pod of the same name"}}
+    told = list(api.events([scheduled, pulled, other, earlier], "cloud0", {"u"}))
     assert told == [
         Told("sleeper-3", "scheduled", T0 + 123_456_000, "cloud0"),
         Told("sleeper-3", "image", T0 + 2 * S + S // 2, "cloud1", "workload", S // 2),
@@ -121,11 +121,11 @@ def test_names_of_events_tell_nanoseconds_where_they_are_true(name: str, expecte
     event = {
         "metadata": {"name": name},
         "reason": "Scheduled",
-        "involvedObject": {"kind": "Pod", "name": "sleeper-3"},
+        "involvedObject": {"kind": "Pod", "name": "sleeper-3", "uid": "u"},
         "eventTime": None,
         "firstTimestamp": "2026-11-21T09:40:00Z",
     }
-    (told,) = api.events([event], "cloud0")
+    (told,) = api.events([event], "cloud0", {"u"})
     assert (told.wall_ns, told.error_ns) == expected
 
 
@@ -172,7 +172,7 @@ V2 = [
 @pytest.mark.parametrize("log", [V1, V2], ids=["version 1", "version 2"])
 def test_containerds_log_knows_sandbox_image_and_start(log: list[str]) -> None:
     noise = ["half a li", 'time="no" level=info msg="x"', line("00.9", 'StartContainer for "other"')]
-    told = list(containerd.read([*noise, *log, *noise], "cloud1"))
+    told = list(containerd.read([*noise, *log, *noise], "cloud1", {"u"}))
     assert told == [
         Told("sleeper-3", "sandbox", T0 + 200_000_000, "cloud1"),
         Told("sleeper-3", "image", T0 + 300_000_000, "cloud1", "workload"),
@@ -181,7 +181,8 @@ def test_containerds_log_knows_sandbox_image_and_start(log: list[str]) -> None:
 
 
 def test_containers_of_sandboxes_that_were_there_before_are_nobodys() -> None:
-    assert list(containerd.read(V1[2:], "cloud1")) == []
+    assert list(containerd.read(V1[2:], "cloud1", {"u"})) == []
+    assert list(containerd.read(V1, "cloud1", {"of a later pod of the same name"})) == []
 
 
 PLAIN = (
@@ -220,7 +221,11 @@ def test_sources_together_make_one_life_each() -> None:
         Instance(f"cloud1/sleeper-{n}", "sleeper-3", name, "cloud1")
         for n, name in enumerate(("workload", "two"))
     ]
-    told = [*api.pod(POD, "cloud0"), *containerd.read(V1, "cloud1"), Told("another", "created", T0, "cloud0")]
+    told = [
+        *api.pod(POD, "cloud0"),
+        *containerd.read(V1, "cloud1", {"u"}),
+        Told("another", "created", T0, "cloud0"),
+    ]
     walls = {"cloud0": Wall(T0 - 100 * S), "cloud1": Wall(T0 - 100 * S, error_ns=7)}
     first, second = sorted(lifecycle.build(marks(told, instances, walls)), key=lambda life: life.instance)
     assert (first.instance, first.node) == ("cloud1/sleeper-0", "cloud1")

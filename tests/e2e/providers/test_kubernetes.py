@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from benchmarks.dockerd import Dockerd
-from continuum import attach, observed, registry
+from continuum import attach, lifecycle, observed, registry
 from continuum import rundir as runs
 from continuum.connection.docker_api import client
 from continuum.errors import DeployError
 from continuum.module import Deployment, Workload
 from continuum.rundir import Run
+from resource_manager.kubecontrol import manifests
+from resource_manager.kubecontrol.submit import PodSubmission
 from resource_manager.kubernetes import job as jobs
 from resource_manager.kubernetes import submit
 from tests.e2e import program
@@ -151,6 +153,15 @@ SERVES = (
 )
 
 
+SLEEPS = (
+    "from continuum import workload\n"
+    "with workload.join() as session:\n"
+    "    session.ready()\n"
+    "    session.wait_go()\n"
+    "    session.record('1', 'due')\n"
+)
+
+
 def test_nodes_are_ready_and_say_no_more_than_their_share(deployment: Deployment) -> None:
     found = json.loads(kubectl(deployment, "get", "nodes", "-o", "json"))["items"]
     assert [node["metadata"]["name"] for node in found] == ["cloud0", "cloud1"]
@@ -274,6 +285,34 @@ def test_a_full_disk_is_named(deployment: Deployment, run: Run, tmp_path: Path) 
             MANAGER.submit(of_its_own("full", tmp_path), deployment, run)
     finally:
         worker.run(["umount", disk], timeout=10)
+
+
+@pytest.mark.parametrize("way", manifests.WAYS)
+def test_lives_of_pods_are_told_by_all_who_know_of_them(
+    deployment: Deployment, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(PodSubmission, "way", way)
+    asleep = workload(f"asleep-{way}", SLEEPS, serves=False, cpu_cores=None, replicas_per_node=2)
+    made = registry.resource_manager("kubecontrol").submit(asleep, deployment, run)
+    try:
+        made.wait_ready(60)
+        made.release()
+        made.wait(60)
+        assert made.failures() == ()
+        made.stop(5)
+        made.fetch(tmp_path)
+    finally:
+        made.cancel()
+    marks = list(made.marks())
+    exact = {mark.stage for mark in marks if mark.error_ns < 100_000_000}
+    assert exact >= set(lifecycle.STAGES[1:]), "of some stages only the API told, in whole seconds"
+    lives = lifecycle.build(marks)
+    assert [life.instance for life in lives] == [f"cloud1/asleep-{way}-{number}" for number in (0, 1)]
+    for life in lives:
+        assert tuple(life.at_ns) == lifecycle.STAGES
+        assert sorted(life.at_ns.values()) == list(life.at_ns.values()), "stages are out of order"
+    left = kubectl(deployment, "get", "pods", "-l", f"continuum/workload=asleep-{way}", "-o", "name")
+    assert left == "" or "Terminating" in kubectl(deployment, "get", "pods")
 
 
 def test_a_control_plane_that_is_killed_is_named(
