@@ -60,9 +60,8 @@ def test_kill_at_random_moments_leaves_nothing_after_destroy_all(
 ) -> None:
     path = config(tmp_path, hosts, SLEEP, alone=False)
     monkeypatch.setenv("TMPDIR", str(short_folder))
-    monkeypatch.setattr(program, "TIMEOUT_S", 300)
     begun = time.monotonic()
-    assert program.run(path, cwd=tmp_path).returncode == 0
+    assert program.run(path, cwd=tmp_path, timeout_s=300).returncode == 0
     took_s = time.monotonic() - begun
     nodes = ("cloud0", "endpoint0")
     before = [hosts.left(node) for node in nodes]
@@ -74,7 +73,7 @@ def test_kill_at_random_moments_leaves_nothing_after_destroy_all(
             time.sleep(took_s * share / 100)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-            done = program.run("destroy", "--all", cwd=tmp_path)
+            done = program.run("destroy", "--all", cwd=tmp_path, timeout_s=300)
         assert done.returncode == 0, f"killed at {share} %: {done.stderr}"
         assert [hosts.left(node) for node in nodes] == before, f"killed at {share} %"
         assert not list(short_folder.glob("continuum-ssh-*")), f"killed at {share} %"

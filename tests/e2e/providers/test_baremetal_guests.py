@@ -153,17 +153,16 @@ def guests(libvirt_uri: str, guest_image: Path, tmp_path_factory: pytest.TempPat
     folder = tmp_path_factory.mktemp("guests")
     patch = pytest.MonkeyPatch()
     patch.setenv("XDG_STATE_HOME", str(folder / "state"))
-    patch.setattr(program, "TIMEOUT_S", TIMEOUT_S)
     config = folder / "guests.cfg"
     config.write_text(GUESTS.format(uri=libvirt_uri, image=guest_image))
     try:
-        up = program.run("up", config, cwd=folder)
+        up = program.run("up", config, cwd=folder, timeout_s=TIMEOUT_S)
         assert up.returncode == 0, up.stderr
         made = Guests(program.run_directory(folder), libvirt_uri)
         for guest in ("cloud0", "endpoint0"):
             made.begin(guest)
         yield made
-        down = program.run("down", made.outer, cwd=folder)
+        down = program.run("down", made.outer, cwd=folder, timeout_s=TIMEOUT_S)
         assert down.returncode == 0, down.stderr
     finally:
         patch.undo()
@@ -192,7 +191,7 @@ def delay_ms(queues: str) -> float:
 def test_hosts_are_shaped_for_a_run_and_then_as_they_were(tmp_path: Path, guests: Guests) -> None:
     before = {guest: guests.queues(guest) for guest in ("cloud0", "endpoint0")}
     with program.started(config(tmp_path, guests), cwd=tmp_path) as process:
-        program.wait_for("  shape ", tmp_path, process)
+        program.wait_for("  shape ", tmp_path, process, TIMEOUT_S)
         queues = {guest: guests.queues(guest) for guest in before}
         rtt = guests.on("cloud0", f"ping -q -c 3 {guests.addresses[0]}").rpartition("=")[2].split("/")
         assert process.wait(TIMEOUT_S) == 0, (tmp_path / "stderr").read_text()
@@ -225,7 +224,7 @@ def test_a_host_that_is_not_who_it_should_be_is_refused(tmp_path: Path, guests: 
     other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1JcrmyRIWmeVHBqLRKqrLaGWFSBXzAQNVQEIpzbVSb"
     known = tmp_path / "known_hosts"
     known.write_text("".join(f"{address} {other}\n" for address in guests.addresses))
-    done = program.run("up", config(tmp_path, guests, known=known), cwd=tmp_path)
+    done = program.run("up", config(tmp_path, guests, known=known), cwd=tmp_path, timeout_s=TIMEOUT_S)
     assert done.returncode == 3
     assert "cloud0: " in done.stderr
     assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in done.stderr
@@ -238,7 +237,7 @@ def test_a_host_that_loses_its_power_ends_the_run_and_is_cleaned_up_when_it_is_b
     """The guest ``endpoint0`` is the node ``cloud0``, where the workload sleeps."""
     before = guests.queues("cloud0")
     with program.started(config(tmp_path, guests, sleep=3600), cwd=tmp_path) as process:
-        program.wait_for("  verify ", tmp_path, process)
+        program.wait_for("  verify ", tmp_path, process, TIMEOUT_S)
         description = guests.switch_off("endpoint0")
         try:
             assert process.wait(TIMEOUT_S) in {5, 6}
@@ -248,13 +247,13 @@ def test_a_host_that_loses_its_power_ends_the_run_and_is_cleaned_up_when_it_is_b
             run_id = program.run_directory(tmp_path).name
             assert f"continuum destroy {run_id}" in said
             assert guests.queues("cloud0") == before
-            again = program.run("destroy", run_id, cwd=tmp_path)
+            again = program.run("destroy", run_id, cwd=tmp_path, timeout_s=TIMEOUT_S)
             assert again.returncode == 4
             assert "cloud0: root@" in again.stderr
         finally:
             guests.switch_on(description)
     guests.wait_for("endpoint0")
     assert run_id in guests.on("endpoint0", "ls /var/lib/continuum")
-    done = program.run("destroy", "--all", cwd=tmp_path)
+    done = program.run("destroy", "--all", cwd=tmp_path, timeout_s=TIMEOUT_S)
     assert done.returncode == 0, done.stderr
     assert run_id not in guests.on("endpoint0", "ls /var/lib/continuum 2>/dev/null || true")

@@ -426,22 +426,21 @@ def test_an_instance_that_is_not_who_it_should_be_is_refused(
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_kill_at_random_moments_leaves_nothing_after_destroy_all(
-    tmp_path: Path, fake: FakeCompute, booting: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fake: FakeCompute, booting: int
 ) -> None:
     """The whole program, with every moment of its run as likely as any other."""
     from tests.e2e import program
     from tests.e2e.leaks import no_leaks
 
-    monkeypatch.setattr(program, "TIMEOUT_S", 300)
     fake.looks = 2
     file = tmp_path / "gcp.cfg"
     more = f"gcp_user = root\ngcp_ssh_port = {booting}\n"
     file.write_text(TEXT.format(api=fake.url, more=more).replace("endpoint_nodes = 3", "endpoint_nodes = 1"))
     begun = time.monotonic()
-    up = program.run("up", file, cwd=tmp_path)
+    up = program.run("up", file, cwd=tmp_path, timeout_s=300)
     took_s = time.monotonic() - begun
     assert up.returncode == 0, up.stderr
-    assert program.run("destroy", "--all", cwd=tmp_path).returncode == 0
+    assert program.run("destroy", "--all", cwd=tmp_path, timeout_s=300).returncode == 0
     assert fake.left() == {}
     found = set()
     for share in random.Random(7).sample(range(2, 100), 10):
@@ -451,7 +450,7 @@ def test_kill_at_random_moments_leaves_nothing_after_destroy_all(
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             found |= set(fake.left())
-            done = program.run("destroy", "--all", cwd=tmp_path)
+            done = program.run("destroy", "--all", cwd=tmp_path, timeout_s=300)
         assert done.returncode == 0, f"killed at {share} %: {done.stderr}"
         assert fake.left() == {}, f"killed at {share} %"
     assert "instances" in found
