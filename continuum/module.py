@@ -369,6 +369,10 @@ class ResourceManager(Module):
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:
         """Start a workload on its nodes; DeployError when it cannot."""
 
+    def packs(self, workload: Workload) -> bool:
+        """Whether it brings a workload together with the programs it starts, as in an image; pure."""
+        return False
+
     def collect(self, deployment: Deployment, run: Run) -> None:
         """Keep with the run what it observed, if it does; called when the workloads have ended."""
         return

@@ -137,7 +137,8 @@ def install(session: Session) -> None:
         model.install(manager, session.existing, session.run)
     if session.modules.application is not None:
         planned = session.modules.workloads(session.config, session.topology)
-        programs.provide(session.modules.application, planned, session.existing, session.run)
+        bare = [workload for workload in planned if not manager.packs(workload)]
+        programs.provide(session.modules.application, bare, session.existing, session.run)
 
 
 def deploy(session: Session) -> None:

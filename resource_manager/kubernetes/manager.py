@@ -60,6 +60,10 @@ class Kubernetes(ResourceManager):
         """All nodes but the control plane."""
         return plan.offer(topology)
 
+    def packs(self, workload: Workload) -> bool:
+        """Those that run in pods have their programs in their image."""
+        return workload.tier != plan.OUTSIDE
+
     def install(self, deployment: Deployment, run: Run) -> Deployment:
         """Make the cluster and wait until all of its nodes are Ready."""
         from resource_manager.kubernetes import install

@@ -95,6 +95,12 @@ def test_applications_are_offered_every_node_but_the_control_plane() -> None:
     assert "cloud" not in MANAGER.offer(alone, read()).tier_names()
 
 
+def test_workloads_in_pods_have_their_programs_in_their_image() -> None:
+    assert MANAGER.packs(Workload("worker", "cloud", ("x",)))
+    assert not MANAGER.packs(Workload("camera", "endpoint", ("x",)))
+    assert not registry.resource_manager("none").packs(Workload("worker", "cloud", ("x",)))
+
+
 def test_only_nodes_of_the_cluster_are_to_host_containers() -> None:
     demanded = MANAGER.demand(topology.from_config(read()), read())
     able = {node.name: (node.hosts_containers, node.is_managed) for node in demanded.nodes}
