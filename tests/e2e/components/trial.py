@@ -135,10 +135,10 @@ def eventually(what: Callable[[], str], wanted: str, log: Path) -> None:
     while True:
         try:
             found = what()
+            if wanted in found:
+                return
         except (AssertionError, OSError) as error:
             found = str(error)
-        if wanted in found:
-            return
         tail = log.read_text(errors="replace")[-3000:]
         assert time.monotonic() < deadline, f"no {wanted!r} in {found!r} after {DEADLINE_S} s\n{tail}"
         time.sleep(POLL_S)
