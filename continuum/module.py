@@ -399,6 +399,17 @@ class ExecutionModel(Module):
     ) -> tuple[Workload, ...]:
         """What is run instead of an application's workloads, in the order to start it; pure."""
 
+    def servers(self, servers: int, workloads: Sequence[Workload], topology: Topology, config: Config) -> int:
+        """Requests that all workers together can process at the same time; pure.
+
+        Args:
+            servers: as many as the application has without an execution model.
+            workloads: the application's.
+            topology: as the application may use it.
+            config: what the user wants.
+        """
+        return servers
+
     def install(self, manager: ResourceManager, deployment: Deployment, run: Run) -> None:
         """Prepare what workers will run on, once the resource manager is installed."""
         return

@@ -55,6 +55,17 @@ class Modules:
             return workloads
         return self.execution_model.arrange(workloads, offered, config)
 
+    def servers(self, config: Config, planned: Topology) -> int:
+        """Requests that all workers together can process at the same time; 0 without an application."""
+        if self.application is None:
+            return 0
+        offered = self.resource_manager.offer(planned, config)
+        servers = self.application.servers(config, offered)
+        if self.execution_model is None:
+            return servers
+        workloads = self.application.workloads(config, offered)
+        return self.execution_model.servers(servers, workloads, offered, config)
+
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:
         """Start one of the workloads."""
         if self.execution_model is None:

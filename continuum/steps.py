@@ -282,14 +282,13 @@ def _measured(session: Session) -> Benchmark | None:
     from continuum.report import samples
 
     samples.write(session.run.directory / "samples.csv", traced)
-    offered = session.modules.resource_manager.offer(session.topology, config)
     return analysis.benchmark(
         traced,
         application=registry.canonical("application", config.benchmark.text("application")),
         resource_manager=config.benchmark.text("resource_manager"),
         model=config.execution_model.maybe_text("model") or "",
         load=application.load(config),
-        capacity=application.servers(config, offered),
+        capacity=session.modules.servers(config, session.topology),
     )
 
 

@@ -8,7 +8,7 @@ from continuum.oci.archive import Archive, ArchiveError, references
 from continuum.oci.image import Image, ImageConfig, thin, write
 from continuum.oci.layer import Layer, from_files, from_tar
 from continuum.oci.merge import merge
-from continuum.oci.take import take
+from continuum.oci.take import program, take
 
 __all__ = [
     "Archive",
@@ -19,6 +19,7 @@ __all__ = [
     "from_files",
     "from_tar",
     "merge",
+    "program",
     "references",
     "take",
     "thin",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from continuum.oci.archive import Archive, ArchiveError
 from continuum.oci.layer import temporary
@@ -34,6 +34,15 @@ def take(archive: Path, inside: str, folder: Path) -> Path:
                 if entry.isfile() and entry.name.removeprefix("./").lstrip("/") == wanted:
                     return _keep(entries, entry, kept)
     raise ArchiveError(f"{archive}: the image has no file {wanted}")
+
+
+def program(archive: Path) -> str:
+    """The program that containers of an image start; ArchiveError if it does not say."""
+    start = Archive(archive).config.get("config") or {}
+    words = [*(start.get("Entrypoint") or ()), *(start.get("Cmd") or ())]
+    if not words:
+        raise ArchiveError(f"{archive}: the image does not say what program it starts")
+    return str(PurePosixPath("/", start.get("WorkingDir") or "", words[0]))
 
 
 def _keep(entries: tarfile.TarFile, entry: tarfile.TarInfo, kept: Path) -> Path:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum import artifacts
+from continuum import artifacts, registry
 from continuum.artifacts import Artifact
-from continuum.errors import Problem
+from continuum.errors import Problem, UsageError
 from continuum.module import Deployment, ExecutionModel, Job, ResourceManager, Workload
-from continuum.options import Option, Text
+from continuum.options import Integer, Option, Text
 from continuum.rundir import Run
 from continuum.topology import Topology
 from execution_model.openfaas import single_node
@@ -20,46 +20,105 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 STAGE = "gateway"
+CLUSTER = "kubernetes"
+CLUSTER_ONLY = ("faas-netes",)
+SECTION = "execution_model"
 
 
 class OpenFaas(ExecutionModel):
     """Functions behind OpenFaaS's gateway, each kept by its watchdog.
 
-    Where workloads are started on nodes as they are, every node that runs a function has a gateway of its
-    own, as with faasd.
+    On Kubernetes the gateway deploys and scales them. Where workloads are started on nodes as they are, every
+    node that runs a function has a gateway of its own, as with faasd.
     """
 
     summary = "OpenFaaS: workers are functions behind a gateway"
-    needs = (single_node.NEEDS,)
+    needs = (CLUSTER, single_node.NEEDS)
     stage = STAGE
     options: ClassVar[tuple[Option, ...]] = (
         Option(
-            "execution_model",
+            SECTION,
             "openfaas_version",
             Text(),
             None,
             "Release of OpenFaaS, by the version of its gateway.",
             default_text="the one in `versions.yml`",
         ),
+        Option(
+            SECTION,
+            "openfaas_replicas",
+            Integer(1, 1000),
+            None,
+            "Pods of the function.",
+            default_text="`applications_per_worker` for each worker node",
+        ),
+        Option(
+            SECTION,
+            "openfaas_cold_starts",
+            Integer(0, 100),
+            0,
+            "How often the function is scaled from zero beforehand, to measure how long that takes.",
+        ),
     )
 
     def check(self, config: Config) -> Iterable[Problem]:
-        """Whether the release is known, and one function a node is all that is asked for."""
-        yield from artifacts.check_version(config.execution_model, "openfaas_version", HERE)
-        yield from single_node.check(config)
+        """Whether the release is known, and the resource manager can do what is asked for."""
+        return list(_problems(config))
 
     def artifacts(self, config: Config) -> tuple[Artifact, ...]:
-        """Gateway and watchdog."""
+        """Gateway, watchdog, and on a cluster the provider."""
         chosen = config.execution_model.maybe_text("openfaas_version")
-        return artifacts.versions(HERE, chosen, artifacts.architecture_of(config))
+        every = artifacts.versions(HERE, chosen, artifacts.architecture_of(config))
+        return tuple(one for one in every if _on_cluster(config) or one.name not in CLUSTER_ONLY)
 
     def arrange(
         self, workloads: Sequence[Workload], topology: Topology, config: Config
     ) -> tuple[Workload, ...]:
-        """Every worker as a function, a gateway before it, and whoever asks it sent to the gateway."""
-        return single_node.arrange(workloads, STAGE)
+        """Every worker as a function, and whoever asks it sent to a gateway."""
+        if not _on_cluster(config):
+            return single_node.arrange(workloads, STAGE)
+        from execution_model.openfaas import cluster
+
+        return cluster.arrange(workloads, topology, STAGE)
+
+    def servers(self, servers: int, workloads: Sequence[Workload], topology: Topology, config: Config) -> int:
+        """As many as the function has pods."""
+        given = config.execution_model.maybe_integer("openfaas_replicas")
+        if given is None:
+            return servers
+        places = sum(
+            len(topology.nodes_of(one.tier)) * one.replicas_per_node for one in workloads if one.answers_http
+        )
+        return servers * given // places if places else servers
+
+    def install(self, manager: ResourceManager, deployment: Deployment, run: Run) -> None:
+        """Bring gateway and provider up, where there is a cluster for them."""
+        if _on_cluster(run.config):
+            from execution_model.openfaas import cluster
+
+            cluster.install(deployment, run, self.artifacts(run.config))
 
     def submit(self, workload: Workload, manager: ResourceManager, deployment: Deployment, run: Run) -> Job:
-        """Start a workload, with the programs that it needs beside it."""
+        """Start a workload: functions by the gateway, or with OpenFaaS's programs beside them."""
         needed = self.artifacts(run.config)
-        return manager.submit(single_node.furnish(workload, needed, run), deployment, run)
+        if not _on_cluster(run.config):
+            return manager.submit(single_node.furnish(workload, needed, run), deployment, run)
+        if not workload.answers_http:
+            return manager.submit(workload, deployment, run)
+        from execution_model.openfaas import cluster
+
+        return cluster.start_function(workload, deployment, run, needed)
+
+
+def _problems(config: Config) -> Iterator[Problem]:
+    yield from artifacts.check_version(config.execution_model, "openfaas_version", HERE)
+    if not _on_cluster(config):
+        yield from single_node.check(config)
+
+
+def _on_cluster(config: Config) -> bool:
+    """Whether the resource manager is a cluster for OpenFaaS to run in."""
+    try:
+        return CLUSTER in registry.resource_manager(config.benchmark.text("resource_manager")).offers
+    except UsageError:
+        return False  # there is no such manager, which is told of elsewhere

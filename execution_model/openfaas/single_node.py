@@ -6,7 +6,6 @@ on a node, so that there is nothing to find.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,20 +32,24 @@ LONGEST = "600s"
 
 WATCHDOG_FILE: Final = "of-watchdog"
 GATEWAY_FILE: Final = "gateway"
-#: Of each program: the artifact it is in, and where it is in there.
-PROGRAMS: Final = {
-    WATCHDOG_FILE: ("of-watchdog", "fwatchdog"),
-    GATEWAY_FILE: ("openfaas-gateway", "home/app/gateway"),
-}
+#: Of each program: the artifact it is in.
+ARTIFACTS: Final = {WATCHDOG_FILE: "of-watchdog", GATEWAY_FILE: "gateway"}
 _CODE: Final = "execution_model.openfaas"
 
 
 def check(config: Config) -> Iterator[Problem]:
     """What only a cluster can do."""
+    section = config.execution_model
+    for key, what in (("openfaas_replicas", "more replicas"), ("openfaas_cold_starts", "scaling from zero")):
+        if (section.maybe_integer(key) or 0) > (key == "openfaas_replicas"):
+            yield section.problem(
+                key, f"without a cluster there is no {what}; use resource_manager = kubernetes"
+            )
     copies = config.benchmark.integer("applications_per_worker")
     if copies > 1:
         message = "without a cluster, OpenFaaS runs one function on a node"
-        yield config.benchmark.problem("applications_per_worker", f"{message}; write 1")
+        remedy = "write 1, or use resource_manager = kubernetes"
+        yield config.benchmark.problem("applications_per_worker", f"{message}; {remedy}")
 
 
 def arrange(workloads: Sequence[Workload], stage: str) -> tuple[Workload, ...]:
@@ -77,11 +80,11 @@ def function(worker: Workload, front: Front) -> Workload:
     )
 
 
-def watchdog_environment(port: int) -> dict[str, str]:
+def watchdog_environment(port: int, own_port: int = ports.WATCHDOG) -> dict[str, str]:
     """How a watchdog keeps a program that answers HTTP requests on a port of its own."""
     return {
         "mode": "http",
-        "port": str(ports.WATCHDOG),
+        "port": str(own_port),
         "upstream_url": f"http://127.0.0.1:{port}",
         "read_timeout": LONGEST,
         "write_timeout": LONGEST,
@@ -128,10 +131,10 @@ def program(name: str, needed: Sequence[Artifact], run: Run) -> Path:
     Raises:
         DeployError: the image cannot be had, or has no such program.
     """
-    artifact, inside = PROGRAMS[name]
+    artifact = ARTIFACTS[name]
     wanted = [one for one in needed if one.name == artifact]
     archive = artifacts.obtain(wanted, run.config, run.tell)[artifact]
     try:
-        return oci.take(archive, inside, cache_folder() / "programs")
+        return oci.take(archive, oci.program(archive), cache_folder() / "programs")
     except oci.ArchiveError as error:
-        raise DeployError(f"{json.dumps(artifact)}: {error}") from error
+        raise DeployError(f"{artifact}: {error}") from error

@@ -34,6 +34,7 @@ class Kubernetes(ResourceManager):
     summary: ClassVar[str] = "a Kubernetes cluster, made by kubeadm; workloads run in its pods"
     options: ClassVar[tuple[Option, ...]] = OPTIONS
     runs_containers: ClassVar[bool] = True
+    offers: ClassVar[tuple[str, ...]] = ("kubernetes",)
 
     def check(self, config: Config) -> Iterable[Problem]:
         """Too few nodes, or too small ones, or a version that does not exist."""

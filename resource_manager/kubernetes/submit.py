@@ -142,14 +142,7 @@ class Submission:
         return image, time.monotonic() - begin
 
     def _plan(self, image: WorkloadImage) -> Start:
-        there = {one.metadata.name: one for one in self.ask(self.api.core.list_node).items}
-        free = [there[place.name].status.allocatable for place in self.places]
-        share = pods.share(
-            self.workload,
-            min(place.spec.quota for place in self.places),
-            min(_milli(one["cpu"]) for one in free),
-            min(_mebibytes(one["memory"]) for one in free),
-        )
+        share = share_of(self.ask(self.api.core.list_node).items, self.workload, self.places)
         return Start(
             image=image.reference,
             python=image.python,
@@ -183,14 +176,14 @@ class Submission:
         wanted = self.pods_wanted
 
         def settled(there: list[Any]) -> bool:
-            return sum(_runs(one) for one in there) >= wanted or any(_is_hopeless(one) for one in there)
+            return sum(_runs(one) for one in there) >= wanted or any(is_hopeless(one) for one in there)
 
         followed.wait(settled, self.start_timeout_s)
         there = followed.all()
         running = [one for one in there if _runs(one)]
         if len(running) >= wanted:
             return running
-        bad = sorted((one for one in there if not _runs(one)), key=lambda one: not _is_hopeless(one))
+        bad = sorted((one for one in there if not _runs(one)), key=lambda one: not is_hopeless(one))
         if not bad:
             raise DeployError(f"workload {self.workload.name}: Kubernetes made no pods for it")
         node = bad[0].spec.node_name
@@ -265,12 +258,25 @@ def put(image: WorkloadImage, nodes: Sequence[str], deployment: Deployment, *, a
     transfer.everywhere(lambda node: transfer.images(ways[node], [image.path], anew=anew), nodes)
 
 
+def share_of(there: Sequence[Any], workload: Workload, places: Sequence[Node]) -> pods.Share:
+    """What a replica of a workload gets of each of its nodes, of all nodes that the API knows."""
+    by_name = {one.metadata.name: one.status.allocatable for one in there}
+    free = [by_name[place.name] for place in places]
+    return pods.share(
+        workload,
+        min(place.spec.quota for place in places),
+        min(_milli(one["cpu"]) for one in free),
+        min(_mebibytes(one["memory"]) for one in free),
+    )
+
+
 def _runs(pod: Any) -> bool:
     statuses = pod.status.container_statuses or ()
     return bool(statuses) and all(one.state.running is not None for one in statuses)
 
 
-def _is_hopeless(pod: Any) -> bool:
+def is_hopeless(pod: Any) -> bool:
+    """Whether waiting cannot make a pod run."""
     reason, _ = explain.state(pod)
     return reason in _HOPELESS or pod.status.phase == "Failed"
 

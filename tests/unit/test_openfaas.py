@@ -1,4 +1,4 @@
-"""OpenFaaS without a cluster: what is started where, and what the programs on nodes are told."""
+"""OpenFaaS: what is started where, what its programs are told, and what a cluster is asked for."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from continuum import config, modules, oci
-from continuum.errors import DeployError
+from continuum.config import Config
+from continuum.errors import ConfigError, DeployError
 from continuum.front import ADDRESS, FRONT
 from continuum.module import Workload
-from execution_model.openfaas import function, single_node
+from execution_model.openfaas import cluster, function, manifests, single_node
+from execution_model.openfaas.manifests import Function
 
 TEXT = """
 [infrastructure]
+provider = docker
 cloud_nodes = 2
 cloud_cores = 2
 cloud_memory = 1 GB
@@ -28,12 +31,19 @@ model = openfaas
 """
 
 
-def arranged(more: str = "") -> dict[str, Workload]:
-    read = config.parse(TEXT.format(manager="none", more=more))
+def parse(manager: str, more: str = "", model: str = "") -> Config:
+    return config.parse(TEXT.format(manager=manager, more=more) + model)
+
+
+def workloads(read: Config) -> dict[str, Workload]:
     used = modules.load_modules(read)
-    found = used.workloads(read, used.topology(read))
-    assert [workload.name for workload in found] == ["worker", "gateway", "endpoint"]
-    return {workload.name: workload for workload in found}
+    return {workload.name: workload for workload in used.workloads(read, used.topology(read))}
+
+
+def arranged(more: str = "") -> dict[str, Workload]:
+    found = workloads(parse("none", more))
+    assert list(found) == ["worker", "gateway", "endpoint"]
+    return found
 
 
 def test_the_gateways_time_is_a_stage_before_the_queue() -> None:
@@ -94,17 +104,128 @@ def test_programs_are_taken_out_of_their_images(tmp_path: Path, monkeypatch: pyt
         oci.take(archive, "bin/z", tmp_path / "kept")
 
 
+def test_what_an_image_starts_is_found_as_its_runtime_would(tmp_path: Path) -> None:
+    archive = tmp_path / "image.tar"
+    config = oci.ImageConfig(command=("./gateway",), working_folder="/home/app")
+    oci.write(archive, "example.org/x:1", [], config)
+    assert oci.program(archive) == "/home/app/gateway"
+    oci.write(archive, "example.org/x:1", [], oci.ImageConfig(entrypoint=("/fwatchdog",), command=("x",)))
+    assert oci.program(archive) == "/fwatchdog"
+
+
 def test_an_image_without_the_program_ends_in_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = tmp_path / "image.tar"
-    layer = oci.from_files({"/bin/x": b"x"}, tmp_path / "layers")
-    oci.write(archive, "ghcr.io/openfaas/gateway:1", [layer], oci.ImageConfig())
-    monkeypatch.setattr("continuum.artifacts.obtain", lambda *_: {"openfaas-gateway": archive})
+    oci.write(archive, "ghcr.io/openfaas/gateway:1", [], oci.ImageConfig())
+    monkeypatch.setattr("continuum.artifacts.obtain", lambda *_: {"gateway": archive})
 
     class Run:
         config = None
         tell = None
 
-    with pytest.raises(DeployError, match=r"openfaas-gateway.*no file home/app/gateway"):
+    with pytest.raises(DeployError, match=r"gateway: .*does not say what program"):
         single_node.program("gateway", (), Run())  # type: ignore[arg-type]
+
+
+CLUSTER = {"cloud_memory = 1 GB": "cloud_memory = 2 GB"}
+
+
+def on_kubernetes(model: str = "", more: str = "") -> Config:
+    text = TEXT.format(manager="kubernetes", more=more) + model
+    for old, new in CLUSTER.items():
+        text = text.replace(old, new)
+    return config.parse(text.replace("cloud_nodes = 2", "cloud_nodes = 3"))
+
+
+def test_on_kubernetes_there_is_one_gateway_and_everybody_asks_it() -> None:
+    found = workloads(on_kubernetes())
+    assert list(found) == ["worker", "endpoint"]
+    worker, endpoint = found["worker"], found["endpoint"]
+    assert worker.argv == ("{python}", "-m", "application.video.worker")
+    assert worker.environment["port"] == "8080"
+    assert "suppress_lock" not in worker.environment
+    assert json.loads(worker.environment[FRONT])["stage"] == "gateway"
+    assert endpoint.environment[ADDRESS] == "http://cloud1:8080/function/worker"
+
+
+@pytest.mark.parametrize(
+    ("more", "model", "pods", "servers"),
+    [
+        ("", "", 2, 2),
+        ("applications_per_worker = 2", "", 4, 4),
+        ("", "openfaas_replicas = 5", 5, 5),
+        ("applications_per_worker = 2", "openfaas_replicas = 1", 1, 1),
+    ],
+)
+def test_pods_of_a_function_are_what_can_be_processed_at_once(
+    more: str, model: str, pods: int, servers: int
+) -> None:
+    read = on_kubernetes(model, more)
+    used = modules.load_modules(read)
+    offered = used.resource_manager.offer(used.topology(read), read)
+    assert cluster.replicas(read, workloads(read)["worker"], offered) == pods
+    assert used.servers(read, used.topology(read)) == servers
+
+
+def test_only_a_cluster_needs_the_provider() -> None:
+    def needed(read: Config) -> list[str]:
+        model = modules.load_modules(read).execution_model
+        assert model is not None
+        return sorted(one.name for one in model.artifacts(read))
+
+    assert needed(parse("none")) == ["gateway", "of-watchdog"]
+    assert needed(on_kubernetes()) == ["faas-netes", "gateway", "of-watchdog"]
+
+
+@pytest.mark.parametrize("key", ["openfaas_replicas = 2", "openfaas_cold_starts = 1"])
+def test_what_only_a_cluster_can_do_is_refused_without(key: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse("none", model=key)
+    (problem,) = refused.value.problems
+    assert problem.key == key.partition(" ")[0]
+    assert "use resource_manager = kubernetes" in problem.message
+    parse("none", model="openfaas_replicas = 1\nopenfaas_cold_starts = 0")
+
+
+FUNCTION = Function(
+    "worker", "continuum.local/worker:1", "python -m x", {"mode": "http"}, 3, "cloud",
+    {"requests": {"cpu": "10m"}, "limits": {"cpu": "500m", "memory": "64Mi"}},
+)  # fmt: skip
+
+
+def test_a_function_is_described_as_the_gateways_api_wants_it() -> None:
+    assert manifests.deployment(FUNCTION, "continuum/tier") == {
+        "service": "worker",
+        "image": "continuum.local/worker:1",
+        "envProcess": "python -m x",
+        "envVars": {"mode": "http"},
+        "labels": {"com.openfaas.scale.min": "3"},
+        "constraints": ["continuum/tier=cloud"],
+        "limits": {"cpu": "500m", "memory": "64Mi"},
+        "requests": {"cpu": "10m"},
+    }
+
+
+def test_each_pod_of_a_function_gets_a_folder_of_its_own_and_none_runs_before() -> None:
+    change = manifests.addition(FUNCTION, "/var/lib/x", "/run/x", 5)
+    assert change["spec"]["replicas"] == 0
+    pod = change["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["name"] == "worker"
+    (mount,) = container["volumeMounts"]
+    assert mount["subPathExpr"] == "$(CONTINUUM_POD)"
+    assert {one["name"] for one in container["env"]} == {"CONTINUUM_NODE", "CONTINUUM_POD"}
+    assert pod["volumes"][0]["hostPath"]["path"] == "/var/lib/x"
+
+
+def test_the_provider_may_change_deployments_and_services_of_functions_alone() -> None:
+    rules = {name: set(rule["verbs"]) for rule in manifests.role()["rules"] for name in rule["resources"]}
+    changing = {name for name, verbs in rules.items() if verbs - {"get", "list", "watch"}}
+    assert changing == {"deployments", "services"}
+    (subject,) = manifests.role_binding("default")["subjects"]
+    assert subject["namespace"] == "default"
+    pod = manifests.gateway_pod("cloud1", {"gateway": "g:1", "faas-netes": "n:1"}, "default")["spec"]
+    assert pod["serviceAccountName"] == subject["name"]
+    assert pod["containers"][0]["ports"] == [{"containerPort": 8080, "hostPort": 8080}]
+    assert all(one["imagePullPolicy"] == "Never" for one in pod["containers"])

@@ -120,7 +120,7 @@ PROGRAMS: Mapping[str, Program] = {
     "gateway": Program(
         "openfaas",
         f"{OPENFAAS}/faas/gateway",
-        source=f"{OPENFAAS}/faas/gateway",
+        version="0.26.3",
         stamp=(f"{OPENFAAS}/faas/gateway/version.Version={{version}}",),
     ),
     "queue-worker": Program(
@@ -137,9 +137,10 @@ PROGRAMS: Mapping[str, Program] = {
     "faas-netes": Program(
         "faas-netes",
         f"{OPENFAAS}/faas-netes",
-        source=f"{OPENFAAS}/faas-netes",
+        version="0.15.2",
         stamp=(f"{OPENFAAS}/faas-netes/version.Version={{version}}",),
     ),
+    "fwatchdog": Program("of-watchdog", version="0.9.15"),
     "kubeedge": Program(
         "kubeedge",
         source="github.com/kubeedge/kubeedge",
@@ -243,7 +244,6 @@ _KWOK: Mapping[str, Component] = {
 }
 
 
-
 def _openfaas_image(name: str, image: str) -> Component:
     return Component("image", name, files={f"/{name}": name}, image=image, entrypoint=(f"/{name}",))
 
@@ -251,6 +251,7 @@ def _openfaas_image(name: str, image: str) -> Component:
 _OPENFAAS: Mapping[str, Component] = {
     "gateway": _openfaas_image("gateway", "ghcr.io/openfaas/gateway:{version}"),
     "faas-netes": _openfaas_image("faas-netes", "ghcr.io/openfaas/faas-netes:{version}"),
+    "of-watchdog": _openfaas_image("fwatchdog", "ghcr.io/openfaas/of-watchdog:{version}"),
     "queue-worker": _openfaas_image("queue-worker", "ghcr.io/openfaas/queue-worker:{version}"),
     "nats-streaming": _openfaas_image("nats-streaming", "docker.io/library/nats-streaming:{plain}"),
 }

@@ -1,0 +1,3 @@
+module continuum.test/components/of-watchdog
+
+go 1.24.0
