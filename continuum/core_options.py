@@ -222,7 +222,9 @@ EXECUTION_MODEL = (
         "model",
         Text(),
         None,
-        "How the application is run on the resource manager, where the manager offers a choice.",
+        "Another way to run the application's workers, on top of the resource manager: a folder of "
+        "`execution_model/`.",
+        default_text="as the resource manager does it",
     ),
 )
 

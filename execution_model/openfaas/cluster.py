@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import statistics
 import time
 from collections import Counter
@@ -17,12 +18,12 @@ from continuum import artifacts, modules, oci
 from continuum.artifacts import Artifact
 from continuum.connection.forward import forward
 from continuum.errors import DeployError
-from continuum.front import ADDRESS, Front
+from continuum.front import ADDRESS, FRONT, Front
 from continuum.module import Deployment, Job, Workload
 from continuum.packages.store import cache_folder
 from continuum.rundir import Run
 from continuum.topology import Topology
-from execution_model.openfaas import manifests, ports, single_node
+from execution_model.openfaas import clocks, manifests, ports, single_node
 from execution_model.openfaas.gateway_api import GatewayApi
 from execution_model.openfaas.manifests import FUNCTION_LABEL, Function
 from resource_manager.kubernetes import client, explain, follow, pki, plan, pods, submit, transfer
@@ -231,6 +232,7 @@ class _Start:
         words = [image.python if word == "{python}" else word for word in self.workload.argv]
         environment = {
             **self.workload.environment,
+            **self._front(),
             "CONTINUUM_WORKLOAD": self.workload.name,
             "CONTINUUM_REPLICA": "0",
             "CONTINUUM_RUN": self.run.id,
@@ -248,6 +250,21 @@ class _Start:
             self.workload.tier,
             pods.resources(share),
         )
+
+    def _front(self) -> dict[str, str]:
+        """What stands before the function, with the clocks of its nodes compared to the gateway's."""
+        front = Front(**json.loads(self.workload.environment[FRONT]))
+        nodes = {place.name: place for place in self.places}
+        python = {name: str(node.handle.get("python", "python3")) for name, node in nodes.items()}
+        ways = {name: self.deployment.connections[name] for name in nodes}
+        ahead = clocks.measure(ways, gateway_node(self.workload, self.offered), python)
+        if ahead.by_node_ns:
+            self.run.note(
+                f"the gateway's clock is another than those of functions on {', '.join(ahead.by_node_ns)}:"
+                f" the stage {front.stage} has an error of up to {ahead.error_ns / 1e6:.2f} ms there, which"
+                " uplink has the other way round"
+            )
+        return replace(front, ahead_ns=ahead.by_node_ns).to_environment()
 
     def _deploy(self, gateway: GatewayApi, function: Function, followed: Pods) -> None:
         """Deploy it, scaled to zero."""

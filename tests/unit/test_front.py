@@ -38,6 +38,18 @@ def test_the_time_of_the_head_in_front_is_that_of_the_request(monkeypatch: pytes
     assert found == Passed("gateway", head_ns + 15 * MS)
 
 
+def test_a_clock_that_is_ahead_of_the_fronts_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_000_000_000)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 5_000_000_000)
+    front = Front("gateway", "X-Start-Time", {"cloud2": 40 * MS})
+    noted = {"X-Start-Time": str(1_700_000_000_000_000_000 - 42 * MS)}
+    for node, taken_ns in (("cloud1", 42 * MS), ("cloud2", 2 * MS)):
+        monkeypatch.setenv("CONTINUUM_NODE", node)
+        assert front.passed(noted, 5_000_000_000, 5_000_000_000) == Passed(
+            "gateway", 5_000_000_000 - taken_ns
+        )
+
+
 @pytest.mark.parametrize("headers", [{}, {"X-Start-Time": ""}, {"X-Start-Time": "yesterday"}])
 def test_a_front_that_says_nothing_leaves_its_time_unknown(headers: dict[str, str]) -> None:
     assert FRONT.passed(headers, 1, 2) is None

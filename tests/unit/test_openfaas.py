@@ -1,16 +1,18 @@
 """OpenFaaS: what is started where, what its programs are told, and what a cluster is asked for."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from continuum import config, modules, oci
 from continuum.config import Config
+from continuum.connection.fake import FakeConnection
 from continuum.errors import ConfigError, DeployError
 from continuum.front import ADDRESS, FRONT
 from continuum.module import Workload
-from execution_model.openfaas import cluster, function, manifests, single_node
+from execution_model.openfaas import clocks, cluster, function, manifests, single_node
 from execution_model.openfaas.manifests import Function
 
 TEXT = """
@@ -61,7 +63,11 @@ def test_a_worker_is_kept_by_a_watchdog() -> None:
     )
     assert worker.environment["mode"] == "http"
     assert worker.environment["upstream_url"] == "http://127.0.0.1:8000"
-    assert json.loads(worker.environment[FRONT]) == {"stage": "gateway", "header": "X-Start-Time"}
+    assert json.loads(worker.environment[FRONT]) == {
+        "stage": "gateway",
+        "header": "X-Start-Time",
+        "ahead_ns": {},
+    }
     assert json.loads(worker.environment["VIDEO_SETTINGS"])["transport"] == "http"
     assert {"application.video", "execution_model.openfaas"} <= set(worker.code)
     assert len(set(worker.ports)) == 2
@@ -229,3 +235,15 @@ def test_the_provider_may_change_deployments_and_services_of_functions_alone() -
     assert pod["serviceAccountName"] == subject["name"]
     assert pod["containers"][0]["ports"] == [{"containerPort": 8080, "hostPort": 8080}]
     assert all(one["imagePullPolicy"] == "Never" for one in pod["containers"])
+
+
+def test_clocks_of_nodes_are_compared_with_the_gateways_within_the_error_that_is_told(tmp_path: Path) -> None:
+    ahead_ns = {"cloud1": 5_000_000_000, "cloud2": 9_000_000_000}
+    ways = {node: FakeConnection(node, tmp_path / node, by_ns) for node, by_ns in ahead_ns.items()}
+    found = clocks.measure(ways, "cloud1", dict.fromkeys(ways, sys.executable))
+    assert set(found.by_node_ns) == {"cloud2"}
+    # Between the two readings on a node, the clock that counts from 1970 may be corrected a little.
+    assert abs(found.by_node_ns["cloud2"] - 4_000_000_000) <= found.error_ns + 50_000_000
+    assert 0 < found.error_ns < 4_000_000_000
+    alone = {"cloud1": FakeConnection("cloud1", tmp_path / "cloud1")}
+    assert clocks.measure(alone, "cloud1", {}) == clocks.Ahead({})

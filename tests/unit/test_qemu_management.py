@@ -28,8 +28,9 @@ def test_only_guests_that_are_to_have_one_have_one() -> None:
 def test_both_kinds_of_images_are_told_of_it() -> None:
     cards = wiring.bridged(SPECS, "run", ADDRESSES, "")["cloud1"].cards
     told = seed.files(Identity("cloud1", "run", cards, ADDRESSES, "key", "host key", "public"))
-    assert "ip address add 192.168.100.3/24 dev eth0\nip address add 10.78.0.2/16 dev eth0\n" in told[
-        seed.recipe.SCRIPT
-    ]
+    assert (
+        "ip address add 192.168.100.3/24 dev eth0\nip address add 10.78.0.2/16 dev eth0\n"
+        in told[seed.recipe.SCRIPT]
+    )
     cards_told = json.loads(told["network-config"])["ethernets"]
     assert cards_told["eth0"]["addresses"] == ["192.168.100.3/24", "10.78.0.2/16"]
