@@ -319,5 +319,5 @@ FOREIGN_KEYS = (
     ("infrastructure", "aws_*", "provider aws"),
     ("benchmark", "runtime", "resource managers kubecontrol and kube_kata"),
     ("benchmark", "runtime_filesystem", "resource manager kube_kata"),
-    ("benchmark", "kube_version", "resource managers kubernetes and kubecontrol"),
+    ("benchmark", "kube_version", "resource managers on Kubernetes"),
 )

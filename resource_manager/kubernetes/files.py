@@ -38,17 +38,18 @@ emulated node sees the processors and memory of its host."""
 _PROGRAM, _TEXT, _SECRET = 0o755, 0o644, 0o600
 _COMMON = {
     "/etc/containerd/config.toml": ("containerd.toml", _TEXT),
-    "/etc/continuum/kubeadm.yml": ("kubeadm.yml", _SECRET),
     "/etc/continuum/network.sh": ("network.sh", _PROGRAM),
     "/etc/continuum/prepare.sh": ("prepare.sh", _PROGRAM),
-    "/etc/continuum/join.sh": ("join.sh", _PROGRAM),
-    "/etc/continuum/kubelet.sh": ("kubelet.sh", _PROGRAM),
     "/etc/continuum/images.sh": ("images.sh", _PROGRAM),
     "/etc/continuum/keep.sh": ("keep.sh", _PROGRAM),
 }
+_KUBELET = {
+    "/etc/continuum/kubeadm.yml": ("kubeadm.yml", _SECRET),
+    "/etc/continuum/join.sh": ("join.sh", _PROGRAM),
+    "/etc/continuum/kubelet.sh": ("kubelet.sh", _PROGRAM),
+}
 _OBSERVING = {"/etc/continuum/observe.sh": ("observe.sh", _PROGRAM)}
 _KEEPING = {"/etc/continuum/prometheus.yml": ("prometheus.yml", _TEXT)}
-_SYSTEMD = {"/etc/systemd/system/kubelet.service": ("kubelet.service", _TEXT)}
 _BRIDGE = {"/etc/cni/net.d/10-continuum.conflist": ("cni.conflist", _TEXT)}
 
 
@@ -93,23 +94,28 @@ class Cluster:
 
 
 def of_node(member: Member, facts: Facts, cluster: Cluster) -> dict[str, tuple[bytes, int]]:
-    """Content and mode of every file of a node, by path."""
-    wanted = {**_COMMON, **(_SYSTEMD if facts.has_systemd else {})}
+    """Content and mode of every file of a node, by path; without those of another agent than kubelet."""
+    wanted = dict(_COMMON)
+    if facts.has_systemd:
+        wanted[f"/etc/systemd/system/{member.agent}.service"] = ("agent.service", _TEXT)
+    if member.agent == "kubelet":
+        wanted |= _KUBELET
     if cluster.observes_every_s:
         wanted |= _OBSERVING | (_KEEPING if member.is_control_plane else {})
     if cluster.network == "bridge":
         wanted |= _BRIDGE
-    values = _values(member, facts, cluster)
-    made = {path: (_render(name, values).encode(), mode) for path, (name, mode) in wanted.items()}
+    values = values_of(member, facts, cluster)
+    made = {path: (render(name, values).encode(), mode) for path, (name, mode) in wanted.items()}
     if member.is_control_plane and cluster.network == "flannel":
-        made["/etc/continuum/flannel.yml"] = (_render("flannel.yml", values).encode(), _TEXT)
+        made["/etc/continuum/flannel.yml"] = (render("flannel.yml", values).encode(), _TEXT)
     if member.is_control_plane:
         made["/etc/kubernetes/pki/ca.crt"] = (cluster.trust.certificate.read_bytes(), _TEXT)
         made["/etc/kubernetes/pki/ca.key"] = (cluster.trust.key.read_bytes(), _SECRET)
     return made
 
 
-def _values(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
+def values_of(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
+    """What templates are told."""
     control_plane = cluster.members[0]
     return {
         "member": member,
@@ -178,11 +184,12 @@ def release(artifacts: Sequence[Artifact]) -> Release:
     )
 
 
-def _render(name: str, values: Mapping[str, Any]) -> str:
+def render(name: str, values: Mapping[str, Any], folder: Path = TEMPLATES) -> str:
+    """A template, filled in."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

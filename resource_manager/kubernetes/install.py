@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from continuum import artifacts, playbooks
@@ -33,6 +34,21 @@ CONTROL_PLANE_ONLY = ("kube-apiserver", "kube-controller-manager", "kube-schedul
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Load:
+    """What is put onto a node before it is set up.
+
+    Attributes:
+        files: content and mode of its own files, by path.
+        programs: files of this machine, by the name they are to have.
+        images: archives of images on this machine.
+    """
+
+    files: Mapping[str, tuple[bytes, int]]
+    programs: Mapping[str, Path]
+    images: Sequence[Path]
+
+
 def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, shaped: bool) -> Path:
     """Make a cluster of the deployment's nodes; returns the path of its kubeconfig.
 
@@ -47,9 +63,10 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
     interval_s = observe.INTERVAL_S if section.flag("observability") else 0
     cluster = Cluster(members, release, section.text("kube_network"), pki.make(run), interval_s)
     names = [member.name for member in members]
-    with _step(run, "copy files"):
-        places = _place(deployment, run, cluster, needed)
-    with _step(run, "playbook"):
+    with step(run, "copy files"):
+        paths = artifacts.obtain(needed, run.config, run.tell)
+        places = place(deployment, run, loads(deployment, cluster, needed, paths))
+    with step(run, "playbook"):
         played = playbooks.play(
             HERE / "playbooks" / "install.yml",
             deployment,
@@ -59,14 +76,14 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
             of_node=places,
             timeout_s=PLAYBOOK_TIMEOUT_S,
         )
-    _record_tasks(run, played)
+    record_tasks(run, played)
     way = deployment.connections[members[0].name]
     kubeconfig = client.fetch_kubeconfig(way, run)
-    with _step(run, "ready"), client.connect(way, kubeconfig) as api:
+    with step(run, "ready"), client.connect(way, kubeconfig) as api:
         waiting.settle(api)
         waiting.nodes_ready(api, names, READY_TIMEOUT_S)
     if interval_s:
-        with _step(run, "monitoring"):
+        with step(run, "monitoring"):
             observe.install(deployment, run, members, GROUP)
     if not shaped and not all(member.node.management for member in members):
         run.note("Kubernetes' own traffic crosses the emulated links: its nodes have no other way")
@@ -79,7 +96,7 @@ def preload(deployment: Deployment, run: Run) -> None:
     from resource_manager.kubernetes import submit
 
     modules = load_modules(run.config)
-    with _step(run, "images of workloads"):
+    with step(run, "images of workloads"):
         for workload in modules.workloads(run.config, deployment.topology):
             if workload.tier != plan.OUTSIDE:
                 nodes = [place.name for place in submit.places(workload, deployment)]
@@ -87,7 +104,7 @@ def preload(deployment: Deployment, run: Run) -> None:
 
 
 @contextmanager
-def _step(run: Run, name: str) -> Iterator[None]:
+def step(run: Run, name: str) -> Iterator[None]:
     """Take the time of a step, for the result."""
     begin = time.monotonic()
     yield
@@ -97,41 +114,49 @@ def _step(run: Run, name: str) -> Iterator[None]:
     log.info("%s: %.1f s", name, seconds)
 
 
-def _record_tasks(run: Run, played: Played) -> None:
+def record_tasks(run: Run, played: Played) -> None:
     """Keep how long the slowest node took for each task."""
     for task, by_node in played.task_s.items():
         node = max(by_node, key=lambda name: by_node[name])
         run.record(STEPS, step=task, seconds=by_node[node], node=node)
 
 
-def _place(
-    deployment: Deployment, run: Run, cluster: Cluster, needed: Sequence[Artifact]
-) -> Mapping[str, Mapping[str, object]]:
-    """Put configuration, programs and images onto every node; what the playbook is told of each."""
-    paths = artifacts.obtain(needed, run.config, run.tell)
+def loads(
+    deployment: Deployment, cluster: Cluster, needed: Sequence[Artifact], paths: Mapping[str, Path]
+) -> dict[str, Load]:
+    """What every node of a cluster is given, by its name."""
     known = facts.gather(deployment, [member.name for member in cluster.members])
     wanted = {name: paths[name] for name in ("kubeadm", "kubelet", "kubectl")}
-    bundles = {member.name: _images(member, needed, paths) for member in cluster.members}
-    folder, members = pki.folder(run), {member.name: member for member in cluster.members}
+    return {
+        member.name: Load(
+            files.of_node(member, known[member.name], cluster), wanted, images(member, needed, paths)
+        )
+        for member in cluster.members
+    }
+
+
+def place(deployment: Deployment, run: Run, given: Mapping[str, Load]) -> Mapping[str, Mapping[str, object]]:
+    """Put files, programs and images onto every node; what the playbook is told of each."""
+    folder = pki.folder(run)
     places: dict[str, Mapping[str, object]] = {}
 
-    def place(node: str) -> None:
+    def put(node: str) -> None:
         way, own = deployment.connections[node], folder / f"{node}.tar"
         own.touch(mode=0o600)
         try:
-            own.write_bytes(files.archive(files.of_node(members[node], known[node], cluster)))
+            own.write_bytes(files.archive(given[node].files))
             way.put(own, CONFIGURATION)
         finally:
             own.unlink()
-        transfer.programs(way, wanted)
-        given = transfer.place(way, bundles[node])
-        places[node] = {"kube_files": str(CONFIGURATION), "kube_images": given}
+        transfer.programs(way, given[node].programs)
+        there = transfer.place(way, given[node].images)
+        places[node] = {"kube_files": str(CONFIGURATION), "kube_images": there}
 
-    transfer.everywhere(place, list(members))
+    transfer.everywhere(put, list(given))
     return places
 
 
-def _images(member: Member, needed: Sequence[Artifact], paths: Mapping[str, Path]) -> list[Path]:
+def images(member: Member, needed: Sequence[Artifact], paths: Mapping[str, Path]) -> list[Path]:
     """Archives of the images a node needs; those of the control plane are its own alone."""
     chosen = [
         paths[one.name]

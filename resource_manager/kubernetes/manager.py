@@ -48,10 +48,14 @@ class Kubernetes(ResourceManager):
         """What a cluster of the chosen version is made of."""
         chosen = release.chosen(config.benchmark)
         every = artifacts.versions(HERE, chosen, artifacts.architecture_of(config))
-        unused = NETWORKS - {config.benchmark.text("kube_network")}
+        unused = NETWORKS - {self.network(config)}
         return tuple(
             one for one in every if one.name not in PACKAGED and one.name.split("-")[0] not in unused
         )
+
+    def network(self, config: Config) -> str:
+        """Which network pods have."""
+        return config.benchmark.text("kube_network")
 
     def demand(self, topology: Topology, config: Config) -> Topology:
         """Nodes of the cluster can host containers, and reach each other without emulation."""
@@ -69,12 +73,7 @@ class Kubernetes(ResourceManager):
         """Make the cluster and wait until all of its nodes are Ready."""
         from resource_manager.kubernetes import install
 
-        kubeconfig = install.install(
-            deployment,
-            run,
-            self.artifacts(run.config),
-            shaped=run.config.benchmark.flag("shape_management"),
-        )
+        kubeconfig = self.make(deployment, run, shaped=run.config.benchmark.flag("shape_management"))
         if run.config.benchmark.flag("cache_worker"):
             install.preload(deployment, run)
         if run.config.benchmark.flag("resource_manager_only"):
@@ -82,6 +81,12 @@ class Kubernetes(ResourceManager):
             run.tell(f"kubeconfig: {kubeconfig}")
             run.tell(f"reach the API from here: continuum forward {run.id} {control_plane} {API_PORT}")
         return deployment
+
+    def make(self, deployment: Deployment, run: Run, *, shaped: bool) -> Path:
+        """The cluster itself, made and Ready; returns the path of its kubeconfig."""
+        from resource_manager.kubernetes import install
+
+        return install.install(deployment, run, self.artifacts(run.config), shaped=shaped)
 
     def collect(self, deployment: Deployment, run: Run) -> None:
         """Keep the series that monitoring has gathered, where it was asked for."""

@@ -47,12 +47,18 @@ def folder(run: Run) -> Path:
     return path
 
 
-def make(run: Run) -> Trust:
-    """The authority and the token of the run's cluster; the same ones whenever it is asked for again."""
+def make(run: Run, part: str = "") -> Trust:
+    """The authority and the token of the run's cluster; the same ones whenever it is asked for again.
+
+    Args:
+        run: the run.
+        part: name of what in the cluster has an authority of its own; empty for the cluster itself.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
-    place = folder(run)
+    place = folder(run) / part
+    place.mkdir(mode=0o700, exist_ok=True)
     certificate, key, token = (place / name for name in (_CERTIFICATE, _KEY, _TOKEN))
     if not token.exists():
         made, private = _authority()

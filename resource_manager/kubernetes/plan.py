@@ -30,11 +30,13 @@ class Member:
         node: the node.
         number: position in the cluster; the control plane is 0.
         internal: IPv4 address by which the cluster's own parts speak with each other.
+        agent: the program that runs pods on it.
     """
 
     node: Node
     number: int
     internal: str
+    agent: str = "kubelet"
 
     @property
     def name(self) -> str:

@@ -1,0 +1,65 @@
+"""The resource manager ``kubeedge``: CloudCore on a Kubernetes cluster, EdgeCore on edge nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from continuum import artifacts
+from continuum.artifacts import Artifact
+from continuum.errors import Problem
+from continuum.module import Deployment
+from continuum.options import Option
+from continuum.rundir import Run
+from resource_manager.kubeedge import checks
+from resource_manager.kubeedge.options import OPTIONS
+from resource_manager.kubernetes.manager import Kubernetes
+
+if TYPE_CHECKING:
+    from continuum.config import Config
+    from continuum.host import Host
+
+NETWORK = "bridge"
+
+
+class KubeEdge(Kubernetes):
+    """Makes a cluster of the cloud by kubeadm, lets edge nodes join by KubeEdge, runs workloads in pods."""
+
+    summary: ClassVar[str] = "KubeEdge: edge nodes of a Kubernetes cluster that go on without the cloud"
+    options: ClassVar[tuple[Option, ...]] = OPTIONS
+    offers: ClassVar[tuple[str, ...]] = ()
+
+    def check(self, config: Config) -> Iterable[Problem]:
+        """Too few nodes, or too small ones, or a version that does not exist."""
+        return list(checks.check(config))
+
+    def probe(self, config: Config, host: Host) -> Iterable[Problem]:
+        """What a cluster lacks, and a warning where KubeEdge's programs would have to be downloaded."""
+        yield from super().probe(config, host)
+        if config.infrastructure.path("artifact_dir") is None:
+            message = (
+                "EdgeCore and keadm cannot be downloaded, as their checksums are not known; put them into a"
+                f" folder and write artifact_dir (`continuum artifacts {config.path}` lists what is wanted)"
+            )
+            yield config.benchmark.problem("resource_manager", message, "warning")
+
+    def artifacts(self, config: Config) -> tuple[Artifact, ...]:
+        """What a cluster of the chosen version is made of, and KubeEdge."""
+        chosen = config.benchmark.maybe_text(checks.VERSION_KEY)
+        own = artifacts.versions(checks.HERE, chosen, artifacts.architecture_of(config))
+        return (*super().artifacts(config), *own)
+
+    def network(self, config: Config) -> str:
+        """Plain bridges: an edge node that has lost the cloud needs nobody for them."""
+        return NETWORK
+
+    def make(self, deployment: Deployment, run: Run, *, shaped: bool) -> Path:
+        """Make the cluster and wait until all of its nodes are Ready, those of the edge included."""
+        from resource_manager.kubeedge import install
+
+        return install.run_all(deployment, run, self.artifacts(run.config), shaped=shaped)
+
+    def collect(self, deployment: Deployment, run: Run) -> None:
+        """It observes nothing."""
+        return

@@ -1,0 +1,23 @@
+"""The keys that the module reads."""
+
+from __future__ import annotations
+
+from continuum.core_options import CORE
+from continuum.options import Option, Text
+from resource_manager.kubernetes.options import SHAPED, VERSION
+
+KUBEEDGE_VERSION = Option(
+    "benchmark",
+    "kubeedge_version",
+    Text(),
+    None,
+    "Version of KubeEdge, as in `v1.20.0` or `1.20`.",
+    default_text="the default of `versions.yml`",
+)
+
+OPTIONS = (
+    KUBEEDGE_VERSION,
+    VERSION,
+    SHAPED,
+    *(CORE["benchmark", key] for key in ("docker_pull", "cache_worker")),
+)
