@@ -19,6 +19,7 @@ pytestmark = pytest.mark.root
 PHASES = (
     "probe", "provision", "install", "deploy", "shape", "verify", "benchmark", "collect", "analyse", "report",
 )  # fmt: skip
+AFTER_BENCHMARK = PHASES[PHASES.index("benchmark") + 1 :]
 BENCHMARK_RUNS = r"completed [1-9]"
 """What the program says once the first requests have been answered."""
 
@@ -44,6 +45,7 @@ def test_a_worker_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
     assert requests["completed"] + requests["lost"] + requests["failed"] == requests["sent"] == 40
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
     config = program.config(tmp_path, endpoint=2, duration=4)
     with no_leaks(), program.started(config, cwd=tmp_path) as process:
@@ -100,7 +102,8 @@ def test_a_full_disk_ends_the_run_in_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("phase", "number"),
     [
-        *((phase, signal.SIGINT) for phase in PHASES),
+        *((phase, signal.SIGINT) for phase in PHASES if phase not in AFTER_BENCHMARK),
+        *(pytest.param(phase, signal.SIGINT, marks=pytest.mark.slow) for phase in AFTER_BENCHMARK),
         ("provision", signal.SIGTERM),
         ("verify", signal.SIGTERM),
         ("benchmark", signal.SIGTERM),
@@ -118,7 +121,7 @@ def test_a_signal_in_any_phase_tears_down_once(tmp_path: Path, phase: str, numbe
     said = (tmp_path / "stderr").read_text()
     assert "Traceback" not in said
     # From `collect` on a signal finds the run at its end already: it may finish.
-    assert status == 130 or (phase in {"collect", "analyse", "report"} and status == 0), said
+    assert status == 130 or (phase in AFTER_BENCHMARK and status == 0), said
     assert said.count("teardown") <= 1
 
 
