@@ -49,7 +49,7 @@ def _listen(run_directory: Path) -> socket.socket:
         os.fchmod(listener.fileno(), 0o600)  # before bind: the file is made with the socket's own mode
         with wire.short_path(run_directory, SOCKET_NAME) as path:
             listener.bind(path)
-        listener.listen(16)
+        listener.listen(128)
     except BaseException:
         listener.close()
         raise
