@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from continuum.connection.base import Completed, Limits
 from continuum.errors import CommandFailed
 from continuum.module import Deployment, Node
+from continuum.network import namespace
 from continuum.network.fabric import tun
 from continuum.network.fabric.client import Client, launch
 from continuum.topology import Link, NodeSpec, Tier, Topology
@@ -34,7 +34,7 @@ def why_not() -> str:
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return "/dev/net/tun may not be used"
     try:
-        _in_thread(_enter_new_namespace)
+        namespace.visit(_enter_new_namespace)
     except OSError as error:
         return f"network namespaces may not be made: {error}"
     return ""
@@ -45,7 +45,7 @@ class BareNode:
 
     def __init__(self, name: str, tier: str, address: str) -> None:
         self.name, self.tier, self.address = name, tier, address
-        self.namespace, self.tun = _in_thread(self._make)
+        self.namespace, self.tun = namespace.visit(self._make)
 
     def _make(self) -> tuple[int, int]:
         _enter_new_namespace()
@@ -64,7 +64,7 @@ class BareNode:
                 raise OSError(ctypes.get_errno(), "setns")
             return function()
 
-        return _in_thread(inside)
+        return namespace.visit(inside)
 
     def start(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
         """Start a program inside the node."""
@@ -205,22 +205,3 @@ def _enter_new_namespace() -> None:
     if _LIBC.unshare(CLONE_NEWNET):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-
-
-def _in_thread(function: Callable[[], T]) -> T:
-    """Run in a thread of its own, which takes its namespace with it when it ends."""
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(function())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
