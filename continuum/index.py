@@ -6,6 +6,7 @@ Runs live wherever their user wants them; this index is how ``list`` and ``destr
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,22 @@ def claim(run_id: str, directory: Path) -> bool:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(f"{directory}\n")
     return True
+
+
+def claim_on_host(run_id: str) -> socket.socket | None:
+    """Take an id for all users and state folders of this host; None when another run has it.
+
+    Ids begin with the second in which they were made, so two runs can only meet within one: the claim is a
+    name in the kernel, free again as soon as what is returned is closed, at the latest when its process ends.
+    Nothing has to be tidied up.
+    """
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0continuum-run-{run_id}")
+    except OSError:
+        claim.close()
+        return None
+    return claim
 
 
 def forget(run_id: str) -> None:

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,7 +32,7 @@ class Run:
     """A run's folder and everything that is kept in it.
 
     Attributes:
-        id: unique among this user's runs, the name of the folder.
+        id: unique on this host, the name of the folder.
         directory: absolute path of the folder.
         tell: takes a line for the user about what is going on; says nothing unless it is replaced.
     """
@@ -43,6 +44,7 @@ class Run:
         self.journal = Journal(directory)
         self._config = config
         self._lock: int | None = None
+        self._claim: socket.socket | None = None
 
     @property
     def config(self) -> Config:
@@ -119,6 +121,10 @@ class Run:
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         self._lock = descriptor
 
+    def hold(self, claim: socket.socket) -> None:
+        """Keep the claim on its id, as ``index.claim_on_host`` gave it, as long as this object is there."""
+        self._claim = claim
+
     def unlock(self) -> None:
         """Let others work on this run."""
         if self._lock is not None:
@@ -134,10 +140,11 @@ def create(config: Config) -> Run:
     base = config.infrastructure.path("base_path") or Path.cwd()
     parent = base.expanduser().absolute() / RUNS
     try:
-        directory = _fresh_directory(parent, _slug(config.run.maybe_text("name") or config.path.stem))
+        directory, claim = _fresh_directory(parent, _slug(config.run.maybe_text("name") or config.path.stem))
         (directory / "config.cfg").write_text(config.text, encoding="utf-8")
         run = Run(directory, config)
         run.lock()
+        run.hold(claim)
         run.update_state(
             schema=1,
             run_id=run.id,
@@ -227,17 +234,23 @@ def read_json(path: Path, default: Any) -> Any:
         return default
 
 
-def _fresh_directory(parent: Path, name: str) -> Path:
-    """Make ``<UTC time>-<name>`` below ``parent``, with a number behind it while that is taken."""
+def _fresh_directory(parent: Path, name: str) -> tuple[Path, socket.socket]:
+    """Make ``<UTC time>-<name>`` below ``parent``, with a number behind it while that is taken on this host.
+
+    Two runs of one id would take each other's processes and containers for their own.
+    """
     parent.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     for attempt in range(1, 1000):
         run_id = f"{stamp}-{name}" + (f"-{attempt}" if attempt > 1 else "")
         directory = parent / run_id
-        if directory.exists() or not index.claim(run_id, directory):
+        if directory.exists() or (claim := index.claim_on_host(run_id)) is None:
+            continue
+        if not index.claim(run_id, directory):
+            claim.close()
             continue
         directory.mkdir(mode=0o700)
-        return directory
+        return directory, claim
     msg = f"{parent}: a thousand runs named {name} within one second"
     raise HostError(msg)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from continuum import config, pipeline, registry, rundir, teardown
+from continuum import config, index, pipeline, registry, rundir, teardown
 from continuum.config import Config
 from continuum.errors import BenchmarkError, DeployError, ProvisionError
 from continuum.events import Event, read
@@ -252,6 +253,30 @@ def test_runs_of_one_second_have_ids_of_their_own(tmp_path: Path) -> None:
     assert set(dict(rundir.all_runs())) == ids
     with pytest.raises(rundir.UsageError, match="it could be"):
         rundir.find("twin")
+
+
+def test_an_id_is_taken_for_all_state_folders_of_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rundir, "datetime", Standing)
+    made = []
+    for number in range(2):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / f"state{number}"))
+        parsed = config.parse(TEXT.format(folder=tmp_path / str(number), run="name = twin"))
+        made.append(rundir.create(parsed))
+    assert [run.id for run in made] == ["20240229-120000-twin", "20240229-120000-twin-2"]
+    first, ident = made.pop(0), "20240229-120000-twin"
+    assert index.claim_on_host(ident) is None
+    del first
+    assert index.claim_on_host(ident) is not None, "ids are taken for ever"
+
+
+class Standing(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Standing:
+        return cls(2024, 2, 29, 12, tzinfo=tz)
 
 
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
