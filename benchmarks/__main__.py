@@ -25,6 +25,8 @@ ALL = (
     "packages",
     "images",
     "kubernetes_video",
+    "managers",
+    "kills",
 )
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +59,21 @@ def main() -> int:
         place = Path(folder)
         os.environ |= {"DOCKER_HOST": daemon.url, "XDG_STATE_HOME": f"{place}/state"}
         image = dockerd.provide_image(daemon, dockerd.KUBERNETES, dockerd.KUBERNETES_PACKAGES)
-        values = {"image": image, "artifacts": options.artifacts or _built(place / "artifacts")}
-        _run(place, CONFIG.format(manager="kubernetes", cloud=3, **values))  # fills the caches
-        total_s, managed = _run(place, CONFIG.format(manager="kubernetes", cloud=3, **values))
-        _, plain = _run(place, CONFIG.format(manager="none", cloud=2, **values))
+        values = {"image": image, "artifacts": options.artifacts or built(place / "artifacts")}
+        run(place, CONFIG.format(manager="kubernetes", cloud=3, **values))  # fills the caches
+        total_s, managed = run(place, CONFIG.format(manager="kubernetes", cloud=3, **values))
+        _, plain = run(place, CONFIG.format(manager="none", cloud=2, **values))
     return report([*_times(total_s, managed), *_added(managed, plain)], options.json)
 
 
-def _built(folder: Path) -> Path:
+def built(folder: Path, groups: Sequence[str] = ()) -> Path:
+    """A folder with the artifacts of some groups; those of a cluster without any."""
     from tests.e2e import components
 
-    return components.provide(folder)
+    return components.provide(folder, groups)
 
 
-def _run(folder: Path, text: str) -> tuple[float, Mapping[str, Any]]:
+def run(folder: Path, text: str) -> tuple[float, Mapping[str, Any]]:
     """Seconds from the command to its end, and the result."""
     config = folder / "kubernetes.cfg"
     config.write_text(text)

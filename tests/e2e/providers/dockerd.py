@@ -44,15 +44,16 @@ def no_leaks(url: str) -> Iterator[None]:
 
     Other tests may make and remove whatever they like on this machine meanwhile.
     """
-    before = _traces(url)
+    before = traces(url)
     yield
     deadline = time.monotonic() + SETTLE_S
-    while added := _traces(url) - before:
+    while added := traces(url) - before:
         assert time.monotonic() < deadline, f"left behind: {sorted(added)}"
         time.sleep(0.05)
 
 
-def _traces(url: str) -> frozenset[str]:
+def traces(url: str) -> frozenset[str]:
+    """All that the daemon has, with its mounts and control groups, and processes of this test's runs."""
     folder = url.removeprefix("unix://").rpartition("/")[0]
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if folder in line]
     parent = dockerd.cgroup_parent(Path(folder))
