@@ -18,7 +18,8 @@ demo: setup  ## run configs/quickstart.cfg and show the report
 	$(PYTHON) continuum.py configs/quickstart.cfg
 
 test: setup lint  ## lint, type-check and run all tests that need neither a daemon nor much patience
-	$(PYTHON) -m pytest -m "not providers and not slow"
+	$(PYTHON) -m pytest -m "not providers and not slow" --numprocesses=auto --ignore=tests/e2e
+	$(PYTHON) -m pytest -m "not providers and not slow" tests/e2e
 
 test-slow: setup  ## the tests that mostly wait: kill -9 at random moments, links that die under load
 	$(PYTHON) -m pytest -m "slow and not providers"

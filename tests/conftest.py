@@ -6,6 +6,9 @@ the marker ``providers`` in a file ``test_<provider>*.py``, then fail where they
 
 import os
 import re
+import sys
+import threading
+import traceback
 from collections.abc import Generator
 from pathlib import Path
 
@@ -45,3 +48,13 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"CONTINUUM_E2E does not allow this test to be skipped: {why}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell of threads that outlive the tests: what they wait for may end the interpreter in disorder."""
+    frames = sys._current_frames()
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            terminalreporter.section(f"thread left: {thread.name}")
+            if thread.ident in frames:
+                terminalreporter.write("".join(traceback.format_stack(frames[thread.ident])))
