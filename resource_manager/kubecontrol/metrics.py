@@ -61,9 +61,10 @@ class Histogram:
         rank, low, under = self.count * permille / 1000, 0.0, 0.0
         for bound, there in sorted(self.below.items()):
             if there >= rank and there > under:
-                return low if math.isinf(bound) else low + (bound - low) * (rank - under) / (there - under)
+                width = (bound - low) * (rank - under) / (there - under)
+                return (low or None) if math.isinf(bound) else low + width
             low, under = bound, there
-        return None if math.isinf(low) else low
+        return None
 
 
 def read(text: str, names: Iterable[str]) -> dict[str, dict[Labels, Histogram]]:
