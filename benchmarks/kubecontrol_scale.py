@@ -1,7 +1,7 @@
 """How Kubernetes' control plane grows: with simulated nodes, a pod on each, and with real pods on one worker.
 
-Each figure is of a cluster of its own: a control plane and a worker as containers of a daemon of this
-script's own. Artifacts and the image of nodes are there beforehand. What nodes and pods share is this machine.
+Each figure is of a cluster of its own: a control plane and a worker as containers of a daemon of this script
+alone. Artifacts and the image of nodes are there beforehand. All of it shares this one machine.
 """
 
 from __future__ import annotations

@@ -48,10 +48,13 @@ class PodSubmission(Submission):
         nodes = [place.name for place in self.places]
         objects = manifests.build(self.workload, nodes, start, self.way)
         self._names = [str(one["metadata"]["name"]) for one in objects]
-        self._simulated = Simulated(self.api, self.workload, self.run.id, self._count)
+        self._simulated = Simulated(self.api, self.workload, self.run.id, self.simulated_nodes)
         objects += self._simulated.order(start, self.way)
         self._watched = Watched(
-            self.deployment.connections[self.control_plane], self.run, pki.folder(self.run), self._count
+            self.deployment.connections[self.control_plane],
+            self.run,
+            pki.folder(self.run),
+            self.simulated_nodes,
         )
         self._watched.start()
         if self.way == manifests.CALL:
@@ -60,7 +63,7 @@ class PodSubmission(Submission):
             self._apply(objects)
 
     @property
-    def _count(self) -> int:
+    def simulated_nodes(self) -> int:
         """How many nodes are simulated."""
         return self.run.config.benchmark.integer("kwok")
 
