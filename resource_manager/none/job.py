@@ -27,8 +27,8 @@ START_EACH_NS = 10_000_000
 
 GO_TIMEOUT_S = 60.0
 _GO = (
-    'text=$1; shift; for place; do printf %s "$text" >"$place/.go.part"'
-    ' && mv "$place/.go.part" "$place/go" || exit; done'
+    'text=$1; shift; for place; do printf %s "$text" >"$place/.go.new"'
+    ' && mv "$place/.go.new" "$place/go" || exit; done'
 )
 OFFSET_EXCHANGES = 10
 PARALLEL = 16

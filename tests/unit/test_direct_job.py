@@ -91,4 +91,4 @@ def test_replicas_of_one_node_are_given_one_start_by_one_command(tmp_path: Path)
     assert len(set(signals)) == 1
     assert json.loads(signals[0])["start_ns"] > 0
     assert connections["cloud0"].commands == 1
-    assert not list(tmp_path.rglob(".go.part"))
+    assert not list(tmp_path.rglob(".go.new"))
