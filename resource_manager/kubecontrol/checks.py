@@ -37,7 +37,7 @@ def _memory(config: Config, count: int) -> Iterator[Problem]:
     control = config.tiers[CONTROL_TIER]
     if control.integer("nodes") and control.integer("memory") < needed_mb:
         message = (
-            f"{count} simulated nodes with {instances} instances each need {needed_mb} MiB of control plane"
+            f"{count} simulated nodes with {count * instances} pods need {needed_mb} MiB of the control plane"
             f", which has {control.integer('memory')} MiB; write {CONTROL_TIER}_memory = {needed_mb} MiB, or"
             " simulate fewer nodes"
         )
