@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from continuum.connection import Connection
+from continuum.connection.forward import prompt
 from continuum.errors import ConnectionFailure
 
 API_NAME = "kubernetes"
@@ -65,6 +66,7 @@ class Way:
     def _connect(self) -> http.client.HTTPConnection:
         raw = self._connection.dial(self._port)
         raw.settimeout(TIMEOUT_S)
+        prompt(raw)
         made = http.client.HTTPConnection(API_NAME)
         made.sock = self._context.wrap_socket(raw, server_hostname=API_NAME)
         return made
