@@ -11,13 +11,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from continuum import __version__, analysis, clock
+from continuum import __version__, analysis, clock, lifecycle, manager_latency
 from continuum.clock import NodeClock, Offset
 from continuum.errors import ContinuumError
 from continuum.host import Host
+from continuum.lifecycle import Life
 from continuum.module import Deployment, Node, Provider, Usage
 from continuum.phases import Phase
-from continuum.result import Benchmark, Delivery, InstallStep, Lifecycle, LinkFidelity, NodeUse, Result
+from continuum.result import Benchmark, Delivery, InstallStep, LinkFidelity, NodeUse, Result
 from continuum.rundir import Run
 
 REPORTED_PACKAGES = (
@@ -70,7 +71,8 @@ def result(
     fidelity: Sequence[LinkFidelity],
     stock: Sequence[Stock],
     measured: Benchmark | None,
-    lives: Lifecycle | None,
+    lives: Sequence[Life],
+    simulated: Sequence[Life],
     incidents: Sequence[str],
     phases: Sequence[Phase],
 ) -> Result:
@@ -94,7 +96,9 @@ def result(
         deliveries=tuple(Delivery(**row) for row in run.records("deliveries")),
         installation=tuple(InstallStep(**row) for row in run.records("install_steps")),
         benchmark=measured,
-        lifecycle=lives,
+        lifecycle=lifecycle.summarise(lives),
+        simulated=lifecycle.summarise(simulated),
+        manager_latency=manager_latency.read(run.directory),
         directory=run.directory,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 
 from continuum.clock import NodeClock
@@ -42,6 +42,7 @@ class Mark:
         node: node the instance runs on; empty where it is not known yet.
         error_ns: how far from the truth the reading may be, such as half a second where a source only tells
             whole seconds; the error of clocks not included.
+        simulated: whether the node only exists for the resource manager, and so nothing really runs there.
     """
 
     instance: str
@@ -50,6 +51,7 @@ class Mark:
     clock: str = ""
     node: str = ""
     error_ns: int = 0
+    simulated: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,14 @@ class Life:
         node: the node it ran on; empty when it got to none.
         at_ns: when it reached each stage that is known, on the reference clock, in the order of stages.
         error_ns: the largest possible error of each of these.
+        simulated: whether it was on a simulated node.
     """
 
     instance: str
     node: str
     at_ns: Mapping[str, int] = field(default_factory=dict)
     error_ns: Mapping[str, int] = field(default_factory=dict)
+    simulated: bool = False
 
 
 def build(marks: Iterable[Mark], clocks: Mapping[str, NodeClock] | None = None) -> tuple[Life, ...]:
@@ -77,6 +81,7 @@ def build(marks: Iterable[Mark], clocks: Mapping[str, NodeClock] | None = None) 
     """
     found: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
     nodes: dict[str, str] = {}
+    simulated: set[str] = set()
     for mark in marks:
         if mark.stage not in STAGES:
             raise ValueError(f"{mark.instance}: there is no stage {mark.stage!r} in a life")
@@ -86,7 +91,12 @@ def build(marks: Iterable[Mark], clocks: Mapping[str, NodeClock] | None = None) 
             found[mark.instance][mark.stage] = (error_ns, at_ns)
         if mark.node:
             nodes[mark.instance] = mark.node
-    lives = [_life(instance, nodes.get(instance, ""), stages) for instance, stages in found.items()]
+        if mark.simulated:
+            simulated.add(mark.instance)
+    lives = [
+        replace(_life(instance, nodes.get(instance, ""), stages), simulated=instance in simulated)
+        for instance, stages in found.items()
+    ]
     return tuple(sorted(lives, key=lambda life: (min(life.at_ns.values()), life.instance)))
 
 

@@ -119,6 +119,34 @@ class InstallStep:
 
 
 @dataclass(frozen=True)
+class PartLatency:
+    """How long a part of the resource manager took for one kind of request, while instances came and worked.
+
+    Attributes:
+        part: which part, as in ``scheduler``, or who asked it.
+        request: what it was asked, in words.
+        resource: what the request was about; empty for all there were together.
+        count: how many of them there were.
+        mean_ms: their mean; None without any.
+        p50_ms: median; like every percentile None where the samples cannot support it.
+        p99_ms: 99th percentile.
+        max_ms: largest; None where it is not known.
+        estimated: whether percentiles are interpolated within the buckets of a histogram that the part
+            keeps itself, instead of taken from samples.
+    """
+
+    part: str
+    request: str
+    resource: str = ""
+    count: int = 0
+    mean_ms: float | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
+    estimated: bool = False
+
+
+@dataclass(frozen=True)
 class RequestCounts:
     """Where requests ended; ``sent`` = ``completed`` + ``lost`` + ``failed``, warm-up apart.
 
@@ -228,6 +256,8 @@ class Result:
         installation: what the resource manager's installation consisted of, in order.
         benchmark: None for infrastructure alone, or when the run failed before it.
         lifecycle: how instances of workloads came to life; None when there were none.
+        simulated: the same of instances on simulated nodes, which are in no other number.
+        manager_latency: how long parts of the resource manager took, where it can tell.
         directory: the run directory; not part of the file.
     """
 
@@ -248,6 +278,8 @@ class Result:
     installation: tuple[InstallStep, ...] = ()
     benchmark: Benchmark | None = None
     lifecycle: Lifecycle | None = None
+    simulated: Lifecycle | None = None
+    manager_latency: tuple[PartLatency, ...] = ()
     directory: Path | None = field(default=None, compare=False)
 
     @property
@@ -279,7 +311,9 @@ class Result:
         known["deliveries"] = tuple(_make(Delivery, one) for one in data.get("deliveries", ()))
         known["installation"] = tuple(_make(InstallStep, one) for one in data.get("installation", ()))
         known["benchmark"] = _benchmark(data.get("benchmark"))
-        known["lifecycle"] = _lifecycle(data.get("lifecycle"))
+        for name in ("lifecycle", "simulated"):
+            known[name] = _lifecycle(data.get(name))
+        known["manager_latency"] = tuple(_make(PartLatency, one) for one in data.get("manager_latency", ()))
         for name in ("invalid_reasons", "notes"):
             known[name] = tuple(data.get(name, ()))
         return cls(**{**known, "directory": directory})

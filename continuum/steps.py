@@ -20,12 +20,12 @@ from continuum.modules import Modules
 from continuum.network.plan import Engine, choose_engine, tier_links
 from continuum.phases import Phase
 from continuum.progress import Progress
-from continuum.result import INSTANCES_FILE, Benchmark, Lifecycle, LinkFidelity, Result
+from continuum.result import INSTANCES_FILE, Benchmark, LinkFidelity, Result
 from continuum.rundir import Run, node_to_json, write_json
 from continuum.topology import Topology
 
 if TYPE_CHECKING:
-    from continuum.lifecycle import Mark
+    from continuum.lifecycle import Life, Mark
     from continuum.report.style import Plot
 
 READY_TIMEOUT_S = 300.0
@@ -251,7 +251,7 @@ def analyse(session: Session, phases: Sequence[Phase], errors: Iterable[Continuu
     """Turn events into the result; an incident makes it invalid, not absent."""
     if session.deployment is not None and len(session.stock) < 2:
         _take_stock(session)  # the benchmark did not come to its end; what nodes used may tell why
-    measured = _measured(session)
+    measured, lives = _measured(session), _lives(session)
     session.result = assemble.result(
         session.run,
         host=session.host,
@@ -260,7 +260,8 @@ def analyse(session: Session, phases: Sequence[Phase], errors: Iterable[Continuu
         fidelity=session.fidelity,
         stock=session.stock,
         measured=measured,
-        lives=_lives(session),
+        lives=[life for life in lives if not life.simulated],
+        simulated=[life for life in lives if life.simulated],
         incidents=[*map(str, errors), *session.incidents],
         phases=phases,
     )
@@ -292,14 +293,14 @@ def _measured(session: Session) -> Benchmark | None:
     )
 
 
-def _lives(session: Session) -> Lifecycle | None:
+def _lives(session: Session) -> Sequence[Life]:
     """How the instances of workloads came to life."""
     lives = lifecycle.build(session.marks, assemble.clocks(session.stock))
     if lives:
         from continuum.report import instances
 
         instances.write(session.run.directory / INSTANCES_FILE, lives)
-    return lifecycle.summarise(lives)
+    return lives
 
 
 def report(session: Session) -> None:

@@ -39,7 +39,8 @@ def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str
         "clocks": view.clocks(result),
         "deliveries": view.deliveries(result),
         "installation": view.installation(result),
-        "lives": view.lives(result.lifecycle) if result.lifecycle else None,
+        "lives": _lives(result),
+        "manager_latency": view.manager_latency(result),
         "phases": _phases(result),
         "facts": _facts(result),
         "svg": {name: svg.get(name, "") for name in PLOTS},
@@ -77,6 +78,12 @@ def _environment() -> Environment:
     )
     environment.filters["span"] = view.span
     return environment
+
+
+def _lives(result: Result) -> list[view.Table]:
+    """How instances came to life, those on simulated nodes apart."""
+    both = ((result.lifecycle, "Instances"), (result.simulated, view.SIMULATED))
+    return [view.lives(lifecycle, what) for lifecycle, what in both if lifecycle]
 
 
 def _marks(result: Result) -> list[tuple[str, float]]:

@@ -50,6 +50,10 @@ def show(
         _benchmark(out, result.benchmark)
     if result.lifecycle:
         _table(out, view.lives(result.lifecycle))
+    if result.simulated:
+        _table(out, view.lives(result.simulated, view.SIMULATED))
+    if result.manager_latency:
+        _table(out, view.manager_latency(result))
     if result.deliveries:
         _table(out, view.deliveries(result))
     if result.installation:

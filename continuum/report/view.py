@@ -11,6 +11,7 @@ from continuum.statistics import Summary
 
 NONE = "-"
 END_TO_END = "end to end"
+SIMULATED = "Instances on simulated nodes"
 
 
 @dataclass(frozen=True)
@@ -268,7 +269,7 @@ def installation(result: Result) -> Table:
     return Table("Installation", ("step", "seconds", "slowest node"), rows, text=frozenset({"slowest node"}))
 
 
-def lives(lifecycle: Lifecycle) -> Table:
+def lives(lifecycle: Lifecycle, what: str = "Instances") -> Table:
     """How long instances of workloads took to reach each stage of their lives."""
     rows = tuple(
         Row(
@@ -285,7 +286,36 @@ def lives(lifecycle: Lifecycle) -> Table:
     )
     columns = ("stage", "reached", "p50", "p99", "max", "step p50", "step p99", "step max", "all after")
     extra = frozenset({"step max"})
-    return Table("Instances, since each was created and since the stage before", columns, rows, extra)
+    return Table(f"{what}, since each was created and since the stage before", columns, rows, extra)
+
+
+def manager_latency(result: Result) -> Table:
+    """How long parts of the resource manager took for all requests of a kind; those of one resource apart."""
+    rows = tuple(
+        Row(
+            (
+                one.part,
+                one.request,
+                f"{one.count:,}",
+                span(one.mean_ms),
+                *(_about(figure, one.estimated) for figure in (one.p50_ms, one.p99_ms)),
+                span(one.max_ms),
+            )
+        )
+        for one in result.manager_latency
+        if not one.resource
+    )
+    columns = ("part", "request", "count", "mean", "p50", "p99", "max")
+    return Table(
+        "The resource manager itself (~: estimated from a histogram)",
+        columns,
+        rows,
+        text=frozenset({"request"}),
+    )
+
+
+def _about(milliseconds: float | None, estimated: bool) -> str:
+    return ("~" if estimated and milliseconds is not None else "") + span(milliseconds)
 
 
 def _with_error(name: str, summary: Summary) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from continuum.lifecycle import CREATED, FINISHED, IMAGE, READY, SANDBOX, SCHEDULED, STARTED
+from resource_manager.kubecontrol import simulated
 from resource_manager.kubecontrol.told import Told, stamp
 
 Json = Mapping[str, Any]
@@ -29,8 +30,9 @@ def pod(one: Json, control_plane: str) -> Iterator[Told]:
         one: the object, as JSON.
         control_plane: the node whose clock the API server and the scheduler read.
     """
-    name, node = str(one["metadata"]["name"]), str(one.get("spec", {}).get("nodeName") or "")
-    status = one.get("status", {})
+    name, status = str(one["metadata"]["name"]), one.get("status", {})
+    # What is said of a simulated node is said by KWOK, which is on the control plane.
+    node = control_plane if is_simulated(one) else str(one.get("spec", {}).get("nodeName") or "")
     yield _told(name, CREATED, one["metadata"]["creationTimestamp"], control_plane)
     for condition in status.get("conditions") or ():
         stage = _CONDITIONS.get(condition["type"])
@@ -39,6 +41,17 @@ def pod(one: Json, control_plane: str) -> Iterator[Told]:
             yield _told(name, stage, condition["lastTransitionTime"], clock)
     for container in status.get("containerStatuses") or ():
         yield from _container(name, node, container)
+
+
+def is_simulated(one: Json) -> bool:
+    """Whether a pod is for simulated nodes."""
+    return simulated.LABEL.items() <= (one["metadata"].get("labels") or {}).items()
+
+
+def born_ns(one: Json) -> int:
+    """When a pod was created at the earliest, in ns since 1970."""
+    wall_ns, error_ns = stamp(one["metadata"]["creationTimestamp"])
+    return wall_ns - error_ns
 
 
 def _container(pod_name: str, node: str, status: Json) -> Iterator[Told]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from continuum.lifecycle import Mark
 from continuum.module import Deployment
 from resource_manager.kubecontrol import sources, told
+from resource_manager.kubecontrol.latency import Watched
+from resource_manager.kubecontrol.pretend import Simulated
 from resource_manager.kubecontrol.told import Instance, Told, Wall
 from resource_manager.kubernetes.client import Api
 from resource_manager.kubernetes.follow import Pods
@@ -54,6 +57,8 @@ class ControlJob(PodJob):
     _made: Sequence[Told | Mark] = ()
     _told: tuple[Told, ...] = ()
     _walls: dict[str, Wall]
+    _watched: Watched
+    _simulated: Simulated
 
     def knowing(
         self,
@@ -61,6 +66,9 @@ class ControlJob(PodJob):
         deployment: Deployment,
         instances: tuple[Instance, ...],
         made: Sequence[Told | Mark],
+        *,
+        watched: Watched,
+        simulated: Simulated,
     ) -> ControlJob:
         """The same job, which knows whom to ask.
 
@@ -69,20 +77,30 @@ class ControlJob(PodJob):
             deployment: all nodes.
             instances: the containers that count.
             made: when each pod was made, by its name, from those who ordered it.
+            watched: whoever takes the latencies of the control plane.
+            simulated: the pods on simulated nodes.
         """
         self._api, self._deployment, self._instances, self._made = api, deployment, instances, made
-        self._walls = {}
+        self._walls, self._watched, self._simulated = {}, watched, simulated
         return self
 
     def stop(self, timeout: float) -> None:
         """End every replica, gently first; before that, ask for their lives, while pods are still there."""
         if timeout >= 1:  # not in a hurry
             with contextlib.suppress(Exception):  # a cluster that has failed is told of elsewhere
+                self._watched.end()
                 self._ask()
+                self._simulated.remove()
+        self._watched.give_up()
         super().stop(timeout)
 
+    def cancel(self) -> None:
+        """End every replica at once."""
+        self._watched.give_up()
+        super().cancel()
+
     def _ask(self) -> None:
-        nodes = sorted({instance.node for instance in self._instances})
+        nodes = sorted({instance.node for instance in self._instances if not instance.simulated})
         names = {instance.pod for instance in self._instances}
         ways = self._deployment.connections
         self._told = tuple(sources.ask(self._api, ways, nodes, names, self._control_plane))
@@ -98,9 +116,7 @@ class ControlJob(PodJob):
         by_pod = {one.instance: one for one in self._made if isinstance(one, Mark)}
         for instance in self._instances:
             if (mark := by_pod.get(instance.pod)) is not None:
-                yield Mark(
-                    instance.name, mark.stage, mark.clock_ns, node=instance.node, error_ns=mark.error_ns
-                )
+                yield replace(mark, instance=instance.name, node=instance.node, simulated=instance.simulated)
 
     def fetch(self, to: Path) -> None:
         """Copy the events of every replica, and keep what was told of the pods."""

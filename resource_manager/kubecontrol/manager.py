@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
+from continuum import artifacts
+from continuum.artifacts import Artifact
+from continuum.errors import Problem
 from continuum.module import Deployment, Job, Workload
-from continuum.options import Choice, Option
+from continuum.options import Option
 from continuum.rundir import Run
-from resource_manager.kubecontrol import manifests
+from resource_manager.kubecontrol import checks
+from resource_manager.kubecontrol.options import OPTIONS
 from resource_manager.kubernetes.manager import Kubernetes
 
-DEPLOYMENT = Option(
-    "benchmark",
-    "kube_deployment",
-    Choice(*manifests.WAYS),
-    manifests.POD,
-    "How instances are ordered: a `pod` for each, all in one file; as `container`s of one pod on each node;"
-    " a pod for each, with a `file` for each; a pod for each, with a `call` of the API for each.",
-)
+if TYPE_CHECKING:
+    from continuum.config import Config
+    from continuum.host import Host
+
+HERE = Path(__file__).parent
 
 
 class KubeControl(Kubernetes):
     """A cluster as ``kubernetes`` makes it; pods are ordered one by one, and their lives are told."""
 
     summary: ClassVar[str] = "what Kubernetes itself takes: the life of every pod, from order to end"
-    options: ClassVar[tuple[Option, ...]] = (*Kubernetes.options, DEPLOYMENT)
+    options: ClassVar[tuple[Option, ...]] = (*Kubernetes.options, *OPTIONS)
+
+    def check(self, config: Config) -> Iterable[Problem]:
+        """What a cluster cannot be made of, and more simulated nodes than its control plane can carry."""
+        return [*super().check(config), *checks.check(config)]
+
+    def probe(self, config: Config, host: Host) -> Iterable[Problem]:
+        """What a cluster lacks, and a warning where KWOK would have to be downloaded."""
+        yield from super().probe(config, host)
+        if config.benchmark.integer("kwok") and config.infrastructure.path("artifact_dir") is None:
+            message = (
+                "KWOK cannot be downloaded, as the checksum of its program is not known; put it into a folder"
+                f" and write artifact_dir (`continuum artifacts {config.path}` lists what is wanted)"
+            )
+            yield config.benchmark.problem("kwok", message, "warning")
+
+    def artifacts(self, config: Config) -> tuple[Artifact, ...]:
+        """What a cluster of the chosen version is made of, and KWOK where nodes are simulated."""
+        return (*super().artifacts(config), *_kwok(config))
+
+    def make(self, deployment: Deployment, run: Run, *, shaped: bool) -> Path:
+        """Make the cluster, and add simulated nodes; waits until all of them are Ready."""
+        from resource_manager.kubecontrol import simulate
+
+        kubeconfig = super().make(deployment, run, shaped=shaped)
+        if count := run.config.benchmark.integer("kwok"):
+            simulate.add(deployment, run, _kwok(run.config), count)
+        return kubeconfig
 
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:
         """Start a workload in pods of its own; one that serves as ``kubernetes`` does."""
@@ -32,3 +62,10 @@ class KubeControl(Kubernetes):
         from resource_manager.kubernetes import submit
 
         return submit.submit(workload, deployment, run, None if workload.serves else PodSubmission)
+
+
+def _kwok(config: Config) -> tuple[Artifact, ...]:
+    """KWOK, where it is used."""
+    if not config.benchmark.integer("kwok"):
+        return ()
+    return artifacts.versions(HERE, architecture=artifacts.architecture_of(config))

@@ -6,9 +6,11 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from continuum.module import Workload
+from resource_manager.kubecontrol import simulated
 from resource_manager.kubernetes import pods
 from resource_manager.kubernetes.plan import TIER_LABEL
 from resource_manager.kubernetes.pods import Start
@@ -32,11 +34,41 @@ def build(workload: Workload, nodes: Sequence[str], start: Start, way: str) -> l
     copies = workload.replicas_per_node
     if way == CONTAINER:
         return [
-            _pod(workload, name, [node], start, range(copies))
+            _pod(workload, name, start, range(copies), _real(workload, [node]))
             for name, node in zip(names(workload, len(nodes)), nodes, strict=True)
         ]
-    every = names(workload, len(nodes) * copies)
-    return [_pod(workload, name, nodes, start, [number]) for number, name in enumerate(every)]
+    every, where = names(workload, len(nodes) * copies), _real(workload, nodes)
+    return [_pod(workload, name, start, [number], where) for number, name in enumerate(every)]
+
+
+def build_simulated(workload: Workload, nodes: Sequence[str], start: Start, way: str) -> list[dict[str, Any]]:
+    """Pods as ``build`` makes them, for simulated nodes; their names come after those of the others."""
+    copies, like = workload.replicas_per_node, replace(workload, name=f"{workload.name}-kwok")
+    if way == CONTAINER:
+        pods_of = zip(names(like, len(nodes)), nodes, strict=True)
+        return [_simulated(_pod(workload, name, start, range(copies), _fake(node))) for name, node in pods_of]
+    every = names(like, len(nodes) * copies)
+    return [_simulated(_pod(workload, name, start, [number], _fake())) for number, name in enumerate(every)]
+
+
+def _real(workload: Workload, nodes: Sequence[str]) -> dict[str, Any]:
+    """What keeps a pod to some nodes of the workload's tier."""
+    return {"nodeSelector": {TIER_LABEL: workload.tier}, "affinity": {"nodeAffinity": pods.only_on(nodes)}}
+
+
+def _fake(node: str = "") -> dict[str, Any]:
+    """What keeps a pod to simulated nodes, or to one of them."""
+    chosen = {"affinity": {"nodeAffinity": pods.only_on([node])}} if node else {}
+    return {"nodeSelector": dict(simulated.LABEL), "tolerations": [dict(simulated.TOLERATION)], **chosen}
+
+
+def _simulated(pod: dict[str, Any]) -> dict[str, Any]:
+    """The same pod, marked as one that never really runs; it has no folder on a node that is none."""
+    pod["metadata"]["labels"] |= simulated.LABEL
+    pod["spec"]["volumes"] = []
+    for container in pod["spec"]["containers"]:
+        container["volumeMounts"] = []
+    return pod
 
 
 def container_name(number: int) -> str:
@@ -50,7 +82,7 @@ def number_of(container: str) -> int:
 
 
 def _pod(
-    workload: Workload, name: str, nodes: Sequence[str], start: Start, numbers: Sequence[int]
+    workload: Workload, name: str, start: Start, numbers: Sequence[int], where: Mapping[str, Any]
 ) -> dict[str, Any]:
     labels = pods.labels(workload, numbers[0], start.run_id)
     return {
@@ -62,8 +94,7 @@ def _pod(
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": pods.GRACE_S,
-            "nodeSelector": {TIER_LABEL: workload.tier},
-            "affinity": {"nodeAffinity": pods.only_on(nodes)},
+            **where,
             "hostAliases": [{"ip": address, "hostnames": [one]} for one, address in start.names.items()],
             "containers": [_container(workload, number, start) for number in numbers],
             "volumes": [_volume(workload, number) for number in numbers],

@@ -8,12 +8,11 @@ from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from continuum import clock
 from continuum.connection import Connection
 from resource_manager.kubecontrol import api as telling
-from resource_manager.kubecontrol import containerd
+from resource_manager.kubecontrol import containerd, kwok, plain
 from resource_manager.kubecontrol.told import Told, Wall
 from resource_manager.kubernetes.client import Api
 from resource_manager.kubernetes.pods import NAMESPACE
@@ -21,6 +20,10 @@ from resource_manager.kubernetes.pods import NAMESPACE
 PARALLEL = 16
 _TIMEOUT_S = 60.0
 _LOG = "cat /var/log/containerd.log 2>/dev/null || journalctl -q -b -o cat -u containerd"
+_KWOK_LOG = (
+    "if [ -e /var/log/kwok.log ]; then cat /var/log/kwok.log; else journalctl -q -b -o cat -u kwok; fi"
+    f" | grep '{kwok.SAYS}' || :"
+)
 _READINGS = 20
 _CLOCKS = f"""
 import time
@@ -45,17 +48,21 @@ def ask(
     Args:
         api: the cluster's.
         ways: the way to each node.
-        nodes: those that the pods are on.
+        nodes: those that the pods are on, without simulated ones.
         names: of the pods.
         control_plane: node that runs API server and scheduler.
     """
-    every = api.core.list_namespaced_pod(NAMESPACE, _request_timeout=_TIMEOUT_S).items
-    pods = [_plain(api, one) for one in every if one.metadata.name in names]
+    every = plain.listed(api.core.list_namespaced_pod, NAMESPACE)
+    pods = [one for one in every if one["metadata"]["name"] in names]
     uids = {str(one["metadata"]["uid"]) for one in pods}
     for one in pods:
         yield from telling.pod(one, control_plane)
-    events = api.core.list_namespaced_event(NAMESPACE, _request_timeout=_TIMEOUT_S).items
-    yield from telling.events([_plain(api, event) for event in events], control_plane, uids)
+    events = plain.listed(api.core.list_namespaced_event, NAMESPACE)
+    yield from telling.events(events, control_plane, uids)
+    if fake := [one for one in pods if telling.is_simulated(one)]:
+        born_ns = {str(one["metadata"]["name"]): telling.born_ns(one) for one in fake}
+        log = ways[control_plane].run(["sh", "-c", _KWOK_LOG], timeout=_TIMEOUT_S).stdout
+        yield from kwok.read(log.splitlines(), control_plane, born_ns)
     with ThreadPoolExecutor(PARALLEL) as pool:
         logs = pool.map(lambda node: ways[node].run(["sh", "-c", _LOG], timeout=_TIMEOUT_S).stdout, nodes)
         for node, log in zip(nodes, logs, strict=True):
@@ -83,8 +90,3 @@ def walls(ways: Mapping[str, Connection], pythons: Mapping[str, str]) -> dict[st
 def keep(told: Iterable[Told], path: Path) -> None:
     """Write down what was told, for whoever wants to know how a life came about."""
     path.write_text("".join(json.dumps(asdict(one)) + "\n" for one in told), encoding="utf-8")
-
-
-def _plain(api: Api, one: Any) -> Any:
-    """An object of the API as JSON."""
-    return api.core.api_client.sanitize_for_serialization(one)

@@ -13,10 +13,12 @@ from typing import Any
 
 from continuum.errors import DeployError
 from continuum.lifecycle import CREATED, Mark
-from resource_manager.kubecontrol import kubectl, manifests
+from resource_manager.kubecontrol import kubectl, manifests, simulated
 from resource_manager.kubecontrol.job import ContainerProcess, ControlJob
+from resource_manager.kubecontrol.latency import Watched
+from resource_manager.kubecontrol.pretend import Simulated
 from resource_manager.kubecontrol.told import Instance, Told
-from resource_manager.kubernetes import client, follow, pods
+from resource_manager.kubernetes import client, follow, pki, pods
 from resource_manager.kubernetes.follow import Pods
 from resource_manager.kubernetes.pods import Start
 from resource_manager.kubernetes.submit import Submission
@@ -33,6 +35,7 @@ _APPLY = (
 _EACH_S = 5.0
 """What a pod may take more where there are many; one that is slower than that is stuck."""
 _APPLY_TIMEOUT_S = 300.0
+_APPLY_EACH_S = 0.2
 _REQUEST_TIMEOUT_S = 30.0
 
 
@@ -40,16 +43,40 @@ class PodSubmission(Submission):
     """One workload on its way, pod by pod."""
 
     def order(self, start: Start) -> None:
-        """Have the pods made, and keep when each was."""
+        """Have the pods made, and keep when each was; from now on the control plane is watched."""
         self._made: list[Told | Mark] = []
-        self._names: list[str] = []
         nodes = [place.name for place in self.places]
         objects = manifests.build(self.workload, nodes, start, self.way)
         self._names = [str(one["metadata"]["name"]) for one in objects]
+        self._simulated = Simulated(self.api, self.workload, self.run.id, self.simulated_nodes)
+        objects += self._simulated.order(start, self.way)
+        self._watched = Watched(
+            self.deployment.connections[self.control_plane],
+            self.run,
+            pki.folder(self.run),
+            self.simulated_nodes,
+        )
+        self._watched.start()
         if self.way == manifests.CALL:
             self._call(objects)
         else:
             self._apply(objects)
+
+    @property
+    def simulated_nodes(self) -> int:
+        """How many nodes are simulated."""
+        return self.run.config.benchmark.integer("kwok")
+
+    @property
+    def selector(self) -> str:
+        """Selects the pods that really run."""
+        return f"{super().selector},{simulated.unselector()}"
+
+    def wait(self, followed: Pods) -> list[Any]:
+        """Wait until every pod runs, and those on simulated nodes are said to; the real ones."""
+        running = super().wait(followed)
+        self._simulated.wait()
+        return running
 
     @property
     def way(self) -> str:
@@ -72,12 +99,14 @@ class PodSubmission(Submission):
         packed = manifests.archive(manifests.files(objects, self.way))
         way = self.deployment.connections[self.control_plane]
         argv = ["sh", "-c", _APPLY, "apply", "--kubeconfig", client.ADMIN, "apply", "-v=6"]
-        done = way.run(argv, timeout=_APPLY_TIMEOUT_S, stdin=packed, check=False)
+        limit_s = _APPLY_TIMEOUT_S + _APPLY_EACH_S * len(objects)
+        done = way.run(argv, timeout=limit_s, stdin=packed, check=False)
         if done.status:
             end = "\n  ".join(done.stderr.strip().splitlines()[-3:])
             raise DeployError(f"{self.control_plane}: kubectl made no pods of the manifests:\n  {end}")
         year = datetime.now(timezone.utc).year
-        self._made += kubectl.created(done.stderr.splitlines(), self._names, year, self.control_plane)
+        names = [str(one["metadata"]["name"]) for one in objects]
+        self._made += kubectl.created(done.stderr.splitlines(), names, year, self.control_plane)
 
     def _call(self, objects: Sequence[Mapping[str, Any]]) -> None:
         """Ask the API for each pod by itself."""
@@ -112,8 +141,9 @@ class PodSubmission(Submission):
 
     def job(self, replicas: Sequence[Replica], on_ready: Callable[[], None], followed: Pods) -> ControlJob:
         """The job of these replicas, which knows when its pods were ordered."""
+        instances = (*self._instances(replicas), *self._simulated.instances())
         return ControlJob(self.workload, replicas, on_ready, followed, self.control_plane).knowing(
-            self.api, self.deployment, tuple(self._instances(replicas)), self._made
+            self.api, self.deployment, instances, self._made, watched=self._watched, simulated=self._simulated
         )
 
     def _instances(self, replicas: Sequence[Replica]) -> Iterator[Instance]:
@@ -125,7 +155,10 @@ class PodSubmission(Submission):
     def remove(self, number: int) -> None:
         """Nothing keeps these pods running; they are removed by name."""
 
-    def _remove_all(self) -> None:
+    def remove_all(self) -> None:
+        """Remove all pods, and watch no longer; harmless when repeated."""
+        self._watched.give_up()
+        self._simulated.remove()
         for name in self._names:
             self._delete(name)
 

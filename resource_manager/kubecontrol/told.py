@@ -56,12 +56,14 @@ class Instance:
         pod: its pod.
         container: its name in the pod.
         node: where it runs; empty where that is not known.
+        simulated: whether that is a simulated node.
     """
 
     name: str
     pod: str
     container: str
     node: str = ""
+    simulated: bool = False
 
 
 def stamp(text: str) -> tuple[int, int]:
@@ -107,4 +109,5 @@ def marks(told: Iterable[Told], instances: Iterable[Instance], walls: Mapping[st
                     one.wall_ns - wall.ahead_ns,
                     node=instance.node,
                     error_ns=one.error_ns + wall.error_ns,
+                    simulated=instance.simulated,
                 )

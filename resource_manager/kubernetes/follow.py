@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from resource_manager.kubernetes.waiting import states
 _AGAIN_S = 0.5
 _LONG_S = 24 * 3600.0
 _PIECE_BYTES = 1 << 14
+_STAMPED = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d) ")
 
 
 class Pods:
@@ -97,7 +100,9 @@ def copy_log(api: Api, name: str, log: Path, ended: Callable[[], bool], containe
             while True:
                 over = ended()
                 with contextlib.suppress(Exception):  # it is tried again
-                    copied = _copy(api, (name, container), file.write, copied)
+                    for line in _lines(api, name, container, copied):
+                        file.write(line)
+                        copied += 1
                 if over:
                     return
                 time.sleep(_AGAIN_S)
@@ -105,19 +110,30 @@ def copy_log(api: Api, name: str, log: Path, ended: Callable[[], bool], containe
     threading.Thread(target=follow, daemon=True, name=f"log of {name}").start()
 
 
-def _copy(api: Api, what: tuple[str, str], write: Callable[[bytes], Any], copied: int) -> int:
-    """Copy what comes after the first ``copied`` bytes; how many there are then."""
-    passed, (name, container) = 0, what
+def _lines(api: Api, name: str, container: str, passed: int) -> Iterator[bytes]:
+    """What a container says after so many lines, as it comes."""
     answer = api.core.read_namespaced_pod_log(
-        name, NAMESPACE, container=container, follow=True, _preload_content=False
+        name, NAMESPACE, container=container, follow=True, timestamps=True, _preload_content=False
     )
     try:
-        while piece := answer.read1(_PIECE_BYTES):
-            fresh = piece[max(0, copied - passed) :]
-            passed += len(piece)
-            if fresh:
-                write(fresh)
-                copied = passed
+        pieces = iter(lambda: answer.read1(_PIECE_BYTES), b"")
+        yield from islice(said(pieces), passed, None)
     finally:
         answer.release_conn()
-    return copied
+
+
+def said(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a log that comes with times, without these; pure.
+
+    A kubelet that cannot follow a log any more says so in the log. Its own words have no time, and are left
+    out: they would be taken for the program's, and as much of what the program says for known.
+
+    Args:
+        pieces: of the log, in order.
+    """
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            if match := _STAMPED.match(line):
+                yield line[match.end() :] + b"\n"

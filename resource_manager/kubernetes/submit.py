@@ -99,13 +99,13 @@ class Submission:
         """Image, objects, pods."""
         image, copy_s = self._deliver()
         begin = time.monotonic()
-        followed = Pods(self.api, pods.selector(self.workload, self.run.id))
+        followed = Pods(self.api, self.selector)
         try:
             self.order(self._plan(image))
-            running = self._wait(followed)
+            running = self.wait(followed)
         except BaseException:
             followed.close()
-            self._remove_all()
+            self.remove_all()
             raise
         replicas = [replica for pod in running for replica in self.replicas(pod, followed, begin)]
 
@@ -118,6 +118,11 @@ class Submission:
         """Have the pods made."""
         for one in pods.objects(self.workload, [place.name for place in self.places], start):
             self._create(one)
+
+    @property
+    def selector(self) -> str:
+        """Selects the pods whose replicas the job is of."""
+        return pods.selector(self.workload, self.run.id)
 
     def job(self, replicas: Sequence[Replica], on_ready: Callable[[], None], followed: Pods) -> PodJob:
         """The job of these replicas."""
@@ -142,7 +147,8 @@ class Submission:
         return image, time.monotonic() - begin
 
     def _plan(self, image: WorkloadImage) -> Start:
-        share = share_of(self.ask(self.api.core.list_node).items, self.workload, self.places)
+        there = self.ask(self.api.core.list_node, label_selector=f"{plan.TIER_LABEL}={self.workload.tier}")
+        share = share_of(there.items, self.workload, self.places)
         return Start(
             image=image.reference,
             python=image.python,
@@ -158,20 +164,20 @@ class Submission:
         else:
             self.ask(self.api.batch.create_namespaced_job, pods.NAMESPACE, one)
 
-    def ask(self, method: Callable[..., Any], *arguments: Any) -> Any:
+    def ask(self, method: Callable[..., Any], *arguments: Any, **selection: Any) -> Any:
         """Call the API; what it refuses becomes an error of ours."""
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
         try:
-            return method(*arguments, _request_timeout=_REQUEST_TIMEOUT_S)
+            return method(*arguments, **selection, _request_timeout=_REQUEST_TIMEOUT_S)
         except (ApiException, HTTPError, OSError) as error:
             said = getattr(error, "body", None) or error
             raise DeployError(
                 f"workload {self.workload.name}: the API on {self.control_plane} refuses it: {said}"
             ) from error
 
-    def _wait(self, followed: Pods) -> list[Any]:
+    def wait(self, followed: Pods) -> list[Any]:
         """Wait until every pod runs; DeployError says why one does not."""
         wanted = self.pods_wanted
 
@@ -221,7 +227,8 @@ class Submission:
         with contextlib.suppress(Exception):  # it is gone, or the API is, which is told of elsewhere
             remove(name, pods.NAMESPACE, propagation_policy="Background", _request_timeout=10)
 
-    def _remove_all(self) -> None:
+    def remove_all(self) -> None:
+        """Remove whatever was ordered; harmless when repeated."""
         for number in range(self.workload.replicas_per_node):
             self.remove(number)
 

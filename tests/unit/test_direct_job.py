@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
+from continuum.connection import Completed
 from continuum.connection.fake import FakeConnection
 from continuum.errors import ConnectionFailure, DeployError
 from continuum.module import Workload
@@ -65,3 +68,27 @@ def test_the_life_of_a_replica_is_what_was_seen_and_what_it_told(tmp_path: Path)
     found = [(mark.instance, mark.stage, mark.clock_ns, mark.clock) for mark in told.marks()]
     name = "cloud0/worker-0"
     assert found == [(name, "created", 5, ""), (name, "started", 7, "cloud0"), (name, "ready", 9, "cloud0")]
+
+
+def test_replicas_of_one_node_are_given_one_start_by_one_command(tmp_path: Path) -> None:
+    class Counting(FakeConnection):
+        commands = 0
+
+        def run(self, *arguments: Any, **settings: Any) -> Completed:
+            self.commands += 1
+            return super().run(*arguments, **settings)
+
+    connections = {"cloud0": Counting("cloud0", tmp_path / "a"), "cloud1": Counting("cloud1", tmp_path / "b")}
+    replicas = []
+    for node, name in (("cloud0", "it's $(x)-0"), ("cloud1", "x-0"), ("cloud0", "x-1"), ("cloud0", "x-2")):
+        folder = PurePosixPath("/var/lib/continuum") / name
+        place = connections[node].root / str(folder).lstrip("/")
+        place.mkdir(parents=True)
+        replicas.append(Replica(node, name, folder, connections[node], Pretended(), tmp_path / name))
+    DirectJob(Workload("x", "cloud", ()), replicas).release()
+    signals = [path.read_text() for path in tmp_path.rglob("go")]
+    assert len(signals) == 4
+    assert len(set(signals)) == 1
+    assert json.loads(signals[0])["start_ns"] > 0
+    assert connections["cloud0"].commands == 1
+    assert not list(tmp_path.rglob(".go.new"))

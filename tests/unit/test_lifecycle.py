@@ -1,5 +1,6 @@
 """Lives of instances: marks of several sources and clocks become times since creation."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from continuum import lifecycle
 from continuum.clock import NodeClock, Offset
 from continuum.lifecycle import Mark
-from continuum.report import instances, lives, view
+from continuum.report import html, instances, lives, view
 from continuum.result import Result
 
 MS = 1_000_000
@@ -115,3 +116,18 @@ def test_the_table_has_a_row_for_every_stage_after_creation() -> None:
     assert [row.cells[0] for row in table.rows] == ["started", "ready"]
     assert table.rows[1].cells[1] == "1 of 1"
     assert all(len(row.cells) == len(table.columns) for row in table.rows)
+
+
+def test_instances_on_simulated_nodes_are_in_no_other_number() -> None:
+    fake = [replace(mark, simulated=True) for mark in marks("kwok-0/a", created=1, started=9)]
+    real, simulated = lifecycle.build([*marks("cloud1/a", created=0, started=2), *fake])
+    assert (real.simulated, simulated.simulated) == (False, True)
+    result = Result("run", lifecycle=lifecycle.summarise([real]), simulated=lifecycle.summarise([simulated]))
+    again = Result.from_json(result.to_json())
+    assert again.lifecycle is not None
+    assert again.simulated is not None
+    assert (again.lifecycle.instances, again.simulated.instances) == (1, 1)
+    assert again.simulated.since_created_ms["started"].max == 8
+    page = html.render(result, {})
+    assert "Instances, since each was created" in page
+    assert "Instances on simulated nodes, since each was created" in page

@@ -12,17 +12,18 @@ from typing import Any
 import pytest
 
 from benchmarks.dockerd import Dockerd
-from continuum import attach, lifecycle, observed, registry
+from continuum import artifacts, attach, lifecycle, manager_latency, observed, registry
 from continuum import rundir as runs
 from continuum.connection.docker_api import client
 from continuum.errors import DeployError
+from continuum.lifecycle import Mark
 from continuum.module import Deployment, Workload
 from continuum.rundir import Run
-from resource_manager.kubecontrol import manifests
+from resource_manager.kubecontrol import manifests, probe, simulate, simulated
 from resource_manager.kubecontrol.submit import PodSubmission
 from resource_manager.kubernetes import job as jobs
 from resource_manager.kubernetes import submit
-from tests.e2e import program
+from tests.e2e import components, program
 from tests.e2e.providers import dockerd
 
 pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.timeout(600)]
@@ -292,6 +293,7 @@ def test_lives_of_pods_are_told_by_all_who_know_of_them(
     deployment: Deployment, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     monkeypatch.setattr(PodSubmission, "way", way)
+    monkeypatch.setattr(PodSubmission, "simulated_nodes", 0)
     asleep = workload(f"asleep-{way}", SLEEPS, serves=False, cpu_cores=None, replicas_per_node=2)
     made = registry.resource_manager("kubecontrol").submit(asleep, deployment, run)
     try:
@@ -313,6 +315,66 @@ def test_lives_of_pods_are_told_by_all_who_know_of_them(
         assert sorted(life.at_ns.values()) == list(life.at_ns.values()), "stages are out of order"
     left = kubectl(deployment, "get", "pods", "-l", f"continuum/workload=asleep-{way}", "-o", "name")
     assert left == "" or "Terminating" in kubectl(deployment, "get", "pods")
+
+
+SIMULATED = 20
+
+
+def test_simulated_nodes_are_made_once_and_take_pods_of_their_own(
+    deployment: Deployment,
+    run: Run,
+    kwok_artifacts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    needed = artifacts.versions(
+        Path(simulate.__file__).parent, architecture=components.known("kwok").architecture
+    )
+    (run.directory / manager_latency.FILE).unlink(missing_ok=True)
+    monkeypatch.setattr(PodSubmission, "way", manifests.POD)
+    monkeypatch.setattr(PodSubmission, "simulated_nodes", SIMULATED)
+    chosen = ("get", "nodes", "-l", simulated.selector(), "-o", "jsonpath={.items[*].metadata.uid}")
+    try:
+        simulate.add(deployment, run, needed, SIMULATED)
+        before = kubectl(deployment, *chosen)
+        assert len(before.split()) == SIMULATED
+        simulate.add(deployment, run, needed, SIMULATED)
+        assert kubectl(deployment, *chosen) == before
+        recap = run.log("kubecontrol-kwok").read_text().rpartition("PLAY RECAP")[2]
+        assert "changed=0" in recap, recap
+        marks = _marks_of_sleepers(deployment, run, tmp_path)
+        there = json.loads(kubectl(deployment, "get", "pods", "-A", "-o", "json"))["items"]
+    finally:
+        kubectl(deployment, "delete", "nodes", "-l", simulated.selector())
+    lives = lifecycle.build(marks)
+    assert {life.node for life in lives if not life.simulated} == {"cloud1"}
+    fake = [life for life in lives if life.simulated]
+    assert len(fake) == 2 * SIMULATED
+    assert {life.node for life in fake} <= set(simulated.names(SIMULATED))
+    for life in fake:
+        assert list(life.at_ns) == ["created", "scheduled", "started", "ready"]
+        assert max(life.error_ns.values()) < 500_000_000, "of some stage only the API told, in whole seconds"
+    assert not [pod for pod in there if pod["spec"].get("nodeName", "").startswith("kwok-")], "pods are left"
+    rows = {(row.part, row.request): row for row in manager_latency.read(run.directory) if not row.resource}
+    assert rows["API server", "POST"].count > 2 * SIMULATED
+    assert rows["scheduler", "attempt, with binding: scheduled"].count >= 2 * SIMULATED
+    assert rows[probe.PART, probe.LIST].count > 0
+
+
+def _marks_of_sleepers(deployment: Deployment, run: Run, tmp_path: Path) -> list[Mark]:
+    """What is told of two instances on each node, real and simulated ones."""
+    asleep = workload("among", SLEEPS, serves=False, cpu_cores=None, replicas_per_node=2)
+    made = registry.resource_manager("kubecontrol").submit(asleep, deployment, run)
+    try:
+        made.wait_ready(120)
+        made.release()
+        made.wait(60)
+        assert made.failures() == ()
+        made.stop(5)
+        made.fetch(tmp_path)
+    finally:
+        made.cancel()
+    return list(made.marks())
 
 
 def test_a_control_plane_that_is_killed_is_named(
