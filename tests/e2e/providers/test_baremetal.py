@@ -83,7 +83,7 @@ def test_a_host_that_drops_ends_the_run_and_is_cleaned_up_later(tmp_path: Path, 
         again = program.run("destroy", run_id, cwd=tmp_path)
         assert again.returncode == 4
         assert "endpoint0: testcamera cannot be reached" in again.stderr
-        assert f"continuum destroy {run_id}" in again.stderr
+        assert f"continuum destroy {run_id} --forget" in again.stderr
         assert hosts.state("endpoint0") == before[1]
     finally:
         (hosts.camera.folder / "on").touch()
