@@ -1,7 +1,7 @@
 """A cloud image such as distributions publish, made here: Debian's own cloud-init, netplan and GRUB, no more.
 
-Nothing in it is of this project: it learns who it is from the seed's NoCloud files alone, by cloud-init. GRUB is
-put where ``grub-install`` would put it, without a loop device.
+Nothing in it is of this project: it learns who it is from the seed's NoCloud files alone, by cloud-init. GRUB
+is put where ``grub-install`` would put it, without a loop device.
 """
 
 from __future__ import annotations
