@@ -70,6 +70,7 @@ def test_it_is_the_node_it_should_be(guest: Connection) -> None:
     address = ask(guest, "getent hosts edge0").split()[0]
     assert f" {address}/24 " in ask(guest, "ip -4 address show dev eth0")
     assert ask(guest, "systemctl --failed --plain --no-legend") == ""
+    assert ask(guest, "cat /sys/devices/system/clocksource/clocksource0/current_clocksource") == "hpet"
 
 
 def test_it_is_opened_by_the_runs_key_alone(guest: Connection) -> None:
