@@ -5,6 +5,7 @@
     ├── ConfigError                2   the config file has problems (all of them are carried)
     ├── HostError                  3   this machine cannot do what is asked
     ├── ProvisionError             4   a node or a link could not be made
+    │   └── LeftBehindError            ... or not be removed; names what is where
     ├── DeployError                5   software could not be installed or started
     ├── BenchmarkError             6   the application did not come to an end
     ├── InvalidRunError            7   finished, but the numbers must not be believed
@@ -103,6 +104,18 @@ class ProvisionError(ContinuumError):
     """A node or a link could not be made."""
 
     exit_status = 4
+
+
+class LeftBehindError(ProvisionError):
+    """Some of what a run owns could not be removed; everything else is gone.
+
+    Attributes:
+        left: what is still there, one line each, beginning with where.
+    """
+
+    def __init__(self, message: str, left: Sequence[str]) -> None:
+        self.left = tuple(left)
+        super().__init__(message)
 
 
 class DeployError(ContinuumError):

@@ -13,13 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from continuum import registry
-from continuum.errors import ContinuumError
+from continuum.errors import ContinuumError, LeftBehindError
 from continuum.module import Provider
 from continuum.network.fabric import ending
 from continuum.rundir import Run
 
-NOTHING_LEFT = ("destroyed", "done")
-"""States of a run that owns nothing any more."""
+GIVEN_UP = "given up"
+"""State of a run whose rest nobody wants to remove any more."""
+
+NOTHING_LEFT = ("destroyed", "done", GIVEN_UP)
+"""States of a run that owns nothing any more, or nothing that anybody waits for."""
 
 
 def destroy(run: Run, status: str = "destroyed") -> None:
@@ -27,24 +30,44 @@ def destroy(run: Run, status: str = "destroyed") -> None:
 
     Raises ContinuumError, after everything else was removed, for what could not be.
     """
-    owned = run.owned()
-    _remove(run, owned)
+    if errors := _remove(run, run.owned()):
+        raise errors[0]
     with contextlib.suppress(OSError):  # a full disk keeps nobody from cleaning up
         run.update_state(status=status, nodes=[])
 
 
-def _remove(run: Run, owned: Sequence[tuple[str, str]]) -> None:
-    """Nodes and network at the same time: they do not wait for each other."""
+def give_up(run: Run) -> tuple[str, ...]:
+    """Remove what can be removed, and drop the rest; returns what may still be there, one line each.
+
+    The journal stays, so that ``destroy`` can be tried again when what could not be reached is back.
+    """
+    owned = run.owned()
+    left = [line for error in _remove(run, owned) for line in _left_by(error, owned)]
+    with contextlib.suppress(OSError):
+        run.update_state(status=GIVEN_UP if left else "destroyed", nodes=[], left_behind=left)
+    return tuple(left)
+
+
+def _left_by(error: ContinuumError, owned: Sequence[tuple[str, str]]) -> list[str]:
+    """What an error says is still there; all that the run ever owned, where it does not say."""
+    if isinstance(error, LeftBehindError):
+        return list(error.left)
+    reason = str(error).splitlines()[0]
+    return [f"{kind} {ident}: may be left ({reason})" for kind, ident in owned if kind != "provider"]
+
+
+def _remove(run: Run, owned: Sequence[tuple[str, str]]) -> list[ContinuumError]:
+    """What went wrong in removing nodes and network at the same time: they do not wait for each other."""
     providers = [registry.provider(name) for kind, name in owned if kind == "provider"]
     with ThreadPoolExecutor(len(providers) + 1) as pool:
         ends = [pool.submit(provider.destroy, run, owned) for provider in providers]
         ends.append(pool.submit(ending.end, run.directory, run.id))
-    errors = [error for end in ends if (error := end.exception())]
-    for error in errors:
+    errors = []
+    for error in (error for end in ends if (error := end.exception())):
         if not isinstance(error, ContinuumError):
             raise error
-    if errors:
-        raise errors[0]
+        errors.append(error)
+    return errors
 
 
 def in_use(directory: Path) -> bool:

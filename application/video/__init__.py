@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from application.video import checks, files, plan, settings
-from application.video.options import ENDPOINT, OPTIONS
+from application.video.options import ENDPOINT, OPTIONS, PEER
 from continuum import events as recorded
 from continuum.errors import Problem
 from continuum.events import Event
@@ -25,6 +25,11 @@ _REQUIREMENTS = ("numpy>=1.24", "opencv-python-headless>=4.8")
 _CODE = ("application.video",)
 _INFERENCE = ("onnxruntime>=1.16",)
 _TRANSPORT = {"zenoh": ("eclipse-zenoh>=1.4",), "mqtt": ("paho-mqtt>=2.0",)}
+
+
+def _inference(where: str) -> tuple[str, ...]:
+    """What endpoints need to classify frames; nothing where others do it: it is a fifth of all they get."""
+    return _INFERENCE if where in (ENDPOINT, PEER) else ()
 
 
 class Video(Application):
@@ -135,7 +140,7 @@ class Video(Application):
             argv=("{python}", "-m", "application.video.endpoint"),
             environment=settings.to_environment(self._load_of(config, topology, where, share)),
             files=read,
-            requirements=(*_REQUIREMENTS, *_INFERENCE, *_TRANSPORT.get(transport, ())),
+            requirements=(*_REQUIREMENTS, *_inference(where), *_TRANSPORT.get(transport, ())),
             code=_CODE,
             cpu_cores=share.cores,
             memory_mb=share.memory_mb,

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from continuum import host, registry, teardown
 from continuum import rundir as runs
 from continuum.errors import ContinuumError, UsageError
 from continuum.module import Provider
+from continuum.rundir import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
     parser.add_argument("run", nargs="*", help="run id, a part of it, or its folder")
     parser.add_argument("--all", action="store_true", help="every run of this user that has anything left")
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="give up what cannot be removed, such as on a host that will not return; prints what and where",
+    )
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -22,8 +29,12 @@ def execute(options: argparse.Namespace) -> int:
     if bool(options.run) == options.all:
         msg = "continuum destroy: name a run, or say --all"
         raise UsageError(msg)
+    if options.forget and options.all:
+        raise UsageError("continuum destroy: --forget needs the names of the runs to give up, not --all")
     names = options.run or [run_id for run_id, _ in runs.all_runs()]
-    failures = [error for name in names if (error := _destroy(name, everything=options.all))]
+    failures = [
+        error for name in names if (error := _destroy(name, everything=options.all, forget=options.forget))
+    ]
     if options.all:
         failures += _destroy_strays()
     for failure in failures:
@@ -31,19 +42,36 @@ def execute(options: argparse.Namespace) -> int:
     return max((failure.exit_status for failure in failures), default=0)
 
 
-def _destroy(name: str, *, everything: bool) -> ContinuumError | None:
+def _destroy(name: str, *, everything: bool, forget: bool) -> ContinuumError | None:
     """Destroy one run; with ``everything``, runs that are gone already are passed over."""
     try:
         run = runs.load(runs.find(name))
         if everything and run.state().get("status") in teardown.NOTHING_LEFT:
             return None
         run.lock()
-        teardown.destroy(run)
-        run.unlock()
+        try:
+            _tell(run.id, _end(run, forget=forget))
+        finally:
+            run.unlock()
     except ContinuumError as error:
         return error
-    print(f"{run.id}: nothing left", file=sys.stderr)
     return None
+
+
+def _end(run: Run, *, forget: bool) -> tuple[str, ...]:
+    """Remove everything of a run; what was given up."""
+    if forget:
+        return teardown.give_up(run)
+    teardown.destroy(run)
+    return ()
+
+
+def _tell(run_id: str, left: Sequence[str]) -> None:
+    """How it went; what was given up is the answer, on standard output."""
+    for line in left:
+        print(line)
+    what = f"given up; it left this behind, to be removed by hand or by: continuum destroy {run_id}"
+    print(f"{run_id}: {what if left else 'nothing left'}", file=sys.stderr)
 
 
 def _destroy_strays() -> list[ContinuumError]:

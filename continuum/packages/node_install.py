@@ -90,6 +90,7 @@ class Place:
         shutil.rmtree(part, ignore_errors=True)
         try:
             with tarfile.open(fileobj=archive, mode="r|*", bufsize=_CHUNK_BYTES) as packed:  # type: ignore[call-overload]
+                packed.copybufsize = _CHUNK_BYTES  # pieces of 16 KiB copy the rest of the buffer for each
                 packed.extractall(part)  # noqa: S202 - made by this project
         except (tarfile.TarError, EOFError, zlib.error) as error:
             _refuse(f"{tree.name}: {error}")

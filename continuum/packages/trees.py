@@ -1,7 +1,8 @@
 """Wheels as they are once installed: one archive each, made once here, and only unpacked on nodes.
 
-uv installs each wheel into a folder of its own, for the node's interpreter. The archive of that folder is the
-same bytes whenever the wheel is the same, and is kept beside the wheels under the wheel's hash.
+uv installs each wheel into a folder of its own, for the node's interpreter; where this host has one of that
+version, modules are compiled, too. The archive of that folder is the same bytes whenever the wheel is the
+same, and is kept beside the wheels under the wheel's hash.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import IO, cast
 
 from continuum import tool
 from continuum.errors import DeployError
+from continuum.packages import bytecode
 from continuum.packages.interpreter import Interpreter
 from continuum.packages.lock import find_uv
 from continuum.packages.store import Store, Wheel, sha256_of
@@ -49,6 +51,24 @@ class Archive:
         return self.sha256 + "".join(self.path.suffixes)
 
 
+@dataclass(frozen=True)
+class Maker:
+    """What a tree is made with.
+
+    Attributes:
+        interpreter: what it is for.
+        compiler: what compiles its modules; None where nothing here can.
+    """
+
+    interpreter: Interpreter
+    compiler: Path | None
+
+    @property
+    def tag(self) -> str:
+        """Part of the archive's name: a wheel may be for several interpreters, bytecode is not."""
+        return f"-{bytecode.tag(self.interpreter)}" if self.compiler else ""
+
+
 class Trees:
     """The archives below one folder.
 
@@ -68,40 +88,49 @@ class Trees:
         Raises:
             DeployError: a wheel cannot be installed.
         """
-        known = [self._kept(wheel) for wheel in wheels]
+        made_by = Maker(interpreter, bytecode.compiler(interpreter))
+        known = [self._kept(wheel, made_by) for wheel in wheels]
         if all(known):
             return tuple(archive for archive in known if archive)
         self.folder.mkdir(parents=True, exist_ok=True)
         # uv and zlib do most of it, outside of Python's lock; the largest first.
         order = sorted(wheels, key=lambda wheel: -wheel.size_bytes)
         with tempfile.TemporaryDirectory(dir=self.folder) as temporary, ThreadPoolExecutor() as pool:
-            made = pool.map(lambda wheel: self._make(wheel, interpreter, Path(temporary)), order)
+            made = pool.map(lambda wheel: self._make(wheel, made_by, Path(temporary)), order)
             found = dict(zip(order, made, strict=True))
         return tuple(found[wheel] for wheel in wheels)
 
-    def _kept(self, wheel: Wheel) -> Archive | None:
+    def _kept(self, wheel: Wheel, maker: Maker) -> Archive | None:
         """A wheel's archive, if it is here, whole."""
         try:
-            index = json.loads(self._index(wheel).read_text(encoding="utf-8"))
-            archive = Archive(self.folder / f"{wheel.sha256}{self.suffix}", str(index["sha256"]))
+            path = self._path(wheel, maker)
+            index = json.loads(_index(path).read_text(encoding="utf-8"))
+            archive = Archive(path, str(index["sha256"]))
             return archive if archive.path.stat().st_size == index["size_bytes"] else None
         except (OSError, ValueError, KeyError):
             return None
 
-    def _make(self, wheel: Wheel, interpreter: Interpreter, temporary: Path) -> Archive:
-        tree, part = temporary / wheel.sha256, temporary / f"{wheel.sha256}{self.suffix}"
-        _install(self.wheels.path(wheel), interpreter, tree, temporary / "cache")
+    def _make(self, wheel: Wheel, maker: Maker, temporary: Path) -> Archive:
+        path = self._path(wheel, maker)
+        tree, part = temporary / wheel.sha256, temporary / path.name
+        _install(self.wheels.path(wheel), maker.interpreter, tree, temporary / "cache")
+        if maker.compiler:
+            bytecode.compile_tree(tree, maker.compiler)
         pack(tree, part)
-        archive = Archive(self.folder / part.name, sha256_of(part))
+        archive = Archive(path, sha256_of(part))
         index = {"sha256": archive.sha256, "size_bytes": part.stat().st_size}
-        part.replace(archive.path)
-        described = temporary / self._index(wheel).name
+        part.replace(path)
+        described = temporary / _index(path).name
         described.write_text(json.dumps(index), encoding="utf-8")
-        described.replace(self._index(wheel))
+        described.replace(_index(path))
         return archive
 
-    def _index(self, wheel: Wheel) -> Path:
-        return self.folder / f"{wheel.sha256}{self.suffix}.json"
+    def _path(self, wheel: Wheel, maker: Maker) -> Path:
+        return self.folder / f"{wheel.sha256}{maker.tag}{self.suffix}"
+
+
+def _index(archive: Path) -> Path:
+    return archive.with_name(f"{archive.name}.json")
 
 
 def install_command(wheel: Path, interpreter: Interpreter, to: Path) -> list[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from continuum import topology
 from continuum.connection import ssh_hosts
 from continuum.connection.ssh import SshConnection, SshTarget
-from continuum.errors import ConnectionFailure, Problem, ProvisionError
+from continuum.errors import ConnectionFailure, LeftBehindError, Problem, ProvisionError
 from continuum.module import Finding, Node, Provider, Usage
 from infrastructure.baremetal import facts, settings
 from infrastructure.baremetal.settings import Place
@@ -139,23 +139,30 @@ class BaremetalProvider(Provider):
         """End what runs on the hosts, take the queues off their interfaces, remove the run's folders.
 
         Raises:
-            ProvisionError: a host cannot be reached; it is named, and the others are clean.
+            LeftBehindError: a host cannot be reached; it is named, and the others are clean.
         """
         for key in [key for key in self._connections if key[0] == run.id]:
             self._connections.pop(key).close()
         places = [Place.from_json(ident) for kind, ident in owned if kind == PLACE]
-        errors: list[str] = []
+        errors: dict[str, str] = {}
+        left: dict[str, list[str]] = {}
 
         def clean(place: Place) -> None:
             try:
                 _clean(place, run.id)
             except ConnectionFailure as error:
-                errors.append(str(error))
+                errors[place.node] = str(error)
+                left[place.node] = list(place.leaves(run.id))
 
         ssh_hosts.everywhere(places, clean)
         if errors:
-            repeat = f"repeat when they can be reached: continuum destroy {run.id}"
-            raise ProvisionError("\n".join([*sorted(errors), f"these hosts are not cleaned up; {repeat}"]))
+            ways = [
+                f"repeat when they can be reached: continuum destroy {run.id}",
+                f"or give them up: continuum destroy {run.id} --forget",
+            ]
+            what = f"these hosts are not cleaned up; {', '.join(ways)}"
+            lines = [line for node in sorted(left) for line in left[node]]
+            raise LeftBehindError("\n".join([*(errors[node] for node in sorted(errors)), what]), lines)
 
     def connect(self, node: Node, run: Run) -> SshConnection:
         """A connection to a host, from the node's handle alone."""

@@ -90,6 +90,13 @@ class Place:
     def __str__(self) -> str:
         return f"{self.user}@{self.host}" if self.user else self.host
 
+    def leaves(self, run_id: str) -> Iterator[str]:
+        """What a run has on the host until it is cleaned up, one line each."""
+        yield f"{self} ({self.node}): processes with CONTINUUM_RUN={run_id} in their environment"
+        yield f"{self} ({self.node}): folder {self.folder}"
+        if self.interface:
+            yield f"{self} ({self.node}): the queue `htb 1:` at the root of {self.interface}"
+
     def to_json(self) -> str:
         """As it stands in the journal."""
         return json.dumps(asdict(self), sort_keys=True)

@@ -87,7 +87,7 @@ class Place:
         """Make a guest's disks and start it."""
         name, to = guest.spec.name, (self.hypervisor, self.pool)
         disk = storage.overlay(*to, f"{name}.qcow2", self.base)
-        data = seed.disk(seed.files(guest.identity))
+        data = seed.disk(seed.files(guest.identity, is_interpreted=not self.kvm))
         seed_disk = storage.upload(*to, f"{name}-seed.iso", data)
         console = f"{Path(disk).parent}/{console_file(name)}"
         boot = Boot(disk, seed_disk, console, self.base.kernel, self.base.initrd)

@@ -21,7 +21,7 @@ import pytest
 from continuum.connection.fake import FakeConnection, FakeProcess
 from continuum.errors import DeployError
 from continuum.module import Deployment, Node, Workload
-from continuum.packages import build, deliver, interpreter, lock, on_node, store, trees
+from continuum.packages import build, bytecode, deliver, interpreter, lock, on_node, store, trees
 from continuum.packages.interpreter import Interpreter
 from continuum.topology import NodeSpec, Topology
 
@@ -388,3 +388,28 @@ def test_nodes_that_share_the_hosts_python_need_nothing(tmp_path: Path) -> None:
     node = Node(nodes[0].spec, nodes[0].address, {"shares_host": True})
     assert deliver.prepare(WORKLOAD, [node], deployment) == {}
     assert ways[0].copied == []
+
+
+def test_modules_come_compiled_where_this_host_can(tmp_path: Path, index: Path) -> None:
+    """And what an import finds beside the source is what was compiled here: it is not compiled again."""
+    deployment, nodes, _ = deployment_of(tmp_path)
+    placed = deliver.prepare(WORKLOAD, nodes, deployment)["edge0"]
+    program = "import library, importlib.util as u; print(u.cache_from_source(library.__file__))"
+    cached = Path(subprocess.check_output([placed.python, "-c", program], text=True).strip())
+    assert (
+        int.from_bytes(cached.read_bytes()[4:8], "little") == 0b01
+    )  # a hash, and nobody compares it (PEP 552)
+
+
+def test_bytecode_of_another_version_is_never_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bytecode.compiler(this_interpreter()) == Path(sys.executable)
+    assert bytecode.compiler(replace(this_interpreter(), implementation="pypy")) is None
+    assert bytecode.compiler(replace(this_interpreter(), version=(3, 99, 0))) is None
+
+
+def test_what_cannot_be_compiled_is_left_as_it_is(tmp_path: Path) -> None:
+    for name in ("good.py", "template.py", "tests/test_good.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{{ no python }} here" if name == "template.py" else "x = 1\n")
+    bytecode.compile_tree(tmp_path, Path(sys.executable))
+    assert [path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")] == ["good"]

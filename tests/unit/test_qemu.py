@@ -141,6 +141,12 @@ def test_a_seed_says_the_same_to_cloud_init_and_to_our_own_image() -> None:
         assert part in script
 
 
+def test_cloud_init_tells_interpreted_guests_which_clock_to_believe() -> None:
+    for is_interpreted in (True, False):
+        user = seed.files(IDENTITY, is_interpreted=is_interpreted)["user-data"].partition("\n")[2]
+        assert ("hpet" in "".join(json.loads(user).get("bootcmd", []))) == is_interpreted
+
+
 def test_the_seeds_disk_is_labelled_and_holds_the_files() -> None:
     pycdlib = pytest.importorskip("pycdlib")
     files = seed.files(IDENTITY)

@@ -269,3 +269,9 @@ def test_over_http_a_worker_says_that_it_can_be_a_function() -> None:
     assert not found["endpoint"].answers_http
     assert not any("zenoh" in name or "paho" in name for name in found["worker"].requirements)
     assert not workloads(make(edge=1, endpoint=1))["worker"].answers_http
+
+
+@pytest.mark.parametrize(("where", "expected"), [("edge", False), ("endpoint", True), ("peer", True)])
+def test_only_endpoints_that_classify_get_what_that_takes(where: str, expected: bool) -> None:
+    found = workloads(make(f"offload_to = {where}", edge=1, endpoint=2))
+    assert any("onnxruntime" in name for name in found["endpoint"].requirements) == expected

@@ -83,11 +83,15 @@ def test_a_host_that_drops_ends_the_run_and_is_cleaned_up_later(tmp_path: Path, 
         again = program.run("destroy", run_id, cwd=tmp_path)
         assert again.returncode == 4
         assert "endpoint0: testcamera cannot be reached" in again.stderr
-        assert f"continuum destroy {run_id}" in again.stderr
+        assert f"continuum destroy {run_id} --forget" in again.stderr
         assert hosts.state("endpoint0") == before[1]
+        given_up = program.run("destroy", run_id, "--forget", cwd=tmp_path)
+        assert given_up.returncode == 0, given_up.stderr
+        assert f"testcamera (endpoint0): folder /var/lib/continuum/{run_id}\n" in given_up.stdout
+        assert program.run("destroy", "--all", cwd=tmp_path).returncode == 0  # nobody waits for it any more
     finally:
         (hosts.camera.folder / "on").touch()
-    done = program.run("destroy", "--all", cwd=tmp_path)
+    done = program.run("destroy", run_id, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (hosts.state("cloud0"), hosts.state("endpoint0")) == before
 
