@@ -61,7 +61,7 @@ def _pod(
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": pods.GRACE_S,
+            "terminationGracePeriodSeconds": round(pods.GRACE_S * start.patience),
             "nodeSelector": {TIER_LABEL: workload.tier},
             "affinity": {"nodeAffinity": pods.only_on(nodes)},
             "hostAliases": [{"ip": address, "hostnames": [one]} for one, address in start.names.items()],

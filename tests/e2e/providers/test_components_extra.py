@@ -39,9 +39,7 @@ def unpacked(artifact_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def plane(
-    cluster_artifacts: Path, unpacked: trial.Unpacked, tmp_path: Path
-) -> Iterator[trial.ControlPlane]:
+def plane(cluster_artifacts: Path, unpacked: trial.Unpacked, tmp_path: Path) -> Iterator[trial.ControlPlane]:
     """An API server."""
     with trial.control_plane(unpacked, tmp_path) as made:
         yield made
