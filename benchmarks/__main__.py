@@ -25,6 +25,7 @@ ALL = (
     "packages",
     "images",
     "kubernetes_video",
+    "kubernetes_guests",
 )
 
 

@@ -59,26 +59,27 @@ def main() -> int:
         place = Path(folder)
         os.environ |= {"DOCKER_HOST": daemon.url, "XDG_STATE_HOME": f"{place}/state"}
         image = dockerd.provide_image(daemon, dockerd.KUBERNETES, dockerd.KUBERNETES_PACKAGES)
-        values = {"image": image, "artifacts": options.artifacts or _built(place / "artifacts")}
-        _run(place, CONFIG.format(manager="kubernetes", cloud=3, **values))  # fills the caches
-        total_s, managed = _run(place, CONFIG.format(manager="kubernetes", cloud=3, **values))
-        _, plain = _run(place, CONFIG.format(manager="none", cloud=2, **values))
+        values = {"image": image, "artifacts": options.artifacts or built(place / "artifacts")}
+        run(place, CONFIG.format(manager="kubernetes", cloud=3, **values))  # fills the caches
+        total_s, managed = run(place, CONFIG.format(manager="kubernetes", cloud=3, **values))
+        _, plain = run(place, CONFIG.format(manager="none", cloud=2, **values))
     return report([*_times(total_s, managed), *_added(managed, plain)], options.json)
 
 
-def _built(folder: Path) -> Path:
+def built(folder: Path) -> Path:
+    """A folder with all artifacts of a cluster."""
     from tests.e2e import components
 
     return components.provide(folder)
 
 
-def _run(folder: Path, text: str) -> tuple[float, Mapping[str, Any]]:
+def run(folder: Path, text: str, timeout_s: float = TIMEOUT_S) -> tuple[float, Mapping[str, Any]]:
     """Seconds from the command to its end, and the result."""
     config = folder / "kubernetes.cfg"
     config.write_text(text)
     begin = time.monotonic()
     command = [*PROGRAM, "-q", str(config)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False)
     seconds = time.monotonic() - begin
     newest = max((folder / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
     if done.returncode:
