@@ -15,6 +15,9 @@ WATCH_S = 10
 SILENCE_S = 5
 """How much longer its answer may take."""
 
+SETTLE_S = 30
+"""How long the API may take over one change."""
+
 _AGAIN_S = 0.2
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
@@ -111,4 +114,5 @@ def settle(api: Api) -> None:
     """Keep the cluster's name server on the control plane, so that it takes nothing from workers."""
     pod = {"nodeSelector": {_CONTROL_PLANE: ""}}
     change = {"spec": {"replicas": 1, "template": {"spec": pod}}}
-    api.apps.patch_namespaced_deployment("coredns", "kube-system", change)
+    timeout_s = SETTLE_S * api.patience
+    api.apps.patch_namespaced_deployment("coredns", "kube-system", change, _request_timeout=timeout_s)
