@@ -19,6 +19,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 JOIN_PATIENCE_S = 240
 """Longest wait for the control plane, where nodes are as quick as usual; kubeadm's own for its parts, too."""
 
+JOIN_POLL_S = 0.2
+"""How often a node asks whether the control plane is up; each time costs both of them a greeting."""
+
 NODE_GRACE_S = 50
 """How long a node may be silent before its pods are taken from it; Kubernetes' own default."""
 
@@ -141,6 +144,7 @@ def values_of(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
         "mtu": plan.OVERLAY_MTU_BYTES,
         "ignored": IGNORED,
         "patience_s": round(JOIN_PATIENCE_S * cluster.patience),
+        "poll_s": JOIN_POLL_S * cluster.patience,
         "node_grace_s": round(NODE_GRACE_S * cluster.patience),
         "kubelet_arguments": kubelet_arguments(member, facts, cluster.observes_every_s),
         "members": cluster.members,
