@@ -22,6 +22,9 @@ JOIN_PATIENCE_S = 240
 JOIN_POLL_S = 0.2
 """How often a node asks whether the control plane is up; each time costs both of them a greeting."""
 
+JOIN_ANSWER_S = 5
+"""How long an answer to that may take."""
+
 NODE_GRACE_S = 50
 """How long a node may be silent before its pods are taken from it; Kubernetes' own default."""
 
@@ -145,6 +148,7 @@ def values_of(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
         "ignored": IGNORED,
         "patience_s": round(JOIN_PATIENCE_S * cluster.patience),
         "poll_s": JOIN_POLL_S * cluster.patience,
+        "answer_s": JOIN_ANSWER_S * cluster.patience,
         "node_grace_s": round(NODE_GRACE_S * cluster.patience),
         "kubelet_arguments": kubelet_arguments(member, facts, cluster.observes_every_s),
         "members": cluster.members,
