@@ -25,6 +25,8 @@ ALL = (
     "packages",
     "images",
     "kubernetes_video",
+    "kubernetes_guests",
+    "kubecontrol_scale",
     "managers",
     "kills",
 )

@@ -73,13 +73,13 @@ def built(folder: Path, groups: Sequence[str] = ()) -> Path:
     return components.provide(folder, groups)
 
 
-def run(folder: Path, text: str) -> tuple[float, Mapping[str, Any]]:
+def run(folder: Path, text: str, timeout_s: float = TIMEOUT_S) -> tuple[float, Mapping[str, Any]]:
     """Seconds from the command to its end, and the result."""
     config = folder / "kubernetes.cfg"
     config.write_text(text)
     begin = time.monotonic()
     command = [*PROGRAM, "-q", str(config)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False)
     seconds = time.monotonic() - begin
     newest = max((folder / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
     if done.returncode:

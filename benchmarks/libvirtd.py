@@ -6,6 +6,7 @@ so that guests never depend on whether KVM can be trusted here.
 
 import contextlib
 import ctypes
+import hashlib
 import os
 import shutil
 import signal
@@ -14,13 +15,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 PROGRAMS = ("libvirtd", "virtlogd", "qemu-system-x86_64", "qemu-img", "unshare", "mmdebstrap")
 START_TIMEOUT_S = 60.0
+KUBERNETES_PACKAGES = (
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "iptables",
+    "conntrack",
+    "ethtool",
+    "kmod",
+)
+"""What guests of a Kubernetes cluster would install otherwise."""
+
 _PR_SET_CHILD_SUBREAPER = 36
 
 _SCRIPT = """\
@@ -144,6 +156,20 @@ def provide_image(folder: Path) -> Path:
     if image.is_there(""):
         return image.own_image()
     return image.build(ImageRequest(host=host.read(), name=str(folder / "debian")))
+
+
+def provide_image_with(packages: Sequence[str]) -> Path:
+    """A base image with further packages, kept for the next time."""
+    from continuum import host
+    from continuum.images import ImageRequest
+    from continuum.packages.store import cache_folder
+    from infrastructure.qemu import image, recipe
+
+    key = hashlib.sha256(" ".join((recipe.fingerprint(), *packages)).encode()).hexdigest()[:12]
+    folder = cache_folder() / "tests" / f"guests-{key}"
+    if not image.is_own(folder):
+        image.build(ImageRequest(host=host.read(), name=str(folder), packages=tuple(packages)))
+    return folder
 
 
 def _wait_for(path: Path, keeper: subprocess.Popen[bytes], folder: Path) -> None:

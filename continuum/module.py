@@ -55,12 +55,15 @@ class Node:
         management: IPv4 address that other nodes with one reach it at over a path without emulation; empty
             where there is no such path. Nodes whose ``spec.is_managed`` is set have one where the provider
             can make it.
+        patience: how many times as long as usual it may take over whatever it computes: 1 where a processor
+            runs it, more where one is interpreted. What has a deadline on the node has it that much later.
     """
 
     spec: NodeSpec
     address: str
     handle: Mapping[str, Any] = field(default_factory=dict)
     management: str = ""
+    patience: float = 1.0
 
     @property
     def name(self) -> str:
@@ -185,6 +188,11 @@ class Deployment:
     def nodes_of(self, tier: str) -> tuple[Node, ...]:
         """The nodes of one tier."""
         return tuple(node for node in self.nodes if node.tier == tier)
+
+    @property
+    def patience(self) -> float:
+        """How many times as long as usual may be waited for its nodes, see ``Node``."""
+        return max((node.patience for node in self.nodes), default=1.0)
 
 
 class Job(ABC):

@@ -205,6 +205,7 @@ def node_to_json(node: Node) -> dict[str, Any]:
         "address": node.address,
         "handle": dict(node.handle),
         "management": node.management,
+        "patience": node.patience,
     }
 
 
@@ -212,7 +213,13 @@ def node_from_json(data: Mapping[str, Any]) -> Node:
     """A node as it was kept in ``state.json``."""
     spec = dict(data["spec"])
     spec["cpus"] = tuple(spec["cpus"])
-    return Node(NodeSpec(**spec), data["address"], data["handle"], data.get("management", ""))
+    return Node(
+        NodeSpec(**spec),
+        data["address"],
+        data["handle"],
+        data.get("management", ""),
+        data.get("patience", 1.0),
+    )
 
 
 def write_json(path: Path, value: object) -> None:

@@ -87,6 +87,11 @@ class Session:
         assert self.deployment is not None, "used before provision"
         return self.deployment
 
+    @property
+    def patience(self) -> float:
+        """How many times as long as usual may be waited for the nodes."""
+        return self.existing.patience
+
     def close(self) -> None:
         """Give up connections to nodes."""
         if self.deployment is not None:
@@ -149,9 +154,9 @@ def deploy(session: Session) -> None:
         job = session.modules.submit(workload, session.existing, session.run)
         session.jobs.append(job)
         if workload.serves:
-            job.wait_ready(READY_TIMEOUT_S)
+            job.wait_ready(READY_TIMEOUT_S * session.patience)
     for job in session.jobs:
-        job.wait_ready(READY_TIMEOUT_S)
+        job.wait_ready(READY_TIMEOUT_S * session.patience)
 
 
 def shape(session: Session) -> None:
@@ -222,7 +227,8 @@ def _benchmark_timeout_s(session: Session) -> float:
     application = session.modules.application
     assert application is not None
     limit = session.config.run.maybe_real("timeout")
-    return limit if limit is not None else application.duration_s(session.config) + GRACE_S
+    grace_s = GRACE_S * session.patience
+    return limit if limit is not None else application.duration_s(session.config) + grace_s
 
 
 def _take_stock(session: Session) -> None:
@@ -234,8 +240,9 @@ def collect(session: Session, *, hurry: bool) -> None:
     """End the workloads and fetch the events they left."""
     raw = session.run.directory / "raw"
     raw.mkdir(exist_ok=True)
+    timeout_s = 0.1 if hurry else STOP_TIMEOUT_S * session.patience
     with ThreadPoolExecutor(len(session.jobs)) as pool:
-        stops = [pool.submit(job.stop, 0.1 if hurry else STOP_TIMEOUT_S) for job in reversed(session.jobs)]
+        stops = [pool.submit(job.stop, timeout_s) for job in reversed(session.jobs)]
         for stop in stops:
             stop.result()
     for job in session.jobs:

@@ -50,6 +50,7 @@ class SshTarget:
         wrap: words put before a command that is to keep to its limits.
         enter: words put before every command but our own helpers, such as those of ``put`` and ``clock``.
         proxy: command whose input and output lead to the ssh daemon; empty where the network does.
+        cipher: the one to prefer, as ssh calls it; empty for what ssh prefers by itself.
     """
 
     node: str
@@ -67,6 +68,7 @@ class SshTarget:
     wrap: Callable[[Limits], Sequence[str]] = field(default=lambda _limits: ())
     enter: tuple[str, ...] = ()
     proxy: tuple[str, ...] = ()
+    cipher: str = ""
 
     @property
     def destination(self) -> str:
@@ -98,6 +100,8 @@ def ssh(target: SshTarget, socket: Path, *words: str) -> list[str]:
         "LogLevel": "ERROR",
         **_identity(target),
     }
+    if target.cipher:
+        options["Ciphers"] = f"^{target.cipher}"
     if target.proxy:
         options["ProxyCommand"] = shlex.join(target.proxy).replace("%", "%%")
     settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]

@@ -46,6 +46,9 @@ class BaremetalProvider(Provider):
     engines: ClassVar[tuple[str, ...]] = ("netem",)
     own_kernel: ClassVar[bool] = True
     real_network: ClassVar[bool] = True
+    no_containers: ClassVar[str] = (
+        "they are hosts of your own, on which nobody would undo what a container engine and a cluster change"
+    )
 
     def __init__(self) -> None:
         self._connections: dict[tuple[str, str], SshConnection] = {}

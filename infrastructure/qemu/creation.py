@@ -38,6 +38,9 @@ DAEMON = "libvirt"
 
 KEYS = "keys"
 
+INTERPRETED_PATIENCE = 10.0
+"""How many times as long as usual an interpreted guest may take; programs in Go take about that."""
+
 _KNOCK = "import socket, sys; socket.create_connection((sys.argv[1], 22), float(sys.argv[2])).close()"
 _KNOCK_TIMEOUT_S = 30.0
 
@@ -106,7 +109,7 @@ def create(specs: Sequence[NodeSpec], run: Run, connect: Connect) -> Made:
         opened = fleet.at_once(open_place, plan.sites)
         at = {id(site): place for site, place in zip(plan.sites, opened, strict=True)}
         places = {name: at[id(site)] for name, site in plan.site_of.items()}
-        nodes = tuple(_node(guest, plan.site_of[guest.spec.name]) for guest in wanted)
+        nodes = tuple(_node(guest, plan.site_of[guest.spec.name], places) for guest in wanted)
         keys.write_known_hosts(plan.own_keys, [_known(guest) for guest in wanted])
         connections = {node.name: connect(node, run) for node in nodes}
         try:
@@ -241,12 +244,14 @@ def _guest(plan: Plan, spec: NodeSpec, addresses: Mapping[str, str], connected: 
     return Guest(spec, identity, connected.wire, connected.host, connected.port, is_here)
 
 
-def _node(guest: Guest, site: Site) -> Node:
-    address = guest.identity.names[guest.spec.name]
+def _node(guest: Guest, site: Site, places: Mapping[str, Place]) -> Node:
+    name = guest.spec.name
+    address = guest.identity.names[name]
     handle = {"uri": site.machine.uri, "host": guest.host, "port": guest.port, "python": "/usr/bin/python3"}
     (first, *_) = guest.identity.cards
     management = next((one.partition("/")[0] for one in first.further), "")
-    return Node(guest.spec, address, {**handle, "interface": "eth0"}, management)
+    patience = 1.0 if places[name].kvm else INTERPRETED_PATIENCE
+    return Node(guest.spec, address, {**handle, "interface": "eth0"}, management, patience)
 
 
 def _known(guest: Guest) -> str:

@@ -90,16 +90,17 @@ def find(name: str, sha256: str | None) -> Image:
 def is_there(name: str) -> bool:
     """Whether an image is on this host, without fetching any."""
     if not name:
-        return _is_own(own_image())
+        return is_own(own_image())
     return "://" in name or Path(name).expanduser().exists()
 
 
-def _is_own(folder: Path) -> bool:
+def is_own(folder: Path) -> bool:
+    """Whether a folder holds an image of this project's own."""
     return all((folder / part).is_file() for part in PARTS)
 
 
 def _own(folder: Path, missing: str) -> Image:
-    if not _is_own(folder):
+    if not is_own(folder):
         raise HostError(missing)
     return Image(folder / DISK, folder / KERNEL, folder / INITRD, _key(folder / DISK))
 
@@ -139,7 +140,7 @@ def build(request: ImageRequest) -> Path:
     if missing:
         raise HostError(f"to build an image: sudo apt-get install {' '.join(missing)}")
     target = Path(request.name).expanduser().absolute() if request.name else own_image()
-    if target.exists() and not _is_own(target) and (not target.is_dir() or any(target.iterdir())):
+    if target.exists() and not is_own(target) and (not target.is_dir() or any(target.iterdir())):
         raise HostError(f"{target}: is there and is no image; give another --name")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".building-", dir=target.parent) as name:

@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from continuum.topology import Topology
 
 
+INTERPRETED_CIPHER = "aes128-ctr"
+"""What an interpreted processor decrypts quickest, seven to ten times as quick as what ssh prefers."""
+
+
 class QemuProvider(Provider):
     """Nodes are virtual machines under libvirt."""
 
@@ -116,6 +120,7 @@ class QemuProvider(Provider):
                 python=str(handle["python"]),
                 wrap=inside.limited,
                 proxy=way,
+                cipher=INTERPRETED_CIPHER if node.patience > 1 else "",
             )
         )
 

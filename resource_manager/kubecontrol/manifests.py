@@ -93,7 +93,7 @@ def _pod(
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": pods.GRACE_S,
+            "terminationGracePeriodSeconds": round(pods.GRACE_S * start.patience),
             **where,
             "hostAliases": [{"ip": address, "hostnames": [one]} for one, address in start.names.items()],
             "containers": [_container(workload, number, start) for number in numbers],

@@ -44,13 +44,14 @@ def run_all(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
             nodes=names,
             groups={install.GROUP: names, CLOUDCORE_GROUP: names[:1]},
             of_node=places,
+            timeout_s=install.PLAYBOOK_TIMEOUT_S * deployment.patience,
         )
     install.record_tasks(run, played)
     way = deployment.connections[names[0]]
     kubeconfig = client.fetch_kubeconfig(way, run)
-    with install.step(run, "ready"), client.connect(way, kubeconfig) as api:
+    with install.step(run, "ready"), client.connect(way, kubeconfig, deployment.patience) as api:
         waiting.settle(api)
-        waiting.nodes_ready(api, names, install.READY_TIMEOUT_S)
+        waiting.nodes_ready(api, names, install.READY_TIMEOUT_S * deployment.patience)
     return kubeconfig
 
 

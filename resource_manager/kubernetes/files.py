@@ -17,11 +17,16 @@ from resource_manager.kubernetes.plan import Member
 
 TEMPLATES = Path(__file__).parent / "templates"
 JOIN_PATIENCE_S = 240
-"""Longest wait for the control plane; kubeadm's own for its parts, too."""
+"""Longest wait for the control plane, where nodes are as quick as usual; kubeadm's own for its parts, too."""
 
-SLOW_PATIENCE_S = 1200
-"""The same on machines of their own, which may be interpreted and twenty times as slow."""
+JOIN_POLL_S = 0.2
+"""How often a node asks whether the control plane is up; each time costs both of them a greeting."""
 
+JOIN_ANSWER_S = 5
+"""How long an answer to that may take."""
+
+NODE_GRACE_S = 50
+"""How long a node may be silent before its pods are taken from it; Kubernetes' own default."""
 
 IGNORED = (
     "NumCPU",
@@ -92,6 +97,11 @@ class Cluster:
     trust: Trust
     observes_every_s: int = 0
 
+    @property
+    def patience(self) -> float:
+        """How many times as long as usual may be waited for its nodes, see ``continuum.module.Node``."""
+        return max(member.node.patience for member in self.members)
+
 
 def of_node(member: Member, facts: Facts, cluster: Cluster) -> dict[str, tuple[bytes, int]]:
     """Content and mode of every file of a node, by path; without those of another agent than kubelet."""
@@ -136,7 +146,10 @@ def values_of(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
         "services": plan.SERVICES,
         "mtu": plan.OVERLAY_MTU_BYTES,
         "ignored": IGNORED,
-        "patience_s": SLOW_PATIENCE_S if facts.owns_kernel else JOIN_PATIENCE_S,
+        "patience_s": round(JOIN_PATIENCE_S * cluster.patience),
+        "poll_s": JOIN_POLL_S * cluster.patience,
+        "answer_s": JOIN_ANSWER_S * cluster.patience,
+        "node_grace_s": round(NODE_GRACE_S * cluster.patience),
         "kubelet_arguments": kubelet_arguments(member, facts, cluster.observes_every_s),
         "members": cluster.members,
         "interval_s": cluster.observes_every_s,

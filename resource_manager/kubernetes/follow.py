@@ -27,10 +27,11 @@ class Pods:
     Attributes:
         gone: names of pods that were there and are no more.
         unheard_s: how long the API has not answered; 0 while it does.
+        patience: how many times as long as usual an answer may take.
     """
 
     def __init__(self, api: Api, selector: str) -> None:
-        self._api, self._selector = api, selector
+        self._api, self._selector, self.patience = api, selector, api.patience
         self._pods: dict[str, Any] = {}
         self._seen: dict[str, Any] = {}
         self._closed = threading.Event()
@@ -74,7 +75,8 @@ class Pods:
         deadline = time.monotonic() + _LONG_S
         listing = self._api.core.list_namespaced_pod
         selection = {"namespace": NAMESPACE, "label_selector": self._selector}
-        for objects in states(listing, deadline, selection, heard=self._heard, stop=self._closed.is_set):
+        stop, patience = self._closed.is_set, self.patience
+        for objects in states(listing, deadline, selection, heard=self._heard, stop=stop, patience=patience):
             with self._changed:
                 self._pods = dict(objects)
                 self._seen.update(objects)

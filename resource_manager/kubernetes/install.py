@@ -24,7 +24,7 @@ CONFIGURATION = PurePosixPath("/var/lib/continuum/kubernetes.tar")
 """Where the archive of a node's own files is put on it."""
 
 READY_TIMEOUT_S = 300.0
-PLAYBOOK_TIMEOUT_S = 3600.0
+PLAYBOOK_TIMEOUT_S = 1200.0
 """What it waits for has deadlines of its own, which say more."""
 
 STEPS = "install_steps"
@@ -74,14 +74,14 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
             nodes=names,
             groups={GROUP: names},
             of_node=places,
-            timeout_s=PLAYBOOK_TIMEOUT_S,
+            timeout_s=PLAYBOOK_TIMEOUT_S * deployment.patience,
         )
     record_tasks(run, played)
     way = deployment.connections[members[0].name]
     kubeconfig = client.fetch_kubeconfig(way, run)
-    with step(run, "ready"), client.connect(way, kubeconfig) as api:
+    with step(run, "ready"), client.connect(way, kubeconfig, deployment.patience) as api:
         waiting.settle(api)
-        waiting.nodes_ready(api, names, READY_TIMEOUT_S)
+        waiting.nodes_ready(api, names, READY_TIMEOUT_S * deployment.patience)
     if interval_s:
         with step(run, "monitoring"):
             observe.install(deployment, run, members, GROUP)

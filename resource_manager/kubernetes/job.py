@@ -128,7 +128,7 @@ class PodJob(DirectJob):
             process = replica.process
             reason = process.reason() if isinstance(process, PodProcess) else ""
             found.append(f"{line} ({reason})" if reason else line)
-        if self._pods.unheard_s > LOST_AFTER_S:
+        if self._pods.unheard_s > LOST_AFTER_S * self._pods.patience:
             found.append(
                 f"{self._control_plane}: the control plane of Kubernetes has not answered for"
                 f" {self._pods.unheard_s:.0f} s; look at it with: continuum exec RUN {self._control_plane}"
@@ -154,7 +154,8 @@ class PodJob(DirectJob):
 
     def stop(self, timeout: float) -> None:
         """End every replica, gently first."""
-        super().stop(max(timeout, GRACE_S + 5.0) if timeout >= 1 else timeout)
+        least_s = (GRACE_S + 5.0) * self._pods.patience
+        super().stop(max(timeout, least_s) if timeout >= 1 else timeout)
 
     def cancel(self) -> None:
         """End every replica at once."""

@@ -63,7 +63,7 @@ def submit(workload: Workload, deployment: Deployment, run: Run, how: type[Submi
     control_plane = cluster[0].name
     with ExitStack() as stack:
         port = stack.enter_context(forward(deployment.connections[control_plane], client.PORT))
-        api = client.open_api(pki.folder(run) / client.KUBECONFIG, port)
+        api = client.open_api(pki.folder(run) / client.KUBECONFIG, port, deployment.patience)
         job = (how or Submission)(workload, chosen, deployment, run, api, control_plane).start()
         job.keep(stack.pop_all())
     return job
@@ -131,7 +131,7 @@ class Submission:
     @property
     def start_timeout_s(self) -> float:
         """How long all pods may take to run."""
-        return START_TIMEOUT_S
+        return START_TIMEOUT_S * self.api.patience
 
     @property
     def pods_wanted(self) -> int:
@@ -156,6 +156,7 @@ class Submission:
             run_id=self.run.id,
             names={node.name: node.address for node in self.deployment.nodes},
             share=share,
+            patience=self.api.patience,
         )
 
     def _create(self, one: dict[str, Any]) -> None:
@@ -170,7 +171,8 @@ class Submission:
         from urllib3.exceptions import HTTPError
 
         try:
-            return method(*arguments, **selection, _request_timeout=_REQUEST_TIMEOUT_S)
+            timeout_s = _REQUEST_TIMEOUT_S * self.api.patience
+            return method(*arguments, **selection, _request_timeout=timeout_s)
         except (ApiException, HTTPError, OSError) as error:
             said = getattr(error, "body", None) or error
             raise DeployError(

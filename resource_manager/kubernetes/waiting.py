@@ -12,6 +12,12 @@ from resource_manager.kubernetes.client import Api
 WATCH_S = 10
 """Longest time one watch lasts before it is begun anew."""
 
+SILENCE_S = 5
+"""How much longer its answer may take."""
+
+SETTLE_S = 30
+"""How long the API may take over one change."""
+
 _AGAIN_S = 0.2
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
@@ -23,6 +29,7 @@ def states(
     *,
     heard: Callable[[bool], None] = lambda _heard: None,
     stop: Callable[[], bool] = lambda: False,
+    patience: float = 1.0,
 ) -> Iterator[dict[str, Any]]:
     """All objects by name: as they are, then again after every change.
 
@@ -32,17 +39,19 @@ def states(
         selection: further arguments of ``listing``.
         heard: told whether the API answers.
         stop: asked whether to end before.
+        patience: how many times as long as usual an answer may take.
     """
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
 
     while time.monotonic() < deadline and not stop():
         try:
-            found = listing(**selection, _request_timeout=WATCH_S)
+            found = listing(**selection, _request_timeout=WATCH_S * patience)
             heard(True)
             objects = {one.metadata.name: one for one in found.items}
             yield dict(objects)
-            yield from _changes(listing, selection, found.metadata.resource_version, objects, deadline, stop)
+            version, silence_s = found.metadata.resource_version, SILENCE_S * patience
+            yield from _changes(listing, selection, version, objects, (deadline, silence_s), stop)
         except (ApiException, HTTPError, OSError):
             heard(False)
             time.sleep(_AGAIN_S)  # the API may be starting, or the connection has been lost
@@ -53,12 +62,13 @@ def _changes(
     selection: Mapping[str, Any],
     version: str,
     objects: dict[str, Any],
-    deadline: float,
+    until: tuple[float, float],
     stop: Callable[[], bool],
 ) -> Iterator[dict[str, Any]]:
     """The objects after every change, for a while."""
     from kubernetes import watch
 
+    deadline, silence_s = until
     left_s = min(WATCH_S, max(1, round(deadline - time.monotonic())))
     watching: Any = watch.Watch()  # type: ignore[no-untyped-call]
     for event in watching.stream(
@@ -66,7 +76,7 @@ def _changes(
         **selection,
         resource_version=version,
         timeout_seconds=left_s,
-        _request_timeout=left_s + 5,
+        _request_timeout=left_s + silence_s,
     ):
         one = event["object"]
         if event["type"] == "DELETED":
@@ -81,7 +91,7 @@ def _changes(
 def nodes_ready(api: Api, names: Collection[str], timeout_s: float) -> None:
     """Wait until all of these nodes are Ready; DeployError says which are not, and why."""
     seen: dict[str, Any] = {}
-    for seen in states(api.core.list_node, time.monotonic() + timeout_s, {}):
+    for seen in states(api.core.list_node, time.monotonic() + timeout_s, {}, patience=api.patience):
         if all(name in seen and not _lack(seen[name]) for name in names):
             return
     lacks = [
@@ -104,4 +114,5 @@ def settle(api: Api) -> None:
     """Keep the cluster's name server on the control plane, so that it takes nothing from workers."""
     pod = {"nodeSelector": {_CONTROL_PLANE: ""}}
     change = {"spec": {"replicas": 1, "template": {"spec": pod}}}
-    api.apps.patch_namespaced_deployment("coredns", "kube-system", change)
+    timeout_s = SETTLE_S * api.patience
+    api.apps.patch_namespaced_deployment("coredns", "kube-system", change, _request_timeout=timeout_s)

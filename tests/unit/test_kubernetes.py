@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +17,7 @@ import yaml
 from continuum import config, registry, topology
 from continuum.errors import ConfigError, DeployError
 from continuum.module import Node, Workload
+from continuum.rundir import node_from_json, node_to_json
 from continuum.topology import NodeSpec
 from resource_manager.kubernetes import explain, files, plan, pods
 from resource_manager.kubernetes.facts import Facts, parse
@@ -39,6 +42,7 @@ SHARED = Facts(has_systemd=False, cpus=2, memory_kb=8 << 20, cgroup_version=1, o
 OWN = Facts(has_systemd=True, cpus=1, memory_kb=2 << 20, cgroup_version=2, owns_kernel=True)
 RELEASE = Release("v1.33.13", "3.5.24-0", "v1.12.0", "registry.k8s.io/pause:3.10")
 MANAGER = registry.resource_manager("kubernetes")
+SLOW: Any = partial(replace, patience=10.0)
 
 
 def read(text: str = INFRASTRUCTURE + BENCHMARK) -> config.Config:
@@ -143,6 +147,35 @@ def test_a_worker_knows_the_token_and_the_authority_but_not_its_key(tmp_path: Pa
         "caCertHashes": ["sha256:ab"],
     }
     assert not [path for path in made if path.startswith("/etc/kubernetes/pki")]
+
+
+def test_slow_nodes_are_waited_for_longer(tmp_path: Path) -> None:
+    quick = cluster(tmp_path)
+    first, *others = quick.members
+    slow = replace(quick, members=(first, *(replace(one, node=SLOW(one.node)) for one in others)))
+    assert (quick.patience, slow.patience) == (1.0, 10.0)
+    waits = []
+    for whole in (quick, slow):
+        told = documents(files.of_node(whole.members[0], OWN, whole))
+        limits = told["InitConfiguration"]["timeouts"]
+        arguments = told["ClusterConfiguration"]["controllerManager"]["extraArgs"]
+        (grace,) = (one["value"] for one in arguments if one["name"] == "node-monitor-grace-period")
+        waits.append(
+            (*(int(limit.removesuffix("s")) for limit in limits.values()), int(grace.removesuffix("s")))
+        )
+    assert waits[1] == tuple(10 * wait for wait in waits[0])
+
+
+def test_pods_on_slow_nodes_may_take_longer_to_end() -> None:
+    for patience, grace_s in ((1.0, 5), (10.0, 50)):
+        (made, *_) = pods.objects(WORKLOAD, ["cloud1"], replace(START, patience=patience))
+        assert made["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == grace_s
+
+
+def test_patience_with_a_node_is_kept_with_the_run() -> None:
+    (node, *_) = nodes()
+    for one in (node, SLOW(node)):
+        assert node_from_json(json.loads(json.dumps(node_to_json(one)))) == one
 
 
 def test_pods_reach_those_on_other_nodes_over_the_emulated_addresses(tmp_path: Path) -> None:

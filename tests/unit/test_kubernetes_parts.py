@@ -149,7 +149,7 @@ def test_a_worker_that_never_joins_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     pytest.importorskip("kubernetes")
     monkeypatch.setattr(waiting, "_changes", lambda *_: iter(()))
     there = listing(node("cloud0", "True"), node("cloud1", "False", "cni plugin not initialized"))
-    api: Any = SimpleNamespace(core=SimpleNamespace(list_node=there))
+    api: Any = SimpleNamespace(core=SimpleNamespace(list_node=there), patience=1.0)
     with pytest.raises(DeployError) as refused:
         waiting.nodes_ready(api, ["cloud0", "cloud1", "cloud2"], 0.1)
     said = str(refused.value)

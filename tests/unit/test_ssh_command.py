@@ -45,6 +45,11 @@ def test_a_runs_own_key_is_used_and_no_other() -> None:
     assert words[-5:] == ["-p", "2222", "-N", "--", "me@host"]
 
 
+def test_a_cipher_is_preferred_and_others_stay_possible() -> None:
+    assert "Ciphers" not in options(command.ssh(PLAIN, Path("/s")))
+    assert options(command.ssh(replace(PLAIN, cipher="aes128-ctr"), Path("/s")))["Ciphers"] == "^aes128-ctr"
+
+
 def test_the_shell_gets_arguments_back_as_they_were() -> None:
     argv = ["printf", "%s|", "a b", "it's", "$HOME", "`id`", "\n", ""]
     done = subprocess.run(["sh", "-c", command.run(PLAIN, "token", argv)], capture_output=True, check=True)

@@ -54,6 +54,14 @@ def libvirt_uri(guest_image: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
+def kubernetes_guest_image() -> Path:
+    """A base image with the packages that a container engine needs, so that no guest installs them."""
+    if lack := libvirtd.lacking():
+        pytest.skip(lack)
+    return libvirtd.provide_image_with(libvirtd.KUBERNETES_PACKAGES)
+
+
+@pytest.fixture(scope="session")
 def artifact_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where this session's artifacts are put."""
     return tmp_path_factory.mktemp("artifacts")

@@ -65,6 +65,13 @@ def test_a_guest_is_the_node_it_should_be(up: Path) -> None:
     assert inside(up, "cloud0", "systemctl --failed --plain --no-legend") == ""
 
 
+def test_interpreted_guests_are_given_more_time(up: Path) -> None:
+    deployment = attach.deployment(runs.load(up))
+    for connection in deployment.connections.values():
+        connection.close()
+    assert deployment.patience > 1
+
+
 def test_exec_passes_input_and_status_on(up: Path, environment: dict[str, str]) -> None:
     done = continuum(
         "exec", up, "cloud0", "--", "sh", "-c", "echo out; exit 7", cwd=up, environment=environment

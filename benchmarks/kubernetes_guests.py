@@ -1,0 +1,97 @@
+"""Kubernetes on interpreted guests: how long each step takes, from the command to the result.
+
+First a control plane and a worker, with a pod that sleeps; then an endpoint besides, whose video the worker
+classifies. Artifacts and the guests' image are there beforehand, as for any second run. A libvirt daemon of
+this script's own, without KVM, runs the guests.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+import libvirtd
+from kubernetes_video import built, run
+from table import Row, arguments, report
+
+TIMEOUT_S = 3600
+
+CLUSTER = """
+[infrastructure]
+provider = qemu
+qemu_acceleration = tcg
+qemu_uri = {uri}
+qemu_image = {image}
+qemu_boot_timeout = 15 min
+artifact_dir = {artifacts}
+cloud_nodes = 2
+cloud_cores = 1
+cloud_memory = 2 GB
+"""
+EMPTY = """
+[benchmark]
+resource_manager = kubernetes
+application = empty
+sleep_time = 5 s
+"""
+VIDEO = """
+endpoint_nodes = 1
+endpoint_cores = 1
+endpoint_memory = 1 GB
+network_emulation = True
+wireless_network_preset = 4g
+[benchmark]
+resource_manager = kubernetes
+application = video
+application_worker_cpu = 0.8
+frequency = 0.2
+duration = 60 s
+request_timeout = 60 s
+[run]
+warmup = 20 s
+tolerance = 20 %, 20 ms
+"""
+VARIANTS = {"2 guests, empty": EMPTY, "3 guests, video": VIDEO}
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--artifacts", type=Path, help="folder of artifacts; built by default")
+    options = parser.parse_args()
+    if lack := libvirtd.lacking():
+        print(f"skipped: {lack}")
+        return 0
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        image = libvirtd.provide_image_with(libvirtd.KUBERNETES_PACKAGES)
+        artifacts = options.artifacts or built(folder / "artifacts")
+        os.environ["XDG_STATE_HOME"] = f"{folder}/state"
+        with libvirtd.daemon(folder / "daemon") as uri:
+            cluster = CLUSTER.format(uri=uri, image=image, artifacts=artifacts)
+            for variant, more in VARIANTS.items():
+                total_s, result = run(folder, cluster + more, TIMEOUT_S)
+                rows += _rows(variant, total_s, result)
+    return report(rows, options.json)
+
+
+def _rows(variant: str, total_s: float, result: Mapping[str, Any]) -> Iterator[Row]:
+    valid = "valid" if result["valid"] else f"INVALID: {'; '.join(result['invalid_reasons'])}"
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
+    requests = result["benchmark"]["requests"]
+    answered = f"{requests['completed']} of {requests['sent']} requests answered"
+    yield Row(f"{variant}: command to result", total_s, "s", detail=f"{valid}; {answered}; {load}")
+    phases = {phase["name"]: phase["seconds"] for phase in result["phases"]}
+    detail = ", ".join(f"{name} {seconds:.0f}" for name, seconds in phases.items() if seconds >= 1)
+    yield Row(f"{variant}: guests up", phases["provision"], "s", detail=detail)
+    steps = ", ".join(f"{one['step']} {one['seconds']:.0f}" for one in result["installation"])
+    yield Row(f"{variant}: cluster Ready after", phases["install"], "s", detail=steps)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
