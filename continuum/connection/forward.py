@@ -19,6 +19,8 @@ _PIECE_BYTES = 1 << 16
 def forward(connection: Connection, port: int, *, local_port: int = 0) -> Iterator[int]:
     """Listen on this host's loopback and pass every connection on to a node's; gives the local port.
 
+    With the context all connections end, so that nobody waits for an answer that does not come any more.
+
     Args:
         connection: the way to the node.
         port: TCP port on the node's loopback.
@@ -27,33 +29,69 @@ def forward(connection: Connection, port: int, *, local_port: int = 0) -> Iterat
     Raises:
         OSError: the local port is taken.
     """
+    kept = _Kept()
     with socket.create_server((HOST, local_port)) as listener:
-        thread = threading.Thread(target=_serve, args=(listener, connection, port), daemon=True)
+        thread = threading.Thread(target=_serve, args=(listener, connection, port, kept), daemon=True)
         thread.start()
         try:
             yield int(listener.getsockname()[1])
         finally:
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)  # which wakes the thread
+            kept.end()
 
 
-def _serve(listener: socket.socket, connection: Connection, port: int) -> None:
+class _Kept:
+    """The connections that are open, until all of them are to end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._is_over = False
+
+    @contextmanager
+    def holding(self, way: socket.socket) -> Iterator[None]:
+        """Keep one while the context lasts; its own end is the owner's business."""
+        with self._lock:
+            self._open.add(way)
+            if self._is_over:
+                _end(way)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.remove(way)
+
+    def end(self) -> None:
+        """End all of them, and those that come later."""
+        with self._lock:
+            self._is_over = True
+            for way in self._open:
+                _end(way)
+
+
+def _end(way: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        way.shutdown(socket.SHUT_RDWR)
+
+
+def _serve(listener: socket.socket, connection: Connection, port: int, kept: _Kept) -> None:
     while True:
         try:
             here, _ = listener.accept()
         except OSError:
             return
-        threading.Thread(target=_pass_on, args=(here, connection, port), daemon=True).start()
+        threading.Thread(target=_pass_on, args=(here, connection, port, kept), daemon=True).start()
 
 
-def _pass_on(here: socket.socket, connection: Connection, port: int) -> None:
+def _pass_on(here: socket.socket, connection: Connection, port: int, kept: _Kept) -> None:
     """Join a connection with one on the node, until both sides have said all."""
     with here:
         try:
             there = connection.dial(port)
         except (ConnectionFailure, OSError):
             return  # whoever connected sees the connection end, as where nobody listens
-        with there:
+        with there, kept.holding(here), kept.holding(there):
             prompt(here)
             prompt(there)
             back = threading.Thread(target=_pump, args=(there, here), daemon=True)

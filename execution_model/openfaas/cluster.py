@@ -26,7 +26,7 @@ from continuum.topology import Topology
 from execution_model.openfaas import clocks, manifests, ports, single_node
 from execution_model.openfaas.gateway_api import GatewayApi
 from execution_model.openfaas.manifests import FUNCTION_LABEL, Function
-from resource_manager.kubernetes import client, explain, follow, pki, plan, pods, submit, transfer
+from resource_manager.kubernetes import client, explain, pki, plan, pods, submit, transfer
 from resource_manager.kubernetes.client import Api
 from resource_manager.kubernetes.follow import Pods
 from resource_manager.kubernetes.job import PodJob, PodProcess
@@ -324,7 +324,7 @@ class _Start:
         numbers[node] += 1
         log = self.run.directory / "logs" / f"{node}-{self.workload.name}-{number}.log"
         process = PodProcess(followed, name, node, self.api, partial(self._remove, self.workload.name))
-        follow.copy_log(self.api, name, log, lambda: process.poll() is not None, self.workload.name)
+        followed.copy_log(name, log, lambda: process.poll() is not None, self.workload.name)
         replica = Replica(
             node,
             f"{self.workload.name}-{number}",

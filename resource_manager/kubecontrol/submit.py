@@ -18,7 +18,7 @@ from resource_manager.kubecontrol.job import ContainerProcess, ControlJob
 from resource_manager.kubecontrol.latency import Watched
 from resource_manager.kubecontrol.pretend import Simulated
 from resource_manager.kubecontrol.told import Instance, Told
-from resource_manager.kubernetes import client, follow, pki, pods
+from resource_manager.kubernetes import client, pki, pods
 from resource_manager.kubernetes.follow import Pods
 from resource_manager.kubernetes.pods import Start
 from resource_manager.kubernetes.submit import Submission
@@ -127,7 +127,7 @@ class PodSubmission(Submission):
         node, name, number = pod.spec.node_name, pod.metadata.name, manifests.number_of(container)
         log = self.run.directory / "logs" / f"{node}-{self.workload.name}-{number}.log"
         process = ContainerProcess(followed, name, node, self.api, partial(self._delete, name), container)
-        follow.copy_log(self.api, name, log, lambda: process.poll() is not None, container)
+        followed.copy_log(name, log, lambda: process.poll() is not None, container)
         replica = Replica(
             node,
             f"{self.workload.name}-{number}",

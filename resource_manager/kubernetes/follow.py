@@ -16,6 +16,9 @@ from resource_manager.kubernetes.pods import CONTAINER, NAMESPACE
 from resource_manager.kubernetes.waiting import states
 
 _AGAIN_S = 0.5
+_END_S = 3.0
+"""How long threads may take to end: first those of logs by themselves, then all without a way to the API."""
+
 _LONG_S = 24 * 3600.0
 _PIECE_BYTES = 1 << 14
 _STAMPED = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d) ")
@@ -37,6 +40,7 @@ class Pods:
         self._closed = threading.Event()
         self._changed = threading.Condition()
         self._silent_since: float | None = None
+        self._logs: list[threading.Thread] = []
         self._thread = threading.Thread(target=self._watch, daemon=True, name=f"pods {selector}")
         self._thread.start()
 
@@ -68,8 +72,35 @@ class Pods:
         return True
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Watch no longer; threads end when they have no way to the API any more."""
         self._closed.set()
+
+    def end(self, cut: Callable[[], None]) -> None:
+        """Watch no longer, and return when no thread is left that does.
+
+        A thread that lives on while the interpreter ends may take it down.
+
+        Args:
+            cut: closes the way to the API, on which threads wait.
+        """
+        self.close()
+        _join(self._logs)  # where pods have ended, what they said last is on its way
+        cut()
+        _join([*self._logs, self._thread])
+
+    def copy_log(self, name: str, log: Path, ended: Callable[[], bool], container: str = CONTAINER) -> None:
+        """Append what a container of a pod says to a file, in a thread, until the pod has ended.
+
+        A connection that is lost is made anew; what was copied by then is not copied again.
+        """
+
+        def is_over() -> bool:
+            return self._closed.is_set() or ended()
+
+        arguments = (self._api, (name, container), log, is_over)
+        thread = threading.Thread(target=_follow, args=arguments, daemon=True, name=f"log of {name}")
+        self._logs.append(thread)
+        thread.start()
 
     def _watch(self) -> None:
         deadline = time.monotonic() + _LONG_S
@@ -90,26 +121,25 @@ class Pods:
             self._silent_since = time.monotonic()
 
 
-def copy_log(api: Api, name: str, log: Path, ended: Callable[[], bool], container: str = CONTAINER) -> None:
-    """Append what a container of a pod says to a file, in a thread, until the pod has ended.
+def _join(threads: Iterable[threading.Thread]) -> None:
+    deadline = time.monotonic() + _END_S
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
-    A connection that is lost is made anew; what was copied by then is not copied again.
-    """
 
-    def follow() -> None:
-        copied = 0
-        with log.open("ab", buffering=0) as file:
-            while True:
-                over = ended()
-                with contextlib.suppress(Exception):  # it is tried again
-                    for line in _lines(api, name, container, copied):
-                        file.write(line)
-                        copied += 1
-                if over:
-                    return
-                time.sleep(_AGAIN_S)
-
-    threading.Thread(target=follow, daemon=True, name=f"log of {name}").start()
+def _follow(api: Api, what: tuple[str, str], log: Path, is_over: Callable[[], bool]) -> None:
+    """Copy the log of a pod's container; once more when it is over."""
+    copied = 0
+    with log.open("ab", buffering=0) as file:
+        while True:
+            last = is_over()
+            with contextlib.suppress(Exception):  # it is tried again
+                for line in _lines(api, *what, copied):
+                    file.write(line)
+                    copied += 1
+            if last:
+                return
+            time.sleep(_AGAIN_S)
 
 
 def _lines(api: Api, name: str, container: str, passed: int) -> Iterator[bytes]:

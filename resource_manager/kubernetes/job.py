@@ -149,8 +149,7 @@ class PodJob(DirectJob):
     def fetch(self, to: Path) -> None:
         """Copy the events of every replica; the API is not needed any more afterwards."""
         super().fetch(to)
-        self._pods.close()
-        self._way.close()
+        self._pods.end(self._way.close)
 
     def stop(self, timeout: float) -> None:
         """End every replica, gently first."""
@@ -160,5 +159,4 @@ class PodJob(DirectJob):
     def cancel(self) -> None:
         """End every replica at once."""
         super().cancel()
-        self._pods.close()
-        self._way.close()
+        self._pods.end(self._way.close)

@@ -15,7 +15,7 @@ from continuum.connection.forward import forward
 from continuum.errors import DeployError
 from continuum.module import Deployment, Job, Node, Workload
 from continuum.rundir import Run
-from resource_manager.kubernetes import client, explain, follow, pki, plan, pods, transfer
+from resource_manager.kubernetes import client, explain, pki, plan, pods, transfer
 from resource_manager.kubernetes.client import Api
 from resource_manager.kubernetes.follow import Pods
 from resource_manager.kubernetes.job import PodJob, PodProcess
@@ -205,7 +205,7 @@ class Submission:
         node, number, name = pod.spec.node_name, pods.number_of(pod), pod.metadata.name
         log = self.run.directory / "logs" / f"{node}-{self.workload.name}-{number}.log"
         process = PodProcess(followed, name, node, self.api, partial(self.remove, number))
-        follow.copy_log(self.api, name, log, lambda: process.poll() is not None)
+        followed.copy_log(name, log, lambda: process.poll() is not None)
         replica = Replica(
             node,
             f"{self.workload.name}-{number}",

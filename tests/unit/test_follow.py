@@ -1,8 +1,13 @@
-"""Logs of pods as the API hands them out: pure."""
+"""Logs of pods as the API hands them out, and threads that follow pods."""
+
+import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from resource_manager.kubernetes.follow import said
+from resource_manager.kubernetes.client import Api
+from resource_manager.kubernetes.follow import Pods, said
 
 AT = b"2026-11-21T09:40:00.123456789Z "
 REFUSED = b"failed to create fsnotify watcher: too many open files"
@@ -19,3 +24,26 @@ def test_what_a_kubelet_says_of_itself_is_not_taken_for_the_programs_words() -> 
     assert list(said([REFUSED])) == []
     assert list(said([AT, b"one\n", REFUSED])) == [b"one\n"]
     assert list(said([AT + b"one\n" + REFUSED + b"\n" + AT + b"two\n"])) == [b"one\n", b"two\n"]
+
+
+class Silent:
+    """An API that does not answer, until the way to it is closed."""
+
+    def __init__(self) -> None:
+        self.is_cut = threading.Event()
+
+    def list_namespaced_pod(self, *_: Any, **__: Any) -> Any:
+        """Wait for an answer."""
+        self.is_cut.wait(60)
+        raise OSError
+
+    read_namespaced_pod_log = list_namespaced_pod
+
+
+def test_no_thread_is_left_of_pods_whose_api_is_gone(tmp_path: Path) -> None:
+    silent, before = Silent(), set(threading.enumerate())
+    followed = Pods(Api(silent, None, None), "a=b")
+    followed.copy_log("orphan", tmp_path / "log", lambda: False)
+    assert len(set(threading.enumerate()) - before) == 2
+    followed.end(silent.is_cut.set)
+    assert set(threading.enumerate()) <= before

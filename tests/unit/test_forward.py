@@ -26,6 +26,7 @@ def echo() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_serve, args=(listener,), daemon=True).start()
         yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)  # which wakes the thread
 
 
 def _serve(listener: socket.socket) -> None:
@@ -67,6 +68,18 @@ def test_nobody_listens_afterwards(echo: int, tmp_path: Path) -> None:
         pass
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), 5)
+
+
+def test_connections_end_with_the_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket() as made:
+        with forward(FakeConnection("edge0", tmp_path), silent.getsockname()[1]) as port:
+            made.settimeout(20)
+            made.connect(("127.0.0.1", port))
+            made.sendall(b"x")
+            peer, _ = silent.accept()
+            assert peer.recv(1) == b"x"
+        with peer:
+            assert made.recv(1) == b"", "whoever waits for an answer waits for ever"
 
 
 def test_a_relay_joins_its_streams_with_a_port(echo: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from continuum import rundir as runs
 from continuum.connection.docker_api import client
 from continuum.errors import DeployError
 from continuum.lifecycle import Mark
-from continuum.module import Deployment, Workload
+from continuum.module import Deployment, Job, Workload
 from continuum.rundir import Run
 from resource_manager.kubecontrol import manifests, probe, simulate, simulated
 from resource_manager.kubecontrol.submit import PodSubmission
@@ -251,13 +252,20 @@ def test_a_workload_that_ends_is_done(deployment: Deployment, run: Run) -> None:
         made.cancel()
 
 
+def wait_in_vain(made: Job) -> None:
+    try:
+        made.wait_ready(60)
+    finally:
+        made.cancel()
+
+
 @pytest.mark.parametrize("wait_s", [0, 1])
 def test_a_pod_out_of_memory_is_named_with_the_remedy(
     deployment: Deployment, run: Run, wait_s: float
 ) -> None:
     hungry = workload(f"hungry{wait_s}", f"import time; time.sleep({wait_s}); x = bytearray(500 << 20)")
     with pytest.raises(DeployError) as refused:
-        MANAGER.submit(hungry, deployment, run).wait_ready(60)
+        wait_in_vain(MANAGER.submit(hungry, deployment, run))
     assert f"{hungry.name}-0 on cloud1: OOMKilled" in str(refused.value)
     assert "write a larger application_worker_memory" in str(refused.value)
 
@@ -265,7 +273,7 @@ def test_a_pod_out_of_memory_is_named_with_the_remedy(
 def test_a_pod_that_fails_is_explained_by_its_log(deployment: Deployment, run: Run) -> None:
     fails = workload("fails", "import sys; print('no such thing'); sys.exit(3)")
     with pytest.raises(DeployError, match=r"fails-0 on cloud1(.|\n)*status 3(.|\n)*no such thing"):
-        MANAGER.submit(fails, deployment, run).wait_ready(60)
+        wait_in_vain(MANAGER.submit(fails, deployment, run))
 
 
 def test_an_image_that_is_not_there_is_named(
@@ -394,6 +402,8 @@ def test_a_control_plane_that_is_killed_is_named(
         made.stop(1)
     finally:
         made.cancel()
+    named = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in named if "orphan" in name], "threads wait for it for ever"
 
 
 MOMENTS = ("Put images", "deploy .* ok")
