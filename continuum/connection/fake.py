@@ -109,9 +109,11 @@ class FakeConnection:
     def dial(self, port: int) -> socket.socket:
         """A connection to this host's own loopback."""
         try:
-            return socket.create_connection(("127.0.0.1", port), DIAL_TIMEOUT_S)
+            made = socket.create_connection(("127.0.0.1", port), DIAL_TIMEOUT_S)
         except OSError as error:
             raise ConnectionFailure(f"{self.node}: port {port}: {error.strerror or error}") from error
+        made.settimeout(None)
+        return made
 
     @contextlib.contextmanager
     def clock(self) -> Iterator[Callable[[], int]]:
