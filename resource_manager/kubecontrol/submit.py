@@ -42,6 +42,10 @@ _REQUEST_TIMEOUT_S = 30.0
 class PodSubmission(Submission):
     """One workload on its way, pod by pod."""
 
+    _names: Sequence[str] = ()
+    _simulated: Simulated | None = None
+    _watched: Watched | None = None
+
     def order(self, start: Start) -> None:
         """Have the pods made, and keep when each was; from now on the control plane is watched."""
         self._made: list[Told | Mark] = []
@@ -75,7 +79,8 @@ class PodSubmission(Submission):
     def wait(self, followed: Pods) -> list[Any]:
         """Wait until every pod runs, and those on simulated nodes are said to; the real ones."""
         running = super().wait(followed)
-        self._simulated.wait()
+        if self._simulated is not None:
+            self._simulated.wait()
         return running
 
     @property
@@ -141,6 +146,8 @@ class PodSubmission(Submission):
 
     def job(self, replicas: Sequence[Replica], on_ready: Callable[[], None], followed: Pods) -> ControlJob:
         """The job of these replicas, which knows when its pods were ordered."""
+        assert self._simulated is not None, "used before order"
+        assert self._watched is not None, "used before order"
         instances = (*self._instances(replicas), *self._simulated.instances())
         return ControlJob(self.workload, replicas, on_ready, followed, self.control_plane).knowing(
             self.api, self.deployment, instances, self._made, watched=self._watched, simulated=self._simulated
@@ -157,8 +164,10 @@ class PodSubmission(Submission):
 
     def remove_all(self) -> None:
         """Remove all pods, and watch no longer; harmless when repeated."""
-        self._watched.give_up()
-        self._simulated.remove()
+        if self._watched is not None:
+            self._watched.give_up()
+        if self._simulated is not None:
+            self._simulated.remove()
         for name in self._names:
             self._delete(name)
 
