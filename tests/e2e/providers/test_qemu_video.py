@@ -21,7 +21,7 @@ TIMEOUT_S = 1400
 
 EXAMPLE = (program.CHECKOUT / "configs" / "qemu.cfg").read_text(encoding="utf-8")
 SHORTER = {
-    "duration": "20 s",
+    "duration": "50 s",
     "warmup": "5 s",
     "tolerance": "60 %, 20 ms",  # other work on the test machine must not decide
 }
@@ -44,9 +44,10 @@ network_emulation = True
 resource_manager = mist
 application = video
 transport = mqtt
-frequency = 0.2
-duration = 10 s
-request_timeout = 60 s
+application_worker_cpu = 1
+frequency = 0.04
+duration = 25 s
+request_timeout = 2 min
 [run]
 warmup = 5 s
 tolerance = 60 %, 20 ms
@@ -80,7 +81,7 @@ def test_every_frame_is_answered_and_the_clocks_are_known(ended: tuple[Path, str
     assert {node["name"] for node in result["nodes"]} == {"cloud0", "endpoint0"}
     benchmark = result["benchmark"]
     requests = benchmark["requests"]
-    assert requests["completed"] == requests["sent"] == 4
+    assert requests["completed"] == requests["sent"] == 2
     assert (requests["lost"], requests["failed"], requests["warmup"]) == (0, 0, 1)
     assert benchmark["accuracy"] == 1.0
     assert list(benchmark["stages_ms"]) == ["preprocess", "uplink", "queue", "process", "downlink", "other"]
@@ -151,7 +152,7 @@ def test_mist_installs_the_broker_and_an_edge_guest_serves_by_mqtt(
     result = program.result(tmp_path)
     assert (result["valid"], result["benchmark"]["resource_manager"]) == (True, "mist")
     requests = result["benchmark"]["requests"]
-    assert requests["completed"] == requests["sent"] == 2
+    assert requests["completed"] == requests["sent"] == 1
     logs = program.run_directory(tmp_path) / "logs"
     assert re.search(r"(ok|changed): \[edge0\]", (logs / "mist-install.log").read_text())
     log = (logs / "video-install.log").read_text()
