@@ -82,7 +82,7 @@ def test_every_frame_is_answered_and_the_clocks_are_known(ended: tuple[Path, str
     benchmark = result["benchmark"]
     requests = benchmark["requests"]
     assert requests["completed"] == requests["sent"] == 2
-    assert (requests["lost"], requests["failed"], requests["warmup"]) == (0, 0, 1)
+    assert (requests["lost"], requests["failed"]) == (0, 0)
     assert benchmark["accuracy"] == 1.0
     assert list(benchmark["stages_ms"]) == ["preprocess", "uplink", "queue", "process", "downlink", "other"]
     for node in ("cloud0", "endpoint0"):
