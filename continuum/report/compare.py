@@ -92,13 +92,20 @@ def compare(results: Sequence[Result]) -> Comparison:
 
 
 def names(results: Sequence[Result]) -> list[str]:
-    """What to call each run: its config file where those differ, else its id."""
+    """What to call each run: its config file where those differ, else with its provider, else its id."""
     stems = [Path(str(result.config.get("file") or result.run_id)).stem for result in results]
     ids = [result.run_id for result in results]
-    chosen = stems if len(set(stems)) == len(stems) else ids
-    return (
-        chosen if len(set(chosen)) == len(chosen) else [f"{name} ({i + 1})" for i, name in enumerate(chosen)]
-    )
+    for tried in (stems, _with_providers(stems, results), _with_providers(ids, results)):
+        if len(set(tried)) == len(tried):
+            return tried
+    return [f"{name} ({i + 1})" for i, name in enumerate(ids)]
+
+
+def _with_providers(chosen: list[str], results: Sequence[Result]) -> list[str]:
+    """The names with the provider of each run; as they are where all have the same."""
+    if len({result.provider for result in results}) == 1:
+        return chosen
+    return [f"{name} on {result.provider}" for name, result in zip(chosen, results, strict=True)]
 
 
 def doubts_about(runs: Sequence[tuple[str, Result]]) -> tuple[str, ...]:

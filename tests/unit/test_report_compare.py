@@ -80,6 +80,16 @@ def test_runs_of_one_config_go_by_their_ids():
     first = fake("edge")
     assert compare.names([first, replace(first, run_id="later")]) == [first.run_id, "later"]
     assert len(set(compare.names([first, first]))) == 2
+    guests = replace(first, provider="qemu", run_id="later")
+    here = replace(first, provider="local")
+    stem = compare.names([first])[0]
+    assert compare.names([here, guests]) == [f"{stem} on local", f"{stem} on qemu"]
+    again = replace(guests, run_id="again")
+    assert compare.names([here, guests, again]) == [
+        f"{first.run_id} on local",
+        "later on qemu",
+        "again on qemu",
+    ]
 
 
 def test_differences_are_to_the_first_run():

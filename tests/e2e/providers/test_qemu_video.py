@@ -21,7 +21,7 @@ TIMEOUT_S = 1400
 
 EXAMPLE = (program.CHECKOUT / "configs" / "qemu.cfg").read_text(encoding="utf-8")
 SHORTER = {
-    "duration": "20 s",
+    "duration": "50 s",
     "warmup": "5 s",
     "tolerance": "60 %, 20 ms",  # other work on the test machine must not decide
 }
@@ -44,9 +44,10 @@ network_emulation = True
 resource_manager = mist
 application = video
 transport = mqtt
-frequency = 0.2
-duration = 10 s
-request_timeout = 60 s
+application_worker_cpu = 1
+frequency = 0.04
+duration = 25 s
+request_timeout = 2 min
 [run]
 warmup = 5 s
 tolerance = 60 %, 20 ms
@@ -80,8 +81,8 @@ def test_every_frame_is_answered_and_the_clocks_are_known(ended: tuple[Path, str
     assert {node["name"] for node in result["nodes"]} == {"cloud0", "endpoint0"}
     benchmark = result["benchmark"]
     requests = benchmark["requests"]
-    assert requests["completed"] == requests["sent"] == 4
-    assert (requests["lost"], requests["failed"], requests["warmup"]) == (0, 0, 1)
+    assert requests["completed"] == requests["sent"] == 2
+    assert (requests["lost"], requests["failed"]) == (0, 0)
     assert benchmark["accuracy"] == 1.0
     assert list(benchmark["stages_ms"]) == ["preprocess", "uplink", "queue", "process", "downlink", "other"]
     for node in ("cloud0", "endpoint0"):
@@ -120,6 +121,7 @@ def test_it_stands_beside_the_same_run_on_another_provider(ended: tuple[Path, st
     compared = program.run("compare", *both, "--output", tmp_path, cwd=tmp_path)
     assert compared.returncode == 0, compared.stderr
     assert {"qemu", "local", "uplink", "process"} <= set(re.findall(r"\w+", compared.stdout))
+    assert "Fastest: video on local" in compared.stdout
     (page,) = tmp_path.glob("*.html")
     assert "qemu" in page.read_text(encoding="utf-8")
 
@@ -151,7 +153,7 @@ def test_mist_installs_the_broker_and_an_edge_guest_serves_by_mqtt(
     result = program.result(tmp_path)
     assert (result["valid"], result["benchmark"]["resource_manager"]) == (True, "mist")
     requests = result["benchmark"]["requests"]
-    assert requests["completed"] == requests["sent"] == 2
+    assert requests["completed"] == requests["sent"] == 1
     logs = program.run_directory(tmp_path) / "logs"
     assert re.search(r"(ok|changed): \[edge0\]", (logs / "mist-install.log").read_text())
     log = (logs / "video-install.log").read_text()
