@@ -25,6 +25,9 @@ JOIN_POLL_S = 0.2
 JOIN_ANSWER_S = 5
 """How long an answer to that may take."""
 
+API_CALL_S = 60
+"""How long kubeadm goes on with one request to the API; its own default."""
+
 NODE_GRACE_S = 50
 """How long a node may be silent before its pods are taken from it; Kubernetes' own default."""
 
@@ -147,6 +150,7 @@ def values_of(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
         "mtu": plan.OVERLAY_MTU_BYTES,
         "ignored": IGNORED,
         "patience_s": round(JOIN_PATIENCE_S * cluster.patience),
+        "api_call_s": round(API_CALL_S * cluster.patience),
         "poll_s": JOIN_POLL_S * cluster.patience,
         "answer_s": JOIN_ANSWER_S * cluster.patience,
         "node_grace_s": round(NODE_GRACE_S * cluster.patience),
