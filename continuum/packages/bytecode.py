@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -55,15 +54,20 @@ def _installed(version: str) -> Path | None:
     return found if done.returncode == 0 and found.is_file() else None
 
 
-def compile_tree(tree: Path, python: Path) -> None:
-    """Put the bytecode of every module beside it; what cannot be compiled is left as it is.
+def compile_tree(tree: Path, python: Path, place: str = "") -> bool:
+    """Put the bytecode of every module beside it; says whether there was an end to it.
 
-    It is never compared with its source, whose time is lost on the way: what is below a package's hash does
-    not change.
+    It is never compared with its source, whose time is lost on the way: what is below a package's hash, or in
+    an image, does not change. What cannot be compiled, such as templates, is left as it is.
+
+    Args:
+        tree: the folder, whose files are compiled where they are.
+        python: what compiles them.
+        place: the path it will have; empty where that is not known.
     """
-    words = ("-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash", "-x", _TESTS, ".")
-    argv = [str(python), "-I", *words]
-    with suppress(subprocess.TimeoutExpired):
+    words = ("-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash", "-x", _TESTS)
+    argv = [str(python), "-I", *words, *(("-p", place) if place else ()), "."]
+    try:
         subprocess.run(
             argv,
             cwd=tree,
@@ -72,3 +76,6 @@ def compile_tree(tree: Path, python: Path) -> None:
             timeout=_COMPILE_TIMEOUT_S,
             check=False,
         )
+    except subprocess.TimeoutExpired:
+        return False
+    return True

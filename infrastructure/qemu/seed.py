@@ -101,6 +101,7 @@ def _cloud_config(identity: Identity, is_interpreted: bool) -> dict[str, object]
             {"path": "/etc/hosts", "content": _hosts(identity)},
             {"path": "/etc/ssh/sshd_config.d/continuum.conf", "content": "MaxSessions 500\nUseDNS no\n"},
         ],
+        "locale": False,  # the image's own: to generate one takes its time, and not every image can
         "package_update": False,
         "package_upgrade": False,
     }
