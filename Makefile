@@ -26,7 +26,10 @@ test-slow: setup  ## the tests that mostly wait: kill -9 at random moments, link
 
 # CONTINUUM_E2E=docker,qemu (or all) names providers whose tests must not be skipped on this machine.
 test-e2e: .venv/.e2e  ## test providers for real; installs and starts the daemons they need
-	$(PYTHON) -m pytest -m providers
+	$(PYTHON) -m pytest -m "providers and not long"
+
+test-long: .venv/.e2e  ## what takes more than ten minutes: a Kubernetes cluster of interpreted guests
+	$(PYTHON) -m pytest -m "providers and long"
 
 components: setup  ## build what test-e2e installs, Kubernetes and the like, in build/components; needs Go
 	$(PYTHON) -m tests.e2e.components build/components
@@ -45,4 +48,4 @@ clean:  ## remove the environment, caches and results (not the runs)
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-slow test-e2e lint bench docs clean components
+.PHONY: help setup demo test test-slow test-e2e test-long lint bench docs clean components

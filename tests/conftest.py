@@ -32,7 +32,7 @@ def provider_of(item: pytest.Item) -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.option.markexpr != "providers":
+    if config.option.markexpr != "providers and not long":
         return
     if unknown := NAMED - {provider_of(item) for item in items} - {"all"}:
         raise pytest.UsageError(f"CONTINUUM_E2E names providers without tests: {', '.join(sorted(unknown))}")

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e import program
 from tests.e2e.providers import libvirtd
 
-pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.long, pytest.mark.timeout(2400)]
 
 TIMEOUT_S = 2000
 
