@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from continuum.config import Config
 
 NODE_MB = 1.0
-"""What a simulated node takes of the control plane's memory; a cautious guess, for 20 were too few to tell."""
+"""What a simulated node takes of the control plane's memory; a cautious guess, not measured yet."""
 
 POD_MB = 0.3
 """The same of a simulated pod."""
