@@ -41,6 +41,9 @@ kube_deployment = {way}
 applications_per_worker = {pods}
 sleep_time = {sleep_s} s
 kwok = {nodes}
+[run]
+# A kubelet takes its time to tell of a hundred containers that end at once.
+timeout = 240 s
 """
 SLEEP_S = 20
 STEPS = ("scheduled", "sandbox", "image", "started", "ready")

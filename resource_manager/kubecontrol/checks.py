@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from continuum.config import Config
 
 NODE_MB = 1.0
-"""What a simulated node takes of the control plane's memory."""
+"""What a simulated node takes of the control plane's memory: twice what its parts were seen to grow by
+with 1,000 nodes and some of their pods (510 MiB)."""
 
 POD_MB = 0.3
 """The same of a simulated pod."""
