@@ -147,10 +147,8 @@ class PodJob(DirectJob):
         ]
 
     def fetch(self, to: Path) -> None:
-        """Copy the events of every replica; pods, which have ended, are removed, and the API is let go."""
+        """Copy the events of every replica; the API is not needed any more afterwards."""
         super().fetch(to)
-        if not self._pods.unheard_s:
-            self._everywhere(lambda replica: replica.process.terminate())
         self._pods.end(self._way.close)
 
     def stop(self, timeout: float) -> None:
