@@ -111,7 +111,8 @@ def _case(case: str, place: Path, text: str, look: Look) -> Row:
     begin = time.monotonic()
     _continuum(place, "-q", str(config))
     whole_s = time.monotonic() - begin
-    moments_s = sorted(random.Random(SEED).uniform(0, whole_s) for _ in range(TIMES))
+    chance = random.Random(SEED)
+    moments_s = sorted(chance.uniform(0, whole_s) for _ in range(TIMES))
     left: list[str] = []
     for moment_s in moments_s:
         before = look()
