@@ -59,7 +59,7 @@ Look = Callable[[], frozenset[str]]
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--artifacts", type=Path, help="folder of artifacts; built by default")
+    parser.add_argument("--artifacts", type=cluster.absolute, help="folder of artifacts; built by default")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="what is killed")
     options = parser.parse_args()
     rows: list[Row] = []

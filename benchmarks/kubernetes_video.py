@@ -50,7 +50,7 @@ duration = 20
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--artifacts", type=Path, help="folder of artifacts; built by default")
+    parser.add_argument("--artifacts", type=absolute, help="folder of artifacts; built by default")
     options = parser.parse_args()
     if lack := dockerd.why_not():
         print(f"skipped: {lack}")
@@ -64,6 +64,11 @@ def main() -> int:
         total_s, managed = run(place, CONFIG.format(manager="kubernetes", cloud=3, **values))
         _, plain = run(place, CONFIG.format(manager="none", cloud=2, **values))
     return report([*_times(total_s, managed), *_added(managed, plain)], options.json)
+
+
+def absolute(text: str) -> Path:
+    """A folder named on the command line; configs are elsewhere, so it must not be relative."""
+    return Path(text).resolve()
 
 
 def built(folder: Path, groups: Sequence[str] = ()) -> Path:
@@ -81,9 +86,9 @@ def run(folder: Path, text: str, timeout_s: float = TIMEOUT_S) -> tuple[float, M
     command = [*PROGRAM, "-q", str(config)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False)
     seconds = time.monotonic() - begin
-    newest = max((folder / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
     if done.returncode:
         print(done.stderr, file=sys.stderr)
+    newest = max((folder / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
     return seconds, json.loads((newest / "result.json").read_text())
 
 

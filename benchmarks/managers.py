@@ -46,7 +46,7 @@ MODEL = f"[execution_model]\nmodel = openfaas\nopenfaas_cold_starts = {COLD_STAR
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--artifacts", type=Path, help="folder of artifacts; built by default")
+    parser.add_argument("--artifacts", type=cluster.absolute, help="folder of artifacts; built by default")
     options = parser.parse_args()
     if lack := dockerd.why_not():
         print(f"skipped: {lack}")
