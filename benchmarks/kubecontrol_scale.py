@@ -7,9 +7,7 @@ alone. Artifacts and the image of nodes are there beforehand. All of it shares t
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +16,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import dockerd
+import kubernetes_video as cluster
 from table import Row, arguments, report
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT))
-PROGRAM = [sys.executable, str(CHECKOUT / "continuum.py")]
 NODES, PODS = (0, 10, 100, 500, 1000), (1, 10, 50, 100)
 TIMEOUT_S = 1800
 
@@ -52,11 +48,11 @@ SERVER, SCHEDULER = "API server", "scheduler"
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--artifacts", type=Path, help="folder of artifacts; built by default")
+    parser.add_argument("--artifacts", type=cluster.absolute, help="folder of artifacts; built by default")
     parser.add_argument("--nodes", type=_numbers, default=NODES, help="numbers of simulated nodes")
     parser.add_argument("--pods", type=_numbers, default=PODS, help="numbers of real pods on the worker")
     parser.add_argument("--way", default="pod", help="how pods are ordered, as in kube_deployment")
-    parser.add_argument("--keep", type=Path, help="folder in which the runs stay")
+    parser.add_argument("--keep", type=cluster.absolute, help="folder in which the runs stay")
     options = parser.parse_args()
     if lack := dockerd.why_not():
         print(f"skipped: {lack}")
@@ -65,8 +61,8 @@ def main() -> int:
         place = options.keep or Path(folder)
         os.environ |= {"DOCKER_HOST": daemon.url, "XDG_STATE_HOME": f"{folder}/state"}
         image = dockerd.provide_image(daemon, dockerd.KUBERNETES, dockerd.KUBERNETES_PACKAGES)
-        artifacts = options.artifacts or _built(Path(folder) / "artifacts")
-        given = {"image": image, "artifacts": artifacts.absolute(), "way": options.way, "sleep_s": SLEEP_S}
+        artifacts = options.artifacts or cluster.built(Path(folder) / "artifacts", ("cluster", "kwok"))
+        given = {"image": image, "artifacts": artifacts, "way": options.way, "sleep_s": SLEEP_S}
         rows: list[Row] = []
         for nodes in options.nodes:
             rows += _of_nodes(nodes, _run(place, {**given, "nodes": nodes, "pods": 1}))
@@ -82,23 +78,10 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers; write e.g. 0,100") from None
 
 
-def _built(folder: Path) -> Path:
-    from tests.e2e import components
-
-    return components.provide(folder, ["cluster", "kwok"])
-
-
 def _run(folder: Path, values: Mapping[str, Any]) -> Mapping[str, Any]:
     """The result of one run."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = folder / f"scale-{values['nodes']}-{values['pods']}.cfg"
-    config.write_text(CONFIG.format(**values))
-    command = [*PROGRAM, "-q", str(config)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    if done.returncode:
-        print(done.stderr, file=sys.stderr)
-    newest = max((folder / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    result: Mapping[str, Any] = json.loads((newest / "result.json").read_text())
+    _, result = cluster.run(folder, CONFIG.format(**values), TIMEOUT_S)
     return result
 
 

@@ -39,7 +39,7 @@ DAEMON = "libvirt"
 KEYS = "keys"
 
 INTERPRETED_PATIENCE = 10.0
-"""How many times as long as usual an interpreted guest may take; programs in Go take about that."""
+"""How many times as long as usual an interpreted guest may take; an estimate."""
 
 _KNOCK = "import socket, sys; socket.create_connection((sys.argv[1], 22), float(sys.argv[2])).close()"
 _KNOCK_TIMEOUT_S = 30.0

@@ -302,18 +302,7 @@ def test_lives_of_pods_are_told_by_all_who_know_of_them(
 ) -> None:
     monkeypatch.setattr(PodSubmission, "way", way)
     monkeypatch.setattr(PodSubmission, "simulated_nodes", 0)
-    asleep = workload(f"asleep-{way}", SLEEPS, serves=False, cpu_cores=None, replicas_per_node=2)
-    made = registry.resource_manager("kubecontrol").submit(asleep, deployment, run)
-    try:
-        made.wait_ready(60)
-        made.release()
-        made.wait(60)
-        assert made.failures() == ()
-        made.stop(5)
-        made.fetch(tmp_path)
-    finally:
-        made.cancel()
-    marks = list(made.marks())
+    marks = _marks_of_sleepers(f"asleep-{way}", deployment, run, tmp_path)
     exact = {mark.stage for mark in marks if mark.error_ns < 100_000_000}
     assert exact >= set(lifecycle.STAGES[1:]), "of some stages only the API told, in whole seconds"
     lives = lifecycle.build(marks)
@@ -353,7 +342,7 @@ def test_simulated_nodes_are_made_once_and_take_pods_of_their_own(
         assert kubectl(deployment, *chosen) == before
         recap = run.log("kubecontrol-kwok").read_text().rpartition("PLAY RECAP")[2]
         assert "changed=0" in recap, recap
-        marks = _marks_of_sleepers(deployment, run, tmp_path)
+        marks = _marks_of_sleepers("among", deployment, run, tmp_path)
         there = json.loads(kubectl(deployment, "get", "pods", "-A", "-o", "json"))["items"]
     finally:
         kubectl(deployment, "delete", "nodes", "-l", simulated.selector())
@@ -372,9 +361,9 @@ def test_simulated_nodes_are_made_once_and_take_pods_of_their_own(
     assert rows[probe.PART, probe.LIST].count > 0
 
 
-def _marks_of_sleepers(deployment: Deployment, run: Run, tmp_path: Path) -> list[Mark]:
+def _marks_of_sleepers(name: str, deployment: Deployment, run: Run, tmp_path: Path) -> list[Mark]:
     """What is told of two instances on each node, real and simulated ones."""
-    asleep = workload("among", SLEEPS, serves=False, cpu_cores=None, replicas_per_node=2)
+    asleep = workload(name, SLEEPS, serves=False, cpu_cores=None, replicas_per_node=2)
     made = registry.resource_manager("kubecontrol").submit(asleep, deployment, run)
     try:
         made.wait_ready(120)
