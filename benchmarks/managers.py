@@ -76,7 +76,7 @@ def _rows(what: str, seconds: float, result: Mapping[str, Any]) -> Iterator[Row]
     stages = ", ".join(f"{stage} {one['p50']:.2f}" for stage, one in measured["stages_ms"].items())
     yield Row(f"{what}: end to end, p50", measured["end_to_end_ms"]["p50"], "ms", detail=stages)
     for note in result.get("notes", ()):
-        if "cold" in note:
+        if "scaled from zero" in note:
             print(f"{what}: {note}")
 
 
