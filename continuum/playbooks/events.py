@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import Counter
@@ -76,6 +77,7 @@ class Follower:
 
     Attributes:
         failures: what failed, in the order it did; some may have been rescued by the playbook.
+        failed_s: when the first of these did, by the monotonic clock; infinite as long as none has.
         changed: tasks that changed something, by node; complete once the playbook has ended.
         last_lines: the end of the output.
         task_s: how long each task took, by its name and node.
@@ -85,6 +87,7 @@ class Follower:
         self._log, self._tell = log, tell
         self._task: _Task | None = None
         self.failures: list[Failure] = []
+        self.failed_s = math.inf
         self.changed: Counter[str] = Counter()
         self.last_lines: list[str] = []
         self.task_s: dict[str, dict[str, float]] = {}
@@ -108,6 +111,7 @@ class Follower:
         self.task_s.setdefault(str(data.get("task", "?")), {})[node] = float(data.get("duration") or 0.0)
         changed = bool(result.get("changed")) and not failed
         if failed:
+            self.failed_s = min(self.failed_s, time.monotonic())
             self.failures.append(failure(node, str(data.get("task", "?")), result))
         if changed:
             self.changed[node] += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import shutil
 import threading
 import time
@@ -74,6 +75,7 @@ def play(
     variables: Variables | None = None,
     of_node: Mapping[str, Variables] | None = None,
     timeout_s: float = TIMEOUT_S,
+    linger_s: float = math.inf,
 ) -> Played:
     """Run a playbook; its output goes to ``logs/<module>-<playbook>.log`` of the run.
 
@@ -88,6 +90,8 @@ def play(
         of_node: for single nodes, besides ``continuum_node``, ``continuum_tier``, ``continuum_address``,
             ``continuum_folder`` and ``continuum_shares_host``.
         timeout_s: longest time it may take.
+        linger_s: longest time other nodes may go on once a task has failed on one, for playbooks whose
+            nodes wait for each other and rescue nothing.
 
     Raises:
         DeployError: a task failed on a node, a node could not be reached, or there was no end in time.
@@ -110,7 +114,7 @@ def play(
             "envvars": settings.environment(run, folder),
             "limit": ",".join(nodes) or None,
         }
-        status = _run(arguments, follower, timeout_s)
+        status = _run(arguments, follower, timeout_s, linger_s)
     shutil.rmtree(folder / "artifacts", ignore_errors=True)  # its copy of our environment above all
     (folder / "packages.tar").unlink(missing_ok=True)
     if status != "successful":
@@ -137,7 +141,7 @@ def _write_inputs(folder: Path, given: Mapping[str, Any], forks: int) -> None:
     program.chmod(0o700)
 
 
-def _run(arguments: dict[str, Any], follower: Follower, timeout_s: float) -> str:
+def _run(arguments: dict[str, Any], follower: Follower, timeout_s: float, linger_s: float) -> str:
     """Let ansible-runner work in a thread, so that a signal ends it at once; its last word on how it went."""
     import ansible_runner
 
@@ -159,6 +163,8 @@ def _run(arguments: dict[str, Any], follower: Follower, timeout_s: float) -> str
     try:
         while thread.is_alive():
             thread.join(_POLL_S)
+            if time.monotonic() > follower.failed_s + linger_s:
+                cancelled.set()
     finally:
         cancelled.set()
         thread.join(_CANCEL_S)

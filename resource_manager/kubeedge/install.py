@@ -45,6 +45,7 @@ def run_all(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
             groups={install.GROUP: names, CLOUDCORE_GROUP: names[:1]},
             of_node=places,
             timeout_s=install.PLAYBOOK_TIMEOUT_S * deployment.patience,
+            linger_s=install.LINGER_S,
         )
     install.record_tasks(run, played)
     way = deployment.connections[names[0]]

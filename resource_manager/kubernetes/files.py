@@ -25,8 +25,14 @@ JOIN_POLL_S = 0.2
 JOIN_ANSWER_S = 5
 """How long an answer to that may take."""
 
-API_CALL_S = 60
-"""How long kubeadm goes on with one request to the API; its own default."""
+ETCD_ANSWER_S = 2
+"""How long etcd may take to answer the API server, which counts as unwell otherwise; its own default."""
+
+PROBE_ANSWER_S = 15
+"""How long a part of the control plane may take to say that it lives; kubeadm's own default."""
+
+PROBE_FAILURES = 8
+"""How many times in a row it may not, before it is started anew; the same."""
 
 NODE_GRACE_S = 50
 """How long a node may be silent before its pods are taken from it; Kubernetes' own default."""
@@ -42,6 +48,12 @@ IGNORED = (
 )
 """What kubeadm checks before it begins and need not here: ``check`` has said what a node needs, and an
 emulated node sees the processors and memory of its host."""
+
+PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+"""Of a control plane, as kubeadm names them."""
+
+PATCHES = "/etc/continuum/patches"
+"""What kubeadm changes in its manifests of slow control planes."""
 
 _PROGRAM, _TEXT, _SECRET = 0o755, 0o644, 0o600
 _COMMON = {
@@ -121,6 +133,10 @@ def of_node(member: Member, facts: Facts, cluster: Cluster) -> dict[str, tuple[b
     made = {path: (render(name, values).encode(), mode) for path, (name, mode) in wanted.items()}
     if member.is_control_plane and cluster.network == "flannel":
         made["/etc/continuum/flannel.yml"] = (render("flannel.yml", values).encode(), _TEXT)
+    if member.is_control_plane and values["is_slow"]:
+        for part in PARTS:
+            text = render("patient.yml", {**values, "part": part})
+            made[f"{PATCHES}/{part}+strategic.yaml"] = (text.encode(), _TEXT)
     if member.is_control_plane:
         made["/etc/kubernetes/pki/ca.crt"] = (cluster.trust.certificate.read_bytes(), _TEXT)
         made["/etc/kubernetes/pki/ca.key"] = (cluster.trust.key.read_bytes(), _SECRET)
@@ -149,10 +165,14 @@ def values_of(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
         "services": plan.SERVICES,
         "mtu": plan.OVERLAY_MTU_BYTES,
         "ignored": IGNORED,
+        "patches": PATCHES,
+        "probe_answer_s": round(PROBE_ANSWER_S * cluster.patience),
+        "probe_failures": round(PROBE_FAILURES * cluster.patience),
+        "is_slow": cluster.patience > 1,
         "patience_s": round(JOIN_PATIENCE_S * cluster.patience),
-        "api_call_s": round(API_CALL_S * cluster.patience),
         "poll_s": JOIN_POLL_S * cluster.patience,
         "answer_s": JOIN_ANSWER_S * cluster.patience,
+        "etcd_answer_s": round(ETCD_ANSWER_S * cluster.patience),
         "node_grace_s": round(NODE_GRACE_S * cluster.patience),
         "kubelet_arguments": kubelet_arguments(member, facts, cluster.observes_every_s),
         "members": cluster.members,

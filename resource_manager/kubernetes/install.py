@@ -27,6 +27,9 @@ READY_TIMEOUT_S = 300.0
 PLAYBOOK_TIMEOUT_S = 1200.0
 """What it waits for has deadlines of its own, which say more."""
 
+LINGER_S = 5.0
+"""How long other nodes may go on where one has failed: they would wait for a control plane in vain."""
+
 STEPS = "install_steps"
 """Table of a run: how long each step of an installation took."""
 
@@ -75,6 +78,7 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
             groups={GROUP: names},
             of_node=places,
             timeout_s=PLAYBOOK_TIMEOUT_S * deployment.patience,
+            linger_s=LINGER_S,
         )
     record_tasks(run, played)
     way = deployment.connections[members[0].name]

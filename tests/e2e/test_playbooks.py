@@ -108,9 +108,19 @@ def _fails(tmp_path: Path, made: Nodes) -> None:
     assert DeployError.exit_status == 5
     with pytest.raises(DeployError, match="ended early"):
         playbooks.play(write(tmp_path, "- hosts: ["), deployment(made), made.run)
+    _ends_the_others(tmp_path, made)
     slow = "- hosts: all\n  tasks:\n    - name: Wait\n      ansible.builtin.command: sleep 30\n"
     with pytest.raises(DeployError, match="no end within 2 s"):
         playbooks.play(write(tmp_path, slow), deployment(made), made.run, nodes=["cloud0"], timeout_s=2)
+
+
+def _ends_the_others(tmp_path: Path, made: Nodes) -> None:
+    """Nodes that would wait for one that has failed are not waited for."""
+    task = "[sh, -c, 'test $CONTINUUM_NODE != endpoint1 && sleep 600']"
+    head = "- hosts: all\n  strategy: free\n  tasks:\n    - name: Wait\n"
+    text = f"{head}      ansible.builtin.command: {{argv: {task}}}\n"
+    with pytest.raises(DeployError, match=r'^endpoint1: task "Wait" failed'):
+        playbooks.play(write(tmp_path, text), deployment(made), made.run, timeout_s=120, linger_s=0.5)
 
 
 @needs_debian

@@ -24,7 +24,8 @@ from continuum.errors import CommandFailed, DeployError
 from continuum.oci.archive import ArchiveError
 from continuum.rundir import Run
 from resource_manager.kubernetes import client, files, observe, pki, release, transfer, waiting
-from tests.unit.test_kubernetes import OWN, SHARED, cluster
+from resource_manager.kubernetes.files import Cluster
+from tests.unit.test_kubernetes import OWN, SHARED, SLOW, cluster
 
 
 class Node:
@@ -214,6 +215,37 @@ def test_a_control_plane_that_does_not_come_up_is_named(
     assert done.returncode == 1
     assert "the control plane cloud0 (10.78.0.1) did not come up within 1 s: " in done.stderr
     assert "refused" in done.stderr
+
+
+def becomes_control_plane(tmp_path: Path, whole: Cluster, port: int) -> list[str]:
+    """What a control plane asks of kubeadm, whose place another program takes."""
+    kubeadm = tmp_path / "kubeadm"
+    kubeadm.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/asked\n')
+    kubeadm.chmod(0o755)
+    text = files.of_node(whole.members[0], OWN, whole)["/etc/continuum/join.sh"][0].decode()
+    text = text.replace("10.78.0.1:6443", f"127.0.0.1:{port}").replace("/etc/continuum/joined", "joined")
+    path = f"{tmp_path}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    subprocess.run(["sh"], input=text, text=True, check=True, timeout=60, cwd=tmp_path, env={"PATH": path})
+    asked = (tmp_path / "asked").read_text().replace(" --config /etc/continuum/kubeadm.yml", "").splitlines()
+    (tmp_path / "asked").unlink()
+    return asked
+
+
+def test_on_slow_nodes_the_rest_of_the_control_plane_waits_for_the_api_server(
+    tmp_path: Path, apiserver: tuple[int, list[str]]
+) -> None:
+    port, answers = apiserver
+    answers[:] = ["ok"]
+    quick = cluster(tmp_path)
+    assert becomes_control_plane(tmp_path, quick, port) == ["init"]
+    members = tuple(replace(member, node=SLOW(member.node)) for member in quick.members)
+    *first, last = becomes_control_plane(tmp_path, replace(quick, members=members), port)
+    phases = [line.removeprefix("init phase ") for line in first]
+    assert phases[-2:] == ["control-plane apiserver", "kubelet-start"]
+    assert "scheduler" not in " ".join(phases)
+    done = "preflight,certs,kubeconfig,etcd,control-plane/apiserver,kubelet-start"
+    assert last == f"init --skip-phases {done}"
+    assert [phase.split()[0] for phase in phases] == [part.split("/")[0] for part in done.split(",")]
 
 
 def test_monitoring_asks_every_node_and_is_absent_unless_asked_for(tmp_path: Path) -> None:
