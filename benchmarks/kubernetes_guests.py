@@ -30,7 +30,7 @@ qemu_image = {image}
 qemu_boot_timeout = 15 min
 artifact_dir = {artifacts}
 cloud_nodes = 2
-cloud_cores = 1
+cloud_cores = 2
 cloud_memory = 2 GB
 """
 EMPTY = """
@@ -38,6 +38,8 @@ EMPTY = """
 resource_manager = kubernetes
 application = empty
 sleep_time = 5 s
+[run]
+tolerance = 30 %, 50 ms
 """
 VIDEO = """
 endpoint_nodes = 1
@@ -49,12 +51,12 @@ wireless_network_preset = 4g
 resource_manager = kubernetes
 application = video
 application_worker_cpu = 0.8
-frequency = 0.2
-duration = 60 s
-request_timeout = 60 s
+frequency = 0.04
+duration = 75 s
+request_timeout = 3 min
 [run]
-warmup = 20 s
-tolerance = 20 %, 20 ms
+warmup = 25 s
+tolerance = 30 %, 50 ms
 """
 VARIANTS = {"2 guests, empty": EMPTY, "3 guests, video": VIDEO}
 

@@ -53,19 +53,19 @@ def describe(failures: Iterable[Failure]) -> list[str]:
 
 @dataclass
 class _Task:
-    """The task that is under way: its name, its beginning, and on how many nodes it was done so far."""
+    """What is not told yet of a task: on how many nodes it was done, and how long it took at most."""
 
     name: str
-    start_s: float
     nodes: int = 0
     changed: int = 0
     failed: int = 0
+    seconds: float = 0.0
 
     def __str__(self) -> str:
         outcome = [f"{self.nodes} node{'s' if self.nodes != 1 else ''}"]
         outcome += [f"{self.changed} changed"] if self.changed else []
         outcome += [f"{self.failed} FAILED"] if self.failed else []
-        return f"{self.name}: {', '.join(outcome)}, {time.monotonic() - self.start_s:.1f} s"
+        return f"{self.name}: {', '.join(outcome)}, {self.seconds:.1f} s"
 
 
 class Follower:
@@ -73,7 +73,7 @@ class Follower:
 
     Args:
         log: where Ansible's output goes, free of escape codes.
-        tell: takes a line for the user after every task.
+        tell: takes a line for the user after every task, where nodes go on by themselves several a task.
 
     Attributes:
         failures: what failed, in the order it did; some may have been rescued by the playbook.
@@ -85,7 +85,8 @@ class Follower:
 
     def __init__(self, log: TextIO, tell: Callable[[str], None]) -> None:
         self._log, self._tell = log, tell
-        self._task: _Task | None = None
+        self._names: dict[str, str] = {}
+        self._untold: dict[str, _Task] = {}
         self.failures: list[Failure] = []
         self.failed_s = math.inf
         self.changed: Counter[str] = Counter()
@@ -97,33 +98,36 @@ class Follower:
         kind, data = event.get("event", ""), event.get("event_data", {})
         self._write(event.get("stdout", ""))
         if kind in _TASK_STARTS:
-            self._end_task()
-            self._task = _Task(str(data.get("name") or data.get("task") or "?"), time.monotonic())
+            self._tell_untold()
+            self._names[_task_of(data)] = str(data.get("name") or data.get("task") or "?")
         elif kind == "playbook_on_stats":
-            self._end_task()
+            self._tell_untold()
         elif kind in _RESULTS and "include_" not in str(data.get("task_action", "")):
             self._result(kind, data)
         return False
 
     def _result(self, kind: str, data: Mapping[str, Any]) -> None:
-        node, result = str(data.get("host", "?")), data.get("res") or {}
+        node, result, name = str(data.get("host", "?")), data.get("res") or {}, str(data.get("task", "?"))
         failed = kind != "runner_on_ok" and not data.get("ignore_errors")
-        self.task_s.setdefault(str(data.get("task", "?")), {})[node] = float(data.get("duration") or 0.0)
         changed = bool(result.get("changed")) and not failed
+        seconds = float(data.get("duration") or 0.0)
+        self.task_s.setdefault(name, {})[node] = seconds
         if failed:
             self.failed_s = min(self.failed_s, time.monotonic())
-            self.failures.append(failure(node, str(data.get("task", "?")), result))
+            self.failures.append(failure(node, name, result))
         if changed:
             self.changed[node] += 1
-        if self._task is not None:
-            self._task.nodes += 1
-            self._task.changed += changed
-            self._task.failed += failed
+        key = _task_of(data)
+        task = self._untold.setdefault(key, _Task(self._names.get(key, name)))
+        task.nodes += 1
+        task.changed += changed
+        task.failed += failed
+        task.seconds = max(task.seconds, seconds)
 
-    def _end_task(self) -> None:
-        if self._task is not None and self._task.nodes:
-            self._tell(str(self._task))
-        self._task = None
+    def _tell_untold(self) -> None:
+        for task in self._untold.values():
+            self._tell(str(task))
+        self._untold.clear()
 
     def _write(self, text: str) -> None:
         lines = plain(text).splitlines()
@@ -131,6 +135,11 @@ class Follower:
             self._log.write("\n".join(lines) + "\n")
             self._log.flush()
             self.last_lines = [*self.last_lines, *filter(str.strip, lines)][-_TAIL_LINES:]
+
+
+def _task_of(data: Mapping[str, Any]) -> str:
+    """What tells tasks apart; results of one may come while another goes on elsewhere."""
+    return str(data.get("task_uuid") or data.get("task") or data.get("name"))
 
 
 def plain(text: str) -> str:

@@ -166,6 +166,21 @@ def test_slow_nodes_are_waited_for_longer(tmp_path: Path) -> None:
     assert waits[1] == tuple(10 * wait for wait in waits[0])
 
 
+def test_probes_of_a_slow_control_plane_are_patient(tmp_path: Path) -> None:
+    quick = cluster(tmp_path)
+    slow = replace(quick, members=tuple(replace(one, node=SLOW(one.node)) for one in quick.members))
+    assert "patches" not in documents(files.of_node(quick.members[0], OWN, quick))["InitConfiguration"]
+    made = files.of_node(slow.members[0], OWN, slow)
+    folder = documents(made)["InitConfiguration"]["patches"]["directory"]
+    (container,) = yaml.safe_load(made[f"{folder}/kube-apiserver+strategic.yaml"][0])["spec"]["containers"]
+    assert container["name"] == "kube-apiserver"
+    assert container["livenessProbe"] == {"timeoutSeconds": 150, "failureThreshold": 80}
+    assert [path for path in made if path.startswith(folder)] == [
+        f"{folder}/{part}+strategic.yaml" for part in files.PARTS
+    ]
+    assert not [path for path in files.of_node(slow.members[1], OWN, slow) if path.startswith(folder)]
+
+
 def test_pods_on_slow_nodes_may_take_longer_to_end() -> None:
     for patience, grace_s in ((1.0, 5), (10.0, 50)):
         (made, *_) = pods.objects(WORKLOAD, ["cloud1"], replace(START, patience=patience))

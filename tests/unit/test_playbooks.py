@@ -100,8 +100,8 @@ def test_a_playbook_becomes_a_log_a_line_a_task_and_its_failures() -> None:
     follow = Follower(log, told.append)
     for one in (
         event("playbook_on_task_start", "\x1b[0;32mTASK [Copy]\x1b[0m\r\n", name="Copy"),
-        event("runner_on_ok", "ok", host="edge0", res={"changed": True}),
-        event("runner_on_ok", host="edge1", res={"changed": False}),
+        event("runner_on_ok", "ok", host="edge0", task="Copy", res={"changed": True}),
+        event("runner_on_ok", host="edge1", task="Copy", res={"changed": False}),
         event("playbook_on_task_start", name="Nobody's"),
         event("runner_on_skipped", host="edge0"),
         event("playbook_on_task_start", name="Start"),
@@ -117,6 +117,26 @@ def test_a_playbook_becomes_a_log_a_line_a_task_and_its_failures() -> None:
     ]
     assert follow.changed == {"edge0": 1}
     assert describe(follow.failures) == ['edge0: task "Start" failed: bad\n  one\n  two']
+
+
+def test_where_nodes_go_on_by_themselves_each_result_belongs_to_its_own_task() -> None:
+    told: list[str] = []
+    follow = Follower(io.StringIO(), told.append)
+    copy, start = {"task": "Copy", "task_uuid": "1"}, {"task": "Start", "task_uuid": "2"}
+    for one in (
+        event("playbook_on_task_start", name="files : Copy", **copy),
+        event("runner_on_ok", host="edge0", duration=1.0, **copy),
+        event("playbook_on_task_start", name="Start", **start),
+        event("runner_on_ok", host="edge1", duration=90.0, res={"changed": True}, **copy),
+        event("runner_on_ok", host="edge0", duration=4.0, **start),
+        event("playbook_on_stats"),
+    ):
+        follow(one)
+    assert told == [
+        "files : Copy: 1 node, 1.0 s",
+        "files : Copy: 1 node, 1 changed, 90.0 s",
+        "Start: 1 node, 4.0 s",
+    ]
 
 
 def test_a_failure_ends_with_the_output() -> None:

@@ -25,12 +25,14 @@ qemu_image = {image}
 qemu_boot_timeout = 15 min
 artifact_dir = {artifacts}
 cloud_nodes = 2
-cloud_cores = 1
+cloud_cores = 2
 cloud_memory = 2 GB
 [benchmark]
 resource_manager = kubernetes
 application = empty
 sleep_time = 5 s
+[run]
+tolerance = 30 %, 50 ms
 """
 
 
