@@ -95,6 +95,8 @@ class Follower:
 
     def __call__(self, event: Mapping[str, Any]) -> bool:
         """Take an event; False keeps the runner from writing it to a file of its own."""
+        if self._log.closed:
+            return False  # nobody waits any longer, and Ansible still had something to say
         kind, data = event.get("event", ""), event.get("event_data", {})
         self._write(event.get("stdout", ""))
         if kind in _TASK_STARTS:

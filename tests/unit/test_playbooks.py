@@ -117,6 +117,8 @@ def test_a_playbook_becomes_a_log_a_line_a_task_and_its_failures() -> None:
     ]
     assert follow.changed == {"edge0": 1}
     assert describe(follow.failures) == ['edge0: task "Start" failed: bad\n  one\n  two']
+    log.close()
+    assert follow(event("playbook_on_task_start", "TASK [Late]", name="Late")) is False
 
 
 def test_where_nodes_go_on_by_themselves_each_result_belongs_to_its_own_task() -> None:
