@@ -40,6 +40,8 @@ kwok = {nodes}
 [run]
 # A kubelet takes its time to tell of a hundred containers that end at once.
 timeout = 240 s
+# Links are not what is measured, and their nodes have other work to do.
+tolerance = 2 %, 1 ms
 """
 SLEEP_S = 20
 STEPS = ("scheduled", "sandbox", "image", "started", "ready")

@@ -39,6 +39,9 @@ resource_manager = {manager}
 application = video
 frequency = 5
 duration = 20
+[run]
+# Two processors have a whole cluster to run beside the links.
+tolerance = 2 %, 1 ms
 """
 EDGE = "edge_nodes = 1\nedge_cores = 1\nedge_memory = 1 GB"
 MODEL = f"[execution_model]\nmodel = openfaas\nopenfaas_cold_starts = {COLD_STARTS}\n"
