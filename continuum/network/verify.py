@@ -6,7 +6,6 @@ then throughput: on slow links at once, on fast ones one after the other, becaus
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -31,9 +30,8 @@ from continuum.topology import Link
 
 __all__ = ["Tolerance", "verify"]
 
-PAUSES_S = (0.0, 1.0, 4.0)
-"""A link out of tolerance is measured again, after a pause: a hiccup of the host is not the link's, nor is
-what has just been started on the nodes and keeps them busy."""
+ATTEMPTS = 3
+"""A link out of tolerance is measured again: a hiccup of the host is not the link's."""
 
 PROBE_BYTES = 69
 """A probe's IP packet: 20 + 8 bytes of headers and the agent's 41."""
@@ -123,12 +121,9 @@ def verify(
     tolerance = tolerance or Tolerance()
     nodes = [name for case in cases for name in (case.src, case.dst)]
     with Agents(deployment, nodes, run_log_dir) as agents:
-        for pause_s in PAUSES_S:
+        for _ in range(ATTEMPTS):
             strayed = [case for case in cases if not case.attempts or delay_problems(case, tolerance)]
             uneven = [case for case in cases if not case.attempts or rate_problems(case, tolerance)]
-            if not strayed and not uneven:
-                break
-            time.sleep(pause_s)
             for case in cases:
                 case.attempts += case in strayed or case in uneven
             _probe(agents, strayed)
@@ -249,7 +244,7 @@ def _train(agents: Agents, cases: Sequence[_Case]) -> None:
 
 def _flow(agents: Agents, case: _Case) -> None:
     """One TCP flow; its rate once it has found the link's, and what else it may have been held up by."""
-    stream, patience = next(_STREAMS), _FLOW_PATIENCE[min(case.attempts, len(PAUSES_S)) - 1]
+    stream, patience = next(_STREAMS), _FLOW_PATIENCE[min(case.attempts, ATTEMPTS) - 1]
     skip_s = patience * max(_FLOW_LEAST_SKIP_S, _FLOW_SKIP_TRIPS * case.trip.mean_ms / 1e3)
     seconds = skip_s + patience * _FLOW_STEADY_S
     to = [agents[case.dst].address, agents[case.dst].ports["tcp"]]
