@@ -65,6 +65,18 @@ def test_a_guest_is_the_node_it_should_be(up: Path) -> None:
     assert inside(up, "cloud0", "systemctl --failed --plain --no-legend") == ""
 
 
+def test_a_guest_starts_what_a_node_needs_and_no_more(up: Path) -> None:
+    """What an interpreted guest starts it waits for; drivers and disks are there all the same."""
+    options = inside(up, "cloud0", "findmnt -no OPTIONS /").split(",")
+    assert {"rw", "noatime"} <= set(options)
+    devices = "for one in net/tun hwrng; do test -c /dev/$one || echo no $one; done"
+    assert inside(up, "cloud0", f"{devices}; lsmod | grep ^kvm || true") == ""
+    units = "systemctl list-units --plain --no-legend --state=active --type=service,mount"
+    started = {line.split()[0] for line in inside(up, "cloud0", units).splitlines()}
+    assert {"ssh.service", "continuum-seed.service"} <= started
+    assert not {one for one in started if "getty" in one or one.startswith(("sys-", "modprobe"))}
+
+
 def test_interpreted_guests_are_given_more_time(up: Path) -> None:
     deployment = attach.deployment(runs.load(up))
     for connection in deployment.connections.values():
