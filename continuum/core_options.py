@@ -203,7 +203,7 @@ BENCHMARK = (
         "cache_worker",
         Flag(),
         False,
-        "Run the application once beforehand, so that its images are on the workers.",
+        "Put the images of workloads onto the workers during the installation, not when they are started.",
         needs_reader=True,
     ),
     Option(

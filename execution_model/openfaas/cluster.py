@@ -80,7 +80,8 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact]) -> Non
     run.own("openfaas", node)
     wanted = [one for one in needed if one.name in (manifests.GATEWAY, manifests.PROVIDER)]
     paths = artifacts.obtain(wanted, run.config, run.tell)
-    transfer.images(deployment.connections[node], [paths[one.name] for one in wanted])
+    archives = [paths[one.name] for one in wanted]
+    transfer.images(deployment.connections[node], archives, patience=deployment.patience)
     references = {one.name: oci.references(paths[one.name])[0] for one in wanted}
     with _api(deployment, run) as api:
         _create_gateway(api, node, references)
@@ -217,11 +218,13 @@ class _Start:
         path = folder / "functions" / f"{reference.rpartition('/')[2].replace(':', '-')}.tar"
         layer = oci.from_files({_WATCHDOG: watchdog}, folder)
         oci.write(path, reference, [layer], oci.ImageConfig(entrypoint=(_WATCHDOG,)), base=image.path)
-        ways = self.deployment.connections
+        ways, patience = self.deployment.connections, self.deployment.patience
+
+        def put_on(node: str) -> None:
+            transfer.images(ways[node], [path], patience=patience)
+
         begin = time.monotonic()
-        transfer.everywhere(
-            lambda node: transfer.images(ways[node], [path]), [place.name for place in self.places]
-        )
+        transfer.everywhere(put_on, [place.name for place in self.places])
         self.delivery = {
             "build_s": image.build_s,
             "copy_s": time.monotonic() - begin,

@@ -34,8 +34,9 @@ def run_all(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
     members = members_of(deployment, shaped=shaped)
     cluster = Cluster(members, kubernetes_files.release(needed), NETWORK, pki.make(run))
     names = [member.name for member in members]
+    ahead = install.images_ahead(deployment, run)
     with install.step(run, "copy files"):
-        places = install.place(deployment, run, _loads(deployment, run, cluster, needed))
+        places = install.place(deployment, run, _loads(deployment, run, cluster, needed), ahead)
     with install.step(run, "playbook"):
         played = playbooks.play(
             PLAYBOOK,

@@ -66,9 +66,10 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
     interval_s = observe.INTERVAL_S if section.flag("observability") else 0
     cluster = Cluster(members, release, section.text("kube_network"), pki.make(run), interval_s)
     names = [member.name for member in members]
+    ahead = images_ahead(deployment, run)
     with step(run, "copy files"):
         paths = artifacts.obtain(needed, run.config, run.tell)
-        places = place(deployment, run, loads(deployment, cluster, needed, paths))
+        places = place(deployment, run, loads(deployment, cluster, needed, paths), ahead)
     with step(run, "playbook"):
         played = playbooks.play(
             HERE / "playbooks" / "install.yml",
@@ -94,17 +95,25 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
     return kubeconfig
 
 
-def preload(deployment: Deployment, run: Run) -> None:
-    """Put the images of the application's workloads onto their nodes ahead of time."""
+def images_ahead(deployment: Deployment, run: Run) -> dict[str, list[Path]]:
+    """Archives of workloads' images that nodes are to have beforehand (``cache_worker``), by their name.
+
+    A node takes them in before it is part of the cluster, and so before the cluster takes its processors.
+    """
     from continuum.modules import load_modules
     from resource_manager.kubernetes import submit
 
+    wanted: dict[str, list[Path]] = {}
+    if not run.config.benchmark.flag("cache_worker"):
+        return wanted
     modules = load_modules(run.config)
     with step(run, "images of workloads"):
         for workload in modules.workloads(run.config, deployment.topology):
             if workload.tier != plan.OUTSIDE:
-                nodes = [place.name for place in submit.places(workload, deployment)]
-                submit.put(submit.prepare(workload, run), nodes, deployment)
+                archive = submit.prepare(workload, run).path
+                for node in submit.places(workload, deployment):
+                    wanted.setdefault(node.name, []).append(archive)
+    return wanted
 
 
 @contextmanager
@@ -139,8 +148,17 @@ def loads(
     }
 
 
-def place(deployment: Deployment, run: Run, given: Mapping[str, Load]) -> Mapping[str, Mapping[str, object]]:
-    """Put files, programs and images onto every node; what the playbook is told of each."""
+def place(
+    deployment: Deployment, run: Run, given: Mapping[str, Load], ahead: Mapping[str, Sequence[Path]]
+) -> Mapping[str, Mapping[str, object]]:
+    """Put files, programs and images onto every node; what the playbook is told of each.
+
+    Args:
+        deployment: the nodes.
+        run: the run.
+        given: what each is given, by its name.
+        ahead: archives of further images, by the node's name.
+    """
     folder = pki.folder(run)
     places: dict[str, Mapping[str, object]] = {}
 
@@ -153,7 +171,7 @@ def place(deployment: Deployment, run: Run, given: Mapping[str, Load]) -> Mappin
         finally:
             own.unlink()
         transfer.programs(way, given[node].programs)
-        there = transfer.place(way, given[node].images)
+        there = transfer.place(way, [*given[node].images, *ahead.get(node, ())])
         places[node] = {"kube_files": str(CONFIGURATION), "kube_images": there}
 
     transfer.everywhere(put, list(given))

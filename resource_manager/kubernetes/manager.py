@@ -71,11 +71,7 @@ class Kubernetes(ResourceManager):
 
     def install(self, deployment: Deployment, run: Run) -> Deployment:
         """Make the cluster and wait until all of its nodes are Ready."""
-        from resource_manager.kubernetes import install
-
         kubeconfig = self.make(deployment, run, shaped=run.config.benchmark.flag("shape_management"))
-        if run.config.benchmark.flag("cache_worker"):
-            install.preload(deployment, run)
         if run.config.benchmark.flag("resource_manager_only"):
             control_plane = plan.members(deployment.nodes, shape_management=False)[0].name
             run.tell(f"kubeconfig: {kubeconfig}")

@@ -263,8 +263,12 @@ def prepare(workload: Workload, run: Run) -> WorkloadImage:
 
 def put(image: WorkloadImage, nodes: Sequence[str], deployment: Deployment, *, anew: bool = False) -> None:
     """Put the image of a workload into the engines of some nodes."""
-    ways = deployment.connections
-    transfer.everywhere(lambda node: transfer.images(ways[node], [image.path], anew=anew), nodes)
+    ways, patience = deployment.connections, deployment.patience
+
+    def put_on(node: str) -> None:
+        transfer.images(ways[node], [image.path], patience=patience, anew=anew)
+
+    transfer.everywhere(put_on, nodes)
 
 
 def share_of(there: Sequence[Any], workload: Workload, places: Sequence[Node]) -> pods.Share:
