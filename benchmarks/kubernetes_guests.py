@@ -49,6 +49,7 @@ network_emulation = True
 wireless_network_preset = 4g
 [benchmark]
 resource_manager = kubernetes
+cache_worker = True
 application = video
 application_worker_cpu = 0.8
 frequency = 0.04
