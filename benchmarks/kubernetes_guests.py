@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import libvirtd
-from kubernetes_video import built, run
+from kubernetes_video import absolute, built, run
 from table import Row, arguments, report
 
 TIMEOUT_S = 3600
@@ -64,7 +64,7 @@ VARIANTS = {"2 guests, empty": EMPTY, "3 guests, video": VIDEO}
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--artifacts", type=Path, help="folder of artifacts; built by default")
+    parser.add_argument("--artifacts", type=absolute, help="folder of artifacts; built by default")
     options = parser.parse_args()
     if lack := libvirtd.lacking():
         print(f"skipped: {lack}")

@@ -7,13 +7,15 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 
 from continuum import capacity
+from continuum import topology as topologies
+from continuum.config import Config
 from continuum.errors import ContinuumError, HostError, Problem
 from continuum.host import Host
 from continuum.module import Finding
 from continuum.topology import Topology
 from infrastructure.qemu import acceleration, fleet, image, placement, wires
 from infrastructure.qemu.fleet import Site
-from infrastructure.qemu.settings import Settings
+from infrastructure.qemu.settings import Settings, from_config
 
 LEAST_MEMORY_MB = 192
 """Below that Debian's kernel and Python do not get to their feet."""
@@ -23,14 +25,21 @@ _EXTRA = "pip install 'continuum-bench[qemu]'"
 _BUILD = "continuum image build --provider qemu"
 
 
-def problems(settings: Settings, topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
-    """Why these guests cannot be on this host, or should not."""
+def problems(config: Config, host: Host) -> Iterator[Problem]:
+    """Why the guests of a config cannot be on this host, or should not."""
+    section, pinned = config.infrastructure, config.infrastructure.flag("cpu_pin")
+    settings, topology = from_config(config), topologies.from_config(config)
     for module, package in _LIBRARIES.items():
         if find_spec(module) is None:
             yield Problem(f"provider qemu needs {package}; to mend it: {_EXTRA}")
     if not image.is_there(settings.image):
-        what = f"there is no {settings.image}" if settings.image else "there is no base image for guests"
-        yield Problem(f"{what}; to mend it: {_BUILD}")
+        what, remedy = "there is no base image for guests", _BUILD
+        if settings.image:
+            what, remedy = (
+                "no such file or folder",
+                f"give the path of a disk, or {_BUILD} --name {settings.image}",
+            )
+        yield section.problem("qemu_image", f"{what}; to mend it: {remedy}")
     yield from _sizes(topology)
     if len(settings.machines) == 1 and settings.machines[0].is_local:
         yield from _too_much(topology, pinned, host)

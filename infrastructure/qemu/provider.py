@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum import topology
 from continuum.connection.ssh import SshConnection, SshTarget
 from continuum.errors import ContinuumError, HostError, ProvisionError
 from continuum.module import Finding, Node, Provider, Usage
@@ -63,8 +62,7 @@ class QemuProvider(Provider):
 
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
         """What the host lacks for these guests, each with its remedy."""
-        pinned = config.infrastructure.flag("cpu_pin")
-        return list(probe.problems(settings.from_config(config), topology.from_config(config), pinned, host))
+        return list(probe.problems(config, host))
 
     def doctor(self, host: Host) -> Iterable[Finding]:
         """What this host can do for guests."""
