@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +16,7 @@ from continuum.module import Deployment
 from continuum.rundir import Run
 from resource_manager.kubecontrol import plain, simulated
 from resource_manager.kubernetes import client, facts, files, install, pki, plan, transfer
+from resource_manager.kubernetes.asking import patiently
 from resource_manager.kubernetes.client import Api
 from resource_manager.kubernetes.facts import Facts
 
@@ -97,8 +99,9 @@ def _create(api: Api, name: str) -> None:
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
 
+    call = partial(api.core.create_node, simulated.node(name), _request_timeout=_REQUEST_TIMEOUT_S)
     try:
-        api.core.create_node(simulated.node(name), _request_timeout=_REQUEST_TIMEOUT_S)
+        patiently(call, api.patience)
     except ApiException as error:
         if error.status != _TAKEN:
             raise DeployError(f"{name}: the API refuses this simulated node: {error.body}") from error

@@ -28,6 +28,13 @@ JOIN_ANSWER_S = 5
 ETCD_ANSWER_S = 2
 """How long etcd may take to answer the API server, which counts as unwell otherwise; its own default."""
 
+HEARTBEAT_MS, ELECTION_MS = 100, 1000
+"""How often etcd's leader shows that it lives, and how long it may not; its own defaults. The longest time
+that a request to it may take follows from the second."""
+
+LONGEST_ELECTION_MS = 50_000
+"""The most that etcd takes."""
+
 PROBE_ANSWER_S = 15
 """How long a part of the control plane may take to say that it lives; kubeadm's own default."""
 
@@ -173,6 +180,8 @@ def values_of(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
         "poll_s": JOIN_POLL_S * cluster.patience,
         "answer_s": JOIN_ANSWER_S * cluster.patience,
         "etcd_answer_s": round(ETCD_ANSWER_S * cluster.patience),
+        "heartbeat_ms": round(HEARTBEAT_MS * cluster.patience),
+        "election_ms": min(LONGEST_ELECTION_MS, round(ELECTION_MS * cluster.patience)),
         "node_grace_s": round(NODE_GRACE_S * cluster.patience),
         "kubelet_arguments": kubelet_arguments(member, facts, cluster.observes_every_s),
         "members": cluster.members,

@@ -16,6 +16,7 @@ from continuum.errors import DeployError
 from continuum.module import Deployment, Job, Node, Workload
 from continuum.rundir import Run
 from resource_manager.kubernetes import client, explain, pki, plan, pods, transfer
+from resource_manager.kubernetes.asking import patiently
 from resource_manager.kubernetes.client import Api
 from resource_manager.kubernetes.follow import Pods
 from resource_manager.kubernetes.job import PodJob, PodProcess
@@ -166,13 +167,14 @@ class Submission:
             self.ask(self.api.batch.create_namespaced_job, pods.NAMESPACE, one)
 
     def ask(self, method: Callable[..., Any], *arguments: Any, **selection: Any) -> Any:
-        """Call the API; what it refuses becomes an error of ours."""
+        """Call the API, again while it is busy; what it refuses becomes an error of ours."""
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
+        timeout_s = _REQUEST_TIMEOUT_S * self.api.patience
+        call = partial(method, *arguments, **selection, _request_timeout=timeout_s)
         try:
-            timeout_s = _REQUEST_TIMEOUT_S * self.api.patience
-            return method(*arguments, **selection, _request_timeout=timeout_s)
+            return patiently(call, self.api.patience)
         except (ApiException, HTTPError, OSError) as error:
             said = getattr(error, "body", None) or error
             raise DeployError(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from continuum.errors import DeployError
+from resource_manager.kubernetes.asking import patiently
 from resource_manager.kubernetes.client import Api
 
 WATCH_S = 10
@@ -111,8 +113,20 @@ def _lack(node: Any) -> str:
 
 
 def settle(api: Api) -> None:
-    """Keep the cluster's name server on the control plane, so that it takes nothing from workers."""
+    """Keep the cluster's name server on the control plane, so that it takes nothing from workers.
+
+    Raises:
+        DeployError: the API refuses that.
+    """
+    from kubernetes.client import ApiException
+    from urllib3.exceptions import HTTPError
+
     pod = {"nodeSelector": {_CONTROL_PLANE: ""}}
     change = {"spec": {"replicas": 1, "template": {"spec": pod}}}
     timeout_s = SETTLE_S * api.patience
-    api.apps.patch_namespaced_deployment("coredns", "kube-system", change, _request_timeout=timeout_s)
+    patch = api.apps.patch_namespaced_deployment
+    call = partial(patch, "coredns", "kube-system", change, _request_timeout=timeout_s)
+    try:
+        patiently(call, api.patience)
+    except (ApiException, HTTPError, OSError) as error:
+        raise DeployError(f"the API refuses to move the cluster's name server: {error}") from error

@@ -169,6 +169,8 @@ def test_slow_nodes_are_waited_for_longer(tmp_path: Path) -> None:
 def test_probes_of_a_slow_control_plane_are_patient(tmp_path: Path) -> None:
     quick = cluster(tmp_path)
     slow = replace(quick, members=tuple(replace(one, node=SLOW(one.node)) for one in quick.members))
+    told = documents(files.of_node(slow.members[0], OWN, slow))["ClusterConfiguration"]["etcd"]["local"]
+    assert {"name": "election-timeout", "value": "10000"} in told["extraArgs"]
     assert "patches" not in documents(files.of_node(quick.members[0], OWN, quick))["InitConfiguration"]
     made = files.of_node(slow.members[0], OWN, slow)
     folder = documents(made)["InitConfiguration"]["patches"]["directory"]

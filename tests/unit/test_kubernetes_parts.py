@@ -76,7 +76,7 @@ def test_an_image_that_is_not_taken_is_told_of(tmp_path: Path, said: str, expect
     (tmp_path / "image.tar").write_text("x")
     node = Node(fails=said)
     with pytest.raises(DeployError, match=expected):
-        transfer.images(node, [tmp_path / "image.tar"])  # type: ignore[arg-type]
+        transfer.images(node, [tmp_path / "image.tar"], patience=1)  # type: ignore[arg-type]
 
 
 def images_of(tmp_path: Path, *names: str) -> list[Path]:

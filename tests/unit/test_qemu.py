@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from ipaddress import IPv4Network
+from itertools import islice
 from pathlib import Path
 from xml.etree.ElementTree import Element, fromstring
 
@@ -24,6 +25,7 @@ from infrastructure.qemu import (
     image,
     inside,
     names,
+    probe,
     recipe,
     seed,
     wires,
@@ -93,8 +95,8 @@ def test_only_interpreted_guests_are_told_which_clock_to_believe() -> None:
 
 
 def test_interpreted_guests_lack_what_makes_them_slow() -> None:
-    features = [one.get("name") for one in domain(spec()).iterfind("cpu/feature[@policy='disable']")]
-    assert "erms" in features
+    features = {one.get("name") for one in domain(spec()).iterfind("cpu/feature[@policy='disable']")}
+    assert {"erms", "avx"} <= features
     assert domain(spec(), kvm=True).find("cpu/feature") is None
 
 
@@ -238,6 +240,14 @@ def test_an_image_that_is_not_there_names_the_remedy(tmp_path: Path, monkeypatch
         image.find(str(disk), "0" * 64)
     assert image.find(str(disk), None).disk == disk
     assert image.disk_format(disk) == "qcow2"
+
+
+def test_a_config_whose_image_is_not_there_names_line_and_remedy() -> None:
+    lines = "[infrastructure]\nprovider = qemu\ninfra_only = True\ncloud_nodes = 1\ncloud_cores = 1\n"
+    read = config.parse(f"{lines}cloud_memory = 1 GB\nqemu_image = ./absent\n", "x.cfg")
+    (found,) = (one for one in islice(probe.problems(read, HOST), 3) if one.key == "qemu_image")
+    assert str(found).startswith('x.cfg:7: [infrastructure] qemu_image = "./absent"')
+    assert "image build --provider qemu --name ./absent" in str(found)
 
 
 def test_an_image_replaces_nothing_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

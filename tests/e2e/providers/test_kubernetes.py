@@ -84,6 +84,7 @@ def test_a_run_is_as_one_without_a_manager_with_pods_for_processes(
     steps = {one["step"]: one["seconds"] for one in result["installation"]}
     assert steps["ready"] > 0
     assert steps["Start the control plane, and join it"] > 0
+    assert [*steps].index("images of workloads") < [*steps].index("copy files"), "not ahead of the cluster"
     assert {one["node"] for one in result["deliveries"]} == {"cloud1", "endpoint0"}
     used = {node["name"]: node["cpu_percent"] for node in result["nodes"]}
     assert used["cloud1"] > 0
