@@ -86,9 +86,13 @@ def main() -> int:
 def _rows(variant: str, total_s: float, result: Mapping[str, Any]) -> Iterator[Row]:
     valid = "valid" if result["valid"] else f"INVALID: {'; '.join(result['invalid_reasons'])}"
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
+    whole = f"{variant}: command to result"
+    if not result["benchmark"]:
+        yield Row(whole, None, "s", TIMEOUT_S, detail=f"did not come to its end: {valid}")
+        return
     requests = result["benchmark"]["requests"]
     answered = f"{requests['completed']} of {requests['sent']} requests answered"
-    yield Row(f"{variant}: command to result", total_s, "s", detail=f"{valid}; {answered}; {load}")
+    yield Row(whole, total_s, "s", TIMEOUT_S, detail=f"{valid}; {answered}; {load}")
     phases = {phase["name"]: phase["seconds"] for phase in result["phases"]}
     detail = ", ".join(f"{name} {seconds:.0f}" for name, seconds in phases.items() if seconds >= 1)
     yield Row(f"{variant}: guests up", phases["provision"], "s", detail=detail)
