@@ -47,6 +47,8 @@ endpoint_cores = 1
 endpoint_memory = 1 GB
 network_emulation = True
 wireless_network_preset = 4g
+[link cloud-cloud]
+bandwidth = 20 Mbit
 [benchmark]
 resource_manager = kubernetes
 cache_worker = True
@@ -98,6 +100,10 @@ def _rows(variant: str, total_s: float, result: Mapping[str, Any]) -> Iterator[R
     yield Row(f"{variant}: guests up", phases["provision"], "s", detail=detail)
     steps = ", ".join(f"{one['step']} {one['seconds']:.0f}" for one in result["installation"])
     yield Row(f"{variant}: cluster Ready after", phases["install"], "s", detail=steps)
+    if stages := result["benchmark"].get("stages_ms"):
+        shown = ", ".join(f"{name} {stage['p50']:.0f}" for name, stage in stages.items())
+        whole_ms = result["benchmark"]["end_to_end_ms"]["p50"]
+        yield Row(f"{variant}: one request, p50", whole_ms, "ms", detail=shown)
 
 
 if __name__ == "__main__":
