@@ -28,6 +28,7 @@ tolerance = 100 %, 500 ms
 """
 
 
+@pytest.mark.slow
 def test_lives_of_instances_are_told(tmp_path: Path) -> None:
     config = tmp_path / "empty.cfg"
     config.write_text(TEXT)

@@ -31,6 +31,7 @@ def _kill_on_node(tmp_path: Path, node: str, program_name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
     config = program.config(tmp_path, duration=4, benchmark="request_timeout = 1 s")
     with no_leaks(), program.started(config, cwd=tmp_path) as process:
@@ -106,7 +107,7 @@ def test_a_full_disk_ends_the_run_in_words(tmp_path: Path) -> None:
         *(pytest.param(phase, signal.SIGINT, marks=pytest.mark.slow) for phase in AFTER_BENCHMARK),
         ("provision", signal.SIGTERM),
         ("verify", signal.SIGTERM),
-        ("benchmark", signal.SIGTERM),
+        pytest.param("benchmark", signal.SIGTERM, marks=pytest.mark.slow),
     ],
 )
 def test_a_signal_in_any_phase_tears_down_once(tmp_path: Path, phase: str, number: signal.Signals) -> None:
@@ -145,6 +146,7 @@ def test_kill_at_random_moments_leaves_nothing_after_destroy_all(tmp_path: Path)
         assert not (directory / "nodes").exists()
 
 
+@pytest.mark.slow
 def test_destroy_all_leaves_runs_in_use_alone(tmp_path: Path) -> None:
     config = program.config(tmp_path, duration=3)
     with program.started(config, cwd=tmp_path) as process:

@@ -14,7 +14,10 @@ from tests.e2e.leaks import no_leaks
 pytestmark = pytest.mark.root
 
 
-@pytest.mark.parametrize("offload_to", ["endpoint", "edge", "cloud", "peer"])
+@pytest.mark.parametrize(
+    "offload_to",
+    ["endpoint", "cloud", *(pytest.param(where, marks=pytest.mark.slow) for where in ("edge", "peer"))],
+)
 def test_video_is_processed_where_the_config_says(tmp_path: Path, offload_to: str) -> None:
     tiers = {"endpoint": (0, 0, 1), "edge": (0, 1, 2), "cloud": (1, 0, 2), "peer": (0, 0, 2)}[offload_to]
     cloud, edge, endpoint = tiers
@@ -64,6 +67,7 @@ def test_stages_add_up_and_everything_is_kept(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_the_report_comes_from_the_folder_alone(tmp_path: Path) -> None:
     done = program.run(program.config(tmp_path, duration=1), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -144,6 +148,7 @@ def _python_ping(node: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
