@@ -16,7 +16,7 @@ pytestmark = pytest.mark.root
 
 @pytest.mark.parametrize(
     "offload_to",
-    ["endpoint", "cloud", *(pytest.param(where, marks=pytest.mark.slow) for where in ("edge", "peer"))],
+    ["endpoint", *(pytest.param(where, marks=pytest.mark.slow) for where in ("edge", "cloud", "peer"))],
 )
 def test_video_is_processed_where_the_config_says(tmp_path: Path, offload_to: str) -> None:
     tiers = {"endpoint": (0, 0, 1), "edge": (0, 1, 2), "cloud": (1, 0, 2), "peer": (0, 0, 2)}[offload_to]
@@ -45,6 +45,7 @@ def test_video_is_processed_where_the_config_says(tmp_path: Path, offload_to: st
         assert all(row["worker"] != row["node"] for row in _samples(tmp_path))
 
 
+@pytest.mark.slow
 def test_stages_add_up_and_everything_is_kept(tmp_path: Path) -> None:
     config = program.config(tmp_path, duration=2, run="warmup = 1 s\nname = kept")
     done = program.run(config, cwd=tmp_path)
