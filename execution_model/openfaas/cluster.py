@@ -218,13 +218,8 @@ class _Start:
         path = folder / "functions" / f"{reference.rpartition('/')[2].replace(':', '-')}.tar"
         layer = oci.from_files({_WATCHDOG: watchdog}, folder)
         oci.write(path, reference, [layer], oci.ImageConfig(entrypoint=(_WATCHDOG,)), base=image.path)
-        ways, patience = self.deployment.connections, self.deployment.patience
-
-        def put_on(node: str) -> None:
-            transfer.images(ways[node], [path], patience=patience)
-
         begin = time.monotonic()
-        transfer.everywhere(put_on, [place.name for place in self.places])
+        submit.put(path, [place.name for place in self.places], self.deployment)
         self.delivery = {
             "build_s": image.build_s,
             "copy_s": time.monotonic() - begin,

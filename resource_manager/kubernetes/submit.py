@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from continuum import artifacts
@@ -144,7 +144,7 @@ class Submission:
         image = prepare(self.workload, self.run)
         begin = time.monotonic()
         anew = self.run.config.benchmark.flag("docker_pull")
-        put(image, [place.name for place in self.places], self.deployment, anew=anew)
+        put(image.path, [place.name for place in self.places], self.deployment, anew=anew)
         return image, time.monotonic() - begin
 
     def _plan(self, image: WorkloadImage) -> Start:
@@ -263,12 +263,12 @@ def prepare(workload: Workload, run: Run) -> WorkloadImage:
     )
 
 
-def put(image: WorkloadImage, nodes: Sequence[str], deployment: Deployment, *, anew: bool = False) -> None:
-    """Put the image of a workload into the engines of some nodes."""
+def put(archive: Path, nodes: Sequence[str], deployment: Deployment, *, anew: bool = False) -> None:
+    """Put the image of a workload, in an archive, into the engines of some nodes."""
     ways, patience = deployment.connections, deployment.patience
 
     def put_on(node: str) -> None:
-        transfer.images(ways[node], [image.path], patience=patience, anew=anew)
+        transfer.images(ways[node], [archive], patience=patience, anew=anew)
 
     transfer.everywhere(put_on, nodes)
 
