@@ -1,27 +1,35 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 # Everything the environment is made of; a change in any of these makes it anew.
-SOURCES := pyproject.toml requirements.lock scripts/setup
+SOURCES := pyproject.toml requirements.lock requirements-uv.lock scripts/setup
 
 help:  ## show what one can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.done  ## make the Python environment in .venv
+setup: .venv/.done  ## make the Python environment in .venv, for runs
+
+setup-dev: .venv/.dev  ## add what tests need to the environment
 
 .venv/.done: $(SOURCES)
 	@scripts/setup
 
-.venv/.e2e: .venv/.done scripts/setup-e2e
+.venv/.dev: .venv/.done requirements-dev.lock
+	@scripts/setup dev
+
+.venv/.e2e: .venv/.dev scripts/setup-e2e
 	@scripts/setup-e2e
+
+lock: setup  ## write the lock files anew
+	@scripts/lock
 
 demo: setup  ## run configs/quickstart.cfg and show the report
 	$(PYTHON) continuum.py configs/quickstart.cfg
 
-test: setup lint  ## lint, type-check and run all tests that need neither a daemon nor much patience
+test: setup-dev lint  ## lint, type-check and run all tests that need neither a daemon nor much patience
 	$(PYTHON) -m pytest -m "not providers and not slow" --numprocesses=auto --ignore=tests/e2e
 	$(PYTHON) -m pytest -m "not providers and not slow" tests/e2e
 
-test-slow: setup  ## the tests that mostly wait: kill -9 at random moments, links that die under load
+test-slow: setup-dev  ## the tests that mostly wait: kill -9 at random moments, links that die under load
 	$(PYTHON) -m pytest -m "slow and not providers"
 
 # CONTINUUM_E2E=docker,qemu (or all) names providers whose tests must not be skipped on this machine.
@@ -31,21 +39,21 @@ test-e2e: .venv/.e2e  ## test providers for real; installs and starts the daemon
 test-long: .venv/.e2e  ## what takes more than ten minutes: a Kubernetes cluster of interpreted guests
 	$(PYTHON) -m pytest -m "providers and long"
 
-components: setup  ## build what test-e2e installs, Kubernetes and the like, in build/components; needs Go
+components: setup-dev  ## build what test-e2e installs, Kubernetes and the like, in build/components; needs Go
 	$(PYTHON) -m tests.e2e.components build/components
 
-lint: setup  ## ruff and mypy --strict
+lint: setup-dev  ## ruff and mypy --strict
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 
-bench: setup  ## measure what the README claims; prints tables, writes benchmarks/results/*.json
+bench: setup-dev  ## measure what the README claims; prints tables, writes benchmarks/results/*.json
 	$(PYTHON) -m benchmarks
 
-docs: setup  ## write the configuration reference anew
+docs: setup-dev  ## write the configuration reference anew
 	$(PYTHON) -m continuum.reference > docs/configuration.md
 
 clean:  ## remove the environment, caches and results (not the runs)
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-slow test-e2e test-long lint bench docs clean components
+.PHONY: help setup setup-dev lock demo test test-slow test-e2e test-long lint bench docs clean components
