@@ -50,7 +50,7 @@ bench: setup-dev  ## measure what the README claims; prints tables, writes bench
 	$(PYTHON) -m benchmarks
 
 docs: setup-dev  ## write the configuration reference anew
-	$(PYTHON) -m continuum.reference > docs/configuration.md
+	$(PYTHON) -m continuum.config.reference > docs/configuration.md
 
 clean:  ## remove the environment, caches and results (not the runs)
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache benchmarks/results

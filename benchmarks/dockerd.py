@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from continuum import host
-from continuum.images import ImageRequest
-from continuum.packages.store import cache_folder
+from continuum.host import facts
+from continuum.software.debian_image import ImageRequest
+from continuum.software.packages.store import cache_folder
 from infrastructure.docker import images, probe
 
 START_TIMEOUT_S = 60
@@ -52,7 +52,7 @@ def why_not() -> str:
 
 
 def _find(name: str) -> str | None:
-    found = host.read().find_command(name)
+    found = facts.read().find_command(name)
     return str(found) if found else None
 
 
@@ -142,10 +142,10 @@ def provide_image(daemon: Dockerd, name: str = images.BUILT, packages: Sequence[
     archive = cache_folder() / "tests" / (f"{name}-{key}.tar" if packages else "node.tar")
     if not archive.is_file():
         archive.parent.mkdir(parents=True, exist_ok=True)
-        from continuum.images import NODE_PACKAGES, debian_root
+        from continuum.software.debian_image import NODE_PACKAGES, debian_root
 
         part = archive.with_name(f"part-{os.getpid()}.tar")
-        debian_root(ImageRequest(host.read(), packages=tuple(packages)), NODE_PACKAGES, part)
+        debian_root(ImageRequest(facts.read(), packages=tuple(packages)), NODE_PACKAGES, part)
         part.replace(archive)
     images.load_root(daemon.url, archive, name)
     return name

@@ -15,13 +15,15 @@ from typing import Any, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from continuum.connection.base import Completed, Limits
+from continuum.connection.base import Completed
+from continuum.model.limits import Limits
 from continuum.errors import CommandFailed
-from continuum.module import Deployment, Node
-from continuum.network import namespace
+from continuum.connection.deployment import Deployment
+from continuum.model.node import Node
+from continuum.host import netns
 from continuum.network.fabric import tun
 from continuum.network.fabric.client import Client, launch
-from continuum.topology import Link, NodeSpec, Tier, Topology
+from continuum.model.topology import Link, NodeSpec, Tier, Topology
 
 T = TypeVar("T")
 
@@ -34,7 +36,7 @@ def why_not() -> str:
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return "/dev/net/tun may not be used"
     try:
-        namespace.visit(_enter_new_namespace)
+        netns.visit(_enter_new_namespace)
     except OSError as error:
         return f"network namespaces may not be made: {error}"
     return ""
@@ -45,16 +47,16 @@ class BareNode:
 
     def __init__(self, name: str, tier: str, address: str) -> None:
         self.name, self.tier, self.address = name, tier, address
-        self.namespace, self.tun = namespace.visit(self._make)
+        self.namespace, self.tun = netns.visit(self._make)
 
     def _make(self) -> tuple[int, int]:
         _enter_new_namespace()
-        namespace = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         tun.bring_loopback_up()
         fd = tun.open_tun()
         tun.configure("eth0", self.address, 16)
         tun.raise_tcp_buffers()
-        return namespace, fd
+        return netns, fd
 
     def call(self, function: Callable[[], T]) -> T:
         """Run a function with a thread of this process inside the node; sockets it makes stay there."""
@@ -64,7 +66,7 @@ class BareNode:
                 raise OSError(ctypes.get_errno(), "setns")
             return function()
 
-        return namespace.visit(inside)
+        return netns.visit(inside)
 
     def start(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
         """Start a program inside the node."""

@@ -12,10 +12,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from table import Row
 
-from continuum.module import Deployment
-from continuum.network.verify import BUSY
-from continuum.network.verify_agent import busiest, processors
-from continuum.network.verify_agents import Agents
+from continuum.connection.deployment import Deployment
+from continuum.network.verification.verify import BUSY
+from continuum.network.verification.node_agent import busiest, processors
+from continuum.network.verification.agents import Agents
 
 PROTOCOL_SHARE = 0.955
 """Share of the link's rate that TCP over IPv4 makes of it at MTU 1500, as the bar counts it."""

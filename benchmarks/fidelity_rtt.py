@@ -18,7 +18,7 @@ from fabric_nodes import BareNetwork, both_ways
 from fidelity import round_trip_rows, round_trips
 from table import Row, arguments, report
 
-from continuum.network.verify_agents import Agents
+from continuum.network.verification.agents import Agents
 
 DELAYS_MS = (1, 2, 5, 10, 20, 50, 100, 200)
 NODES = 20

@@ -19,10 +19,13 @@ import containerd
 from table import Row, arguments, report
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from continuum import config, oci, registry, topology
-from continuum.module import Workload
-from continuum.oci import workload
-from continuum.oci.workload import workload_image
+from continuum.config import loader as config
+from continuum.software import oci
+from continuum.modules import registry
+from continuum.model import topology
+from continuum.model.workload import Workload
+from continuum.software.oci import workload
+from continuum.software.oci.workload import workload_image
 
 CONFIG = """\
 [infrastructure]

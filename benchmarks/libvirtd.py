@@ -149,26 +149,26 @@ def temporary() -> Iterator[tuple[str, Path]]:
 
 def provide_image(folder: Path) -> Path:
     """The base image that this user has built, or one that is built below ``folder``."""
-    from continuum import host
-    from continuum.images import ImageRequest
+    from continuum.host import facts
+    from continuum.software.debian_image import ImageRequest
     from infrastructure.qemu import image
 
     if image.is_there(""):
         return image.own_image()
-    return image.build(ImageRequest(host=host.read(), name=str(folder / "debian")))
+    return image.build(ImageRequest(host=facts.read(), name=str(folder / "debian")))
 
 
 def provide_image_with(packages: Sequence[str]) -> Path:
     """A base image with further packages, kept for the next time."""
-    from continuum import host
-    from continuum.images import ImageRequest
-    from continuum.packages.store import cache_folder
+    from continuum.host import facts
+    from continuum.software.debian_image import ImageRequest
+    from continuum.software.packages.store import cache_folder
     from infrastructure.qemu import image, recipe
 
     key = hashlib.sha256(" ".join((recipe.fingerprint(), *packages)).encode()).hexdigest()[:12]
     folder = cache_folder() / "tests" / f"guests-{key}"
     if not image.is_own(folder):
-        image.build(ImageRequest(host=host.read(), name=str(folder), packages=tuple(packages)))
+        image.build(ImageRequest(host=facts.read(), name=str(folder), packages=tuple(packages)))
     return folder
 
 

@@ -22,13 +22,15 @@ import dockerd
 from table import Row, arguments, report
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from continuum import attach
-from continuum import rundir as runs
-from continuum.connection.ssh import SshConnection
-from continuum.module import Deployment, Node, Workload
-from continuum.packages import deliver
-from continuum.packages.deliver import Placed
-from continuum.topology import NodeSpec, Topology
+from continuum.pipeline import open_run
+from continuum.rundir import run as runs
+from continuum.connection.ssh.connection import SshConnection
+from continuum.connection.deployment import Deployment
+from continuum.model.node import Node
+from continuum.model.workload import Workload
+from continuum.software.packages import deliver
+from continuum.software.packages.deliver import Placed
+from continuum.model.topology import NodeSpec, Topology
 from tests.e2e import sshd
 
 PROGRAM = [sys.executable, str(Path(__file__).resolve().parent.parent / "continuum.py")]
@@ -70,7 +72,7 @@ def _docker(folder: Path) -> list[Placed]:
         up = subprocess.run([*PROGRAM, "up", "-q", str(config)], cwd=folder, capture_output=True, check=True)
         directory = folder / "runs" / up.stdout.decode().split()[-1]
         try:
-            return _placed(attach.deployment(runs.load(directory)))
+            return _placed(open_run.deployment(runs.load(directory)))
         finally:
             subprocess.run([*PROGRAM, "down", str(directory)], cwd=folder, check=True, capture_output=True)
 

@@ -18,7 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from table import Row, arguments, report
 
-from continuum import attach, playbooks, rundir
+from continuum.pipeline import open_run
+from continuum.software import playbooks
+from continuum.rundir import run as rundir
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PLAYBOOK = CHECKOUT / "resource_manager" / "mist" / "playbooks" / "install.yml"
@@ -75,7 +77,7 @@ def main() -> int:
 def _play(directory: Path, packages: list[str], repeat: int) -> tuple[float, list[float]]:
     """Seconds of the first run and of the re-runs."""
     run = rundir.load(directory)
-    deployment = attach.deployment(run)
+    deployment = open_run.deployment(run)
     variables = {"mist_packages": packages}
     first = playbooks.play(PLAYBOOK, deployment, run, variables=variables)
     if set(first.changed) != {node.name for node in deployment.nodes}:

@@ -22,11 +22,12 @@ from fabric_nodes import both_ways
 from fidelity import flow, goodput_row, round_trip_rows, round_trips
 from table import Row, arguments, report
 
-from continuum import attach, rundir
-from continuum.module import Deployment
-from continuum.network.plan import open_engine
-from continuum.network.verify_agents import Agents
-from continuum.rundir import Run
+from continuum.pipeline import open_run
+from continuum.rundir import run as rundir
+from continuum.connection.deployment import Deployment
+from continuum.network.engines import open_engine
+from continuum.network.verification.agents import Agents
+from continuum.rundir.run import Run
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PROGRAM = [sys.executable, str(CHECKOUT / "continuum.py")]
@@ -77,7 +78,7 @@ def main() -> int:
         up_s = time.monotonic() - start
         try:
             rows += _startup(run, up_s)
-            deployment = attach.deployment(run)
+            deployment = open_run.deployment(run)
             rows += _round_trips(deployment, run)
             rows += _goodput(deployment, run, options.seconds)
         finally:

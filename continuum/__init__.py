@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from continuum.result import Result
+    from continuum.model.result import Result
 
 __version__ = "0.1.0"
 
@@ -20,8 +20,8 @@ def load(run: str | Path) -> Result:
     """
     from pathlib import Path
 
-    from continuum.result import Result
-    from continuum.rundir import find
+    from continuum.model.result import Result
+    from continuum.rundir.run import find
 
     return Result.load(run if Path(run).is_dir() else find(str(run)))
 
@@ -36,8 +36,9 @@ def run(path: str | Path) -> Result:
     """
     from pathlib import Path
 
-    from continuum import config, pipeline
-    from continuum.progress import Progress
+    from continuum.config import loader as config
+    from continuum.pipeline import run as pipeline
+    from continuum.pipeline.progress import Progress
 
     outcome = pipeline.run(config.load(Path(path)), Progress())
     if outcome.result is None:

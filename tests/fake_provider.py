@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from continuum.connection.fake import FakeConnection
-from continuum.module import Node, Provider
-from continuum.rundir import Run
-from continuum.topology import NodeSpec
+from continuum.model.node import Node
+from continuum.modules.provider import Provider
+from continuum.rundir.run import Run
+from continuum.model.topology import NodeSpec
 
 FIRST_ADDRESS = IPv4Address("127.77.0.1")
 FOLDER = "fake-nodes"

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from continuum import analysis, trace
-from continuum.clock import NodeClock, Offset
-from continuum.events import Event
-from continuum.phases import PHASES, Phase
-from continuum.report import samples
-from continuum.result import LinkFidelity, NodeUse, Result
+from continuum.measure import analysis, trace
+from continuum.measure.clock import NodeClock, Offset
+from continuum.model.events import Event
+from continuum.model.phase import PHASES, Phase
+from continuum.measure import samples
+from continuum.model.result import LinkFidelity, NodeUse, Result
 
 STAGES = ("preprocess", "uplink", "queue", "process", "downlink")
 MS = 1_000_000

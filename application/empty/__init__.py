@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from continuum.events import Event, read
-from continuum.module import Application, Workload
+from continuum.model.events import Event, read
+from continuum.modules.application import Application
+from continuum.model.workload import Workload
 from continuum.options import Duration, Option
 
 if TYPE_CHECKING:
-    from continuum.config import Config
+    from continuum.model.config import Config
     from continuum.errors import Problem
-    from continuum.topology import Topology
+    from continuum.model.topology import Topology
 
 PREFERRED_TIERS = ("cloud", "edge", "endpoint")
 NAME = "sleeper"

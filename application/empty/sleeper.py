@@ -3,7 +3,7 @@
 import os
 import time
 
-from continuum import workload
+from continuum.sdk import session as workload
 
 
 def main() -> None:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from application.video import checks, files, plan, settings
 from application.video.options import ENDPOINT, OPTIONS, PEER
-from continuum import events as recorded
+from continuum.model import events as recorded
 from continuum.errors import Problem
-from continuum.events import Event
-from continuum.module import Application, Finding, Program, Workload
-from continuum.topology import Topology
+from continuum.model.events import Event
+from continuum.modules.application import Application
+from continuum.modules.base import Finding
+from continuum.model.workload import Program, Workload
+from continuum.model.topology import Topology
 
 if TYPE_CHECKING:
-    from continuum.config import Config
-    from continuum.host import Host
+    from continuum.model.config import Config
+    from continuum.host.facts import Host
 
 __all__ = ["MODULE", "Video"]
 

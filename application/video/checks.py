@@ -11,10 +11,10 @@ from application.video import files, plan
 from application.video.options import ENDPOINT, PEER, PREFERRED_TIERS
 from application.video.settings import HTTP
 from continuum.errors import Problem
-from continuum.topology import Tier
+from continuum.model.topology import Tier
 
 if TYPE_CHECKING:
-    from continuum.config import Config
+    from continuum.model.config import Config
 
 
 def check(config: Config) -> Iterator[Problem]:

@@ -21,8 +21,8 @@ from application.video.message import Answer, Frame
 from application.video.model import ModelError
 from application.video.service import Service
 from application.video.settings import EndpointSettings
-from continuum import workload
-from continuum.events import HELD
+from continuum.sdk import session as workload
+from continuum.model.events import HELD
 
 _CONNECT_S = 60.0
 _ASK_S = 0.25

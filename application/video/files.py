@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from continuum.config import Config
+    from continuum.model.config import Config
 
 HERE: Final = Path(__file__).resolve().parent
 CLIP: Final = HERE / "parcels.mp4"

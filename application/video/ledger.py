@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-from continuum.workload import percentile_50
+from continuum.sdk.session import percentile_50
 
 End = Literal["completed", "lost", "failed"]
 _RECENT = 200

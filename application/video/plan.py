@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from application.video.options import DEFAULT_WARMUP_S, ENDPOINT, PEER, PREFERRED_TIERS
 from application.video.settings import HTTP, LOCAL, Server
-from continuum.topology import NodeSpec, Tier, Topology
+from continuum.model.topology import NodeSpec, Tier, Topology
 
 if TYPE_CHECKING:
-    from continuum.config import Config
+    from continuum.model.config import Config
 
 #: Well-known port of each transport; further workers on a node take the following ones.
 FIRST_PORT: Final = {"zenoh": 7447, "mqtt": 1883, HTTP: 8000}

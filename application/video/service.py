@@ -16,7 +16,7 @@ from application.video import frames
 from application.video.message import Answer, Frame
 from application.video.model import Classifier
 from application.video.transport import Way
-from continuum.workload import Session
+from continuum.sdk.session import Session
 
 Reply = Callable[[str, Answer], None]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from continuum.front import Passed
+from continuum.sdk.http_front import Passed
 
 Receive = Callable[[bytes], None]
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from application.video.message import Answer, Frame
 from application.video.transport import Receive, Take, Way
-from continuum.front import Front, url
+from continuum.sdk.http_front import Front, url
 
 _Inbox = queue.SimpleQueue[tuple[bytes, float] | None]
 

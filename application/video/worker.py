@@ -9,7 +9,7 @@ from application.video import settings as configuration
 from application.video import transport as transports
 from application.video.model import ModelError
 from application.video.service import Service
-from continuum import workload
+from continuum.sdk import session as workload
 
 _FLUSH_S = 0.5
 _END_S = 5.0

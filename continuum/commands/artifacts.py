@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from continuum import pipeline, topology
-from continuum.artifacts import Artifact, architecture_of, folder, needed_by
-from continuum.artifacts.obtain import cache
+from continuum.pipeline import run as pipeline
+from continuum.model import topology
+from continuum.software.artifacts import Artifact, architecture_of, folder, needed_by
+from continuum.software.artifacts.obtain import cache
 from continuum.commands.run import load_all
-from continuum.config import Config
+from continuum.model.config import Config
 from continuum.errors import UsageError
-from continuum.modules import Modules
+from continuum.modules.plan import Modules
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,8 +65,8 @@ def _check(options: argparse.Namespace, needed: Sequence[Artifact]) -> None:
 
 
 def _download(options: argparse.Namespace, config: Config, needed: Sequence[Artifact]) -> None:
-    from continuum.artifacts.download import Source
-    from continuum.artifacts.fill import fill
+    from continuum.software.artifacts.download import Source
+    from continuum.software.artifacts.fill import fill
 
     mirror = options.mirror or config.infrastructure.maybe_text("artifact_mirror") or ""
     added = fill(
@@ -83,7 +84,7 @@ def _download(options: argparse.Namespace, config: Config, needed: Sequence[Arti
 
 def _download_libraries(to: Path, modules: Modules, config: Config) -> None:
     """What workloads import, where nodes do not find it on this host."""
-    from continuum.artifacts import libraries
+    from continuum.software.artifacts import libraries
 
     if modules.provider.shares_host:
         return
@@ -98,7 +99,7 @@ def _download_libraries(to: Path, modules: Modules, config: Config) -> None:
 
 def _note_libraries(there: Path, modules: Modules, config: Config) -> None:
     """Say if libraries of workloads will have to come from elsewhere."""
-    from continuum.artifacts.libraries import FOLDER
+    from continuum.software.artifacts.libraries import FOLDER
 
     planned = modules.workloads(config, topology.from_config(config))
     if not modules.provider.shares_host and planned and not (there / FOLDER).is_dir():

@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from continuum import host, pipeline
+from continuum.host import facts
+from continuum.pipeline import run as pipeline
 from continuum.commands.run import load_all
 from continuum.errors import HostError
 
@@ -23,7 +24,7 @@ def execute(options: argparse.Namespace) -> int:
     """Check the files, then whether this host can carry them."""
     for config in load_all(options.config):
         if not options.no_host:
-            problems = pipeline.probe(pipeline.load_modules(config), config, host.read())
+            problems = pipeline.probe(pipeline.load_modules(config), config, facts.read())
             if any(problem.severity == "error" for problem in problems):
                 raise HostError(problems)
             for problem in problems:

@@ -6,9 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from continuum import rundir as runs
+from continuum.rundir import run as runs
 from continuum.commands.run import runs_folder
-from continuum.result import Result
+from continuum.model.result import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,11 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from continuum import host, registry, teardown
-from continuum import rundir as runs
+from continuum.host import facts
+from continuum.modules import registry
+from continuum.pipeline import teardown
+from continuum.rundir import run as runs
 from continuum.errors import ContinuumError, UsageError
-from continuum.module import Provider
-from continuum.rundir import Run
+from continuum.modules.provider import Provider
+from continuum.rundir.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +78,7 @@ def _tell(run_id: str, left: Sequence[str]) -> None:
 
 def _destroy_strays() -> list[ContinuumError]:
     """Remove what carries a run's label though no journal tells of it."""
-    here, known = host.read(), dict(runs.all_runs())
+    here, known = facts.read(), dict(runs.all_runs())
     failures: list[ContinuumError] = []
     providers = [module for _, _, module in registry.all_modules() if isinstance(module, Provider)]
     for provider in providers:

@@ -7,7 +7,8 @@ import json
 import platform
 from dataclasses import asdict
 
-from continuum import host, registry
+from continuum.host import facts
+from continuum.modules import registry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Every module's findings; the status is 0, for a lack matters only to configs that need it."""
-    here = host.read()
+    here = facts.read()
     findings = {
         f"{kind.replace('_', ' ')} {name}": list(module.doctor(here))
         for kind, name, module in registry.all_modules()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from continuum.attach import connect
+from continuum.pipeline.open_run import connect
 from continuum.errors import UsageError
 
 

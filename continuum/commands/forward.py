@@ -7,10 +7,10 @@ import contextlib
 import sys
 import threading
 
-from continuum.attach import connect
+from continuum.pipeline.open_run import connect
 from continuum.connection.forward import HOST, forward
 from continuum.errors import InterruptedRunError, UsageError
-from continuum.signals import interruptible
+from continuum.pipeline.signals import interruptible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,10 @@ import argparse
 import sys
 import time
 
-from continuum import host, images, registry
-from continuum.images import ImageRequest
+from continuum.host import facts
+from continuum.software import debian_image
+from continuum.modules import registry
+from continuum.software.debian_image import ImageRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("build",), help="what to do")
     parser.add_argument("--provider", required=True, help="provider whose nodes it is for")
     parser.add_argument("--name", help="name or path of the image; default: the one nodes use unless told")
-    parser.add_argument("--suite", default=images.SUITE, help="release of Debian (default: %(default)s)")
+    parser.add_argument("--suite", default=debian_image.SUITE, help="release of Debian (default: %(default)s)")
     parser.add_argument("--mirror", help="where Debian's packages come from")
     parser.add_argument(
         "--package", action="append", default=[], metavar="NAME", help="a further Debian package"
@@ -26,7 +28,7 @@ def execute(options: argparse.Namespace) -> int:
     """Build it; prints its name alone on stdout."""
     begin = time.monotonic()
     request = ImageRequest(
-        host=host.read(),
+        host=facts.read(),
         name=options.name,
         suite=options.suite,
         mirror=options.mirror,

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from continuum import attach
-from continuum import rundir as runs
+from continuum.pipeline import open_run
+from continuum.rundir import run as runs
 from continuum.errors import UsageError
-from continuum.kinds import Kind
-from continuum.network.plan import open_engine
-from continuum.quantities import Latency, Percent, Throughput
-from continuum.topology import Link
+from continuum.options.value_types import Kind
+from continuum.network.engines import open_engine
+from continuum.options.quantities import Latency, Percent, Throughput
+from continuum.model.topology import Link
 
 CHANGES: dict[str, tuple[str, Kind, str]] = {
     "latency": ("latency_ms", Latency(), "one-way delay, as in 80ms"),
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Change the link if anything is to be changed, then print the links."""
     run = runs.load(runs.find(options.run))
-    deployment = attach.deployment(run)
-    current = {(link.src, link.dst): link for link in attach.links(run)}
+    deployment = open_run.deployment(run)
+    current = {(link.src, link.dst): link for link in open_run.links(run)}
     changes = _changes(options)
     pairs = (
         _pairs(options.link, deployment.topology.tier_names(), deployment.connections) if options.link else []

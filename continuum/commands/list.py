@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from continuum import rundir as runs
+from continuum.rundir import run as runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

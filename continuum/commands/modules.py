@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from continuum import registry
+from continuum.modules import registry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from continuum import rundir as runs
-from continuum.result import Result
+from continuum.rundir import run as runs
+from continuum.model.result import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

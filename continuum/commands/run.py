@@ -7,10 +7,10 @@ import json
 import sys
 from pathlib import Path
 
-from continuum import config as configs
-from continuum import pipeline, progress
+from continuum.config import loader as configs
+from continuum.pipeline import run as pipeline, progress
 from continuum.errors import ConfigError, Problem
-from continuum.result import Result
+from continuum.model.result import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

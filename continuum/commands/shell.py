@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from continuum.attach import connect
+from continuum.pipeline.open_run import connect
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

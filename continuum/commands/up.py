@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from continuum import pipeline, progress
+from continuum.pipeline import run as pipeline, progress
 from continuum.commands.run import load_all
 
 

@@ -1,5 +1,6 @@
 """Connections to nodes, one file per kind."""
 
-from continuum.connection.base import Completed, Connection, Limits, Process
+from continuum.connection.base import Completed, Connection, Process
+from continuum.model.limits import Limits
 
 __all__ = ["Completed", "Connection", "Limits", "Process"]

@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from continuum.connection.base import Completed, Limits
+from continuum.connection.base import Completed
+from continuum.model.limits import Limits
 from continuum.connection.process import END_TIMEOUT_S, ClientProcess
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 

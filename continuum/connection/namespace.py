@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from continuum.connection import inside
-from continuum.connection.base import Completed, Limits
+from continuum.connection import namespace_files
+from continuum.connection.base import Completed
+from continuum.model.limits import Limits
 from continuum.connection.process import MarkedProcess
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 
@@ -126,12 +127,12 @@ class NamespaceConnection:
     def put(self, src: Path, dst: PurePosixPath) -> None:
         """Copy a file of this host to the node, making folders on the way; atomic at ``dst``."""
         with self._root() as root:
-            inside.put(root, src, dst)
+            namespace_files.put(root, src, dst)
 
     def get(self, src: PurePosixPath, dst: Path) -> None:
         """Copy a file or a folder of the node to this host."""
         with self._root() as root:
-            inside.get(root, src, dst)
+            namespace_files.get(root, src, dst)
 
     def dial(self, port: int) -> socket.socket:
         """A connection by a program on the node, which ends with it."""
@@ -250,7 +251,7 @@ class NamespaceProcess(MarkedProcess):
 
     def signal_there(self, number: int, *, first_only: bool) -> int:
         """Send a signal to the command and its children within the node."""
-        return inside.signal_marked(self._pid, self._mark, signal.Signals(number), first_only=first_only)
+        return namespace_files.signal_marked(self._pid, self._mark, signal.Signals(number), first_only=first_only)
 
     def kill(self) -> None:
         """End it and all its children on the node (SIGKILL); harmless when it has ended."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from continuum.rundir import Run
+    from continuum.rundir.run import Run
 
 
 def destroy(run: Run, owned: Sequence[tuple[str, str]]) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from continuum.network import native, netem
+from continuum.network import baseline_delay, netem
 from continuum.network.fabric.client import Client, launch
-from continuum.network.plan import Engine, routes, tier_links
-from continuum.topology import Link
+from continuum.network.engine import Engine
+from continuum.network.plan import routes, tier_links
+from continuum.model.topology import Link
 
 if TYPE_CHECKING:
-    from continuum.module import Deployment
-    from continuum.rundir import Run
+    from continuum.connection.deployment import Deployment
+    from continuum.rundir.run import Run
 
 FABRIC_KIND = "fabric"
 """Kind of the journal's entry for a run's fabric process; its id is the run's."""
@@ -55,13 +56,13 @@ class NetemEngine(Engine):
     def shape(self, deployment: Deployment, run: Run) -> None:
         """Put every link of the topology in force, on all nodes at once."""
         numbers = netem.class_numbers(deployment.topology)
-        ways = native.rest(deployment, routes(deployment.topology, _addresses(deployment)))
+        ways = baseline_delay.rest(deployment, routes(deployment.topology, _addresses(deployment)))
         netem.execute(deployment, netem.by_node(deployment, ways, numbers, fresh=True), fresh=True)
 
     def change(self, deployment: Deployment, run: Run, links: Sequence[Link]) -> None:
         """Replace the classes and queues that the links concern."""
         numbers = netem.class_numbers(deployment.topology)
-        ways = native.rest(deployment, routes(deployment.topology, _addresses(deployment), links))
+        ways = baseline_delay.rest(deployment, routes(deployment.topology, _addresses(deployment), links))
         netem.execute(deployment, netem.by_node(deployment, ways, numbers, fresh=False), fresh=False)
 
     def stats(self, deployment: Deployment, run: Run) -> Mapping[str, Any]:

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from continuum.network.fabric.shape import MTU_BYTES, queue_bytes
 from continuum.network.plan import Route
-from continuum.topology import Link, Topology
+from continuum.model.topology import Link, Topology
 
 if TYPE_CHECKING:
     from continuum.connection.base import Connection
-    from continuum.module import Deployment
+    from continuum.connection.deployment import Deployment
 
 T = TypeVar("T")
 Command = tuple[str, ...]

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from continuum.errors import HostError, Problem
-from continuum.topology import Link, Topology
+from continuum.model.topology import Link, Topology
 
 if TYPE_CHECKING:
-    from continuum.config import Config
-    from continuum.module import Deployment, Provider
-    from continuum.rundir import Run
+    from continuum.model.config import Config
+    from continuum.connection.deployment import Deployment
+    from continuum.modules.provider import Provider
+    from continuum.rundir.run import Run
 
 
 @dataclass(frozen=True)

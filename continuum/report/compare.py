@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from continuum.errors import UsageError
 from continuum.report import view
-from continuum.result import Benchmark, Result
-from continuum.statistics import difference
+from continuum.model.result import Benchmark, Result
+from continuum.measure.statistics import difference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from continuum.report import palette, view
-from continuum.result import Result
+from continuum.model.result import Result
 
 if TYPE_CHECKING:
     from jinja2 import Environment

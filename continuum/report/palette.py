@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from continuum.trace import OTHER
+from continuum.measure.trace import OTHER
 
 COLOURS = ("#66ccee", "#4477aa", "#ccbb44", "#ee6677", "#228833", "#aa3377")
 GREY = "#bbbbbb"

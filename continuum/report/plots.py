@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from continuum.observed import Series
-from continuum.report import lives, observed, palette, topology, view
+from continuum.rundir.node_metrics import Series
+from continuum.report import instance_timeline, node_metrics, palette, topology, view
 from continuum.report.style import FAINT, INK, PAPER, Plot, figure_of, save
-from continuum.result import Result
+from continuum.model.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,10 +48,10 @@ def draw(
         drawings.append(("cdf", lambda: cdf(completed)))
     if rows and result.benchmark:
         drawings.append(("timeline", lambda: timeline(rows)))
-    if any(lives.segments(row) for row in instances):
-        drawings.append(("lives", lambda: lives.draw(instances)))
+    if any(instance_timeline.segments(row) for row in instances):
+        drawings.append(("lives", lambda: instance_timeline.draw(instances)))
     if any(one.points for one in series):
-        drawings.append(("nodes", lambda: observed.draw(series)))
+        drawings.append(("nodes", lambda: node_metrics.draw(series)))
     if result.nodes:
         drawings.append(("topology", lambda: topology.draw(result)))
     return tuple(save(name, drawing, folder) for name, drawing in drawings)
@@ -133,7 +133,7 @@ def legend(axes: Axes, stages: Sequence[str]) -> None:
 
 def cdf(completed: Sequence[dict[str, Any]]) -> Figure:
     """The share of requests answered within a time, with the percentiles the samples support."""
-    from continuum.statistics import percentile
+    from continuum.measure.statistics import percentile
 
     ordered = sorted(row["end_to_end_ms"] for row in completed)
     figure = figure_of(5.6, 4.2)

@@ -14,7 +14,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from continuum.report import palette, view
-from continuum.result import Benchmark, Result
+from continuum.model.result import Benchmark, Result
 
 if TYPE_CHECKING:
     from continuum.report.compare import Comparison

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from continuum.report import palette, view
 from continuum.report.style import FAINT, PAPER, RULE
-from continuum.result import LinkFidelity, NodeUse, Result
+from continuum.model.result import LinkFidelity, NodeUse, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from continuum.result import Benchmark, Lifecycle, LinkFidelity, NodeUse, Result
-from continuum.statistics import Summary
+from continuum.model.result import Benchmark, Lifecycle, LinkFidelity, NodeUse, Result
+from continuum.model.summary import Summary
 
 NONE = "-"
 END_TO_END = "end to end"

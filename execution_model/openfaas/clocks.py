@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from continuum import clock
+from continuum.measure import clock
 from continuum.connection import Connection
 
 _TIMEOUT_S = 30.0

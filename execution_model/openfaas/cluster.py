@@ -14,15 +14,18 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from continuum import artifacts, modules, oci
-from continuum.artifacts import Artifact
+from continuum.software import artifacts, oci
+from continuum.modules import plan as modules
+from continuum.software.artifacts import Artifact
 from continuum.connection.forward import forward
 from continuum.errors import DeployError
-from continuum.front import ADDRESS, FRONT, Front
-from continuum.module import Deployment, Job, Workload
-from continuum.packages.store import cache_folder
-from continuum.rundir import Run
-from continuum.topology import Topology
+from continuum.sdk.http_front import ADDRESS, FRONT, Front
+from continuum.connection.deployment import Deployment
+from continuum.modules.job import Job
+from continuum.model.workload import Workload
+from continuum.software.packages.store import cache_folder
+from continuum.rundir.run import Run
+from continuum.model.topology import Topology
 from execution_model.openfaas import clocks, manifests, ports, single_node
 from execution_model.openfaas.gateway_api import GatewayApi
 from execution_model.openfaas.manifests import FUNCTION_LABEL, Function
@@ -33,7 +36,7 @@ from resource_manager.kubernetes.job import PodJob, PodProcess
 from resource_manager.none.job import Replica
 
 if TYPE_CHECKING:
-    from continuum.config import Config
+    from continuum.model.config import Config
 
 READY_TIMEOUT_S = 120.0
 WARM_REQUESTS = 10

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from continuum import workload
+from continuum.sdk import session as workload
 from execution_model.openfaas import ports
 
 PROGRAM = "gateway"

@@ -6,17 +6,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum import artifacts, registry
-from continuum.artifacts import Artifact
+from continuum.software import artifacts
+from continuum.modules import registry
+from continuum.software.artifacts import Artifact
 from continuum.errors import Problem, UsageError
-from continuum.module import Deployment, ExecutionModel, Job, ResourceManager, Workload
+from continuum.connection.deployment import Deployment
+from continuum.modules.execution_model import ExecutionModel
+from continuum.modules.job import Job
+from continuum.modules.resource_manager import ResourceManager
+from continuum.model.workload import Workload
 from continuum.options import Integer, Option, Text
-from continuum.rundir import Run
-from continuum.topology import Topology
+from continuum.rundir.run import Run
+from continuum.model.topology import Topology
 from execution_model.openfaas import single_node
 
 if TYPE_CHECKING:
-    from continuum.config import Config
+    from continuum.model.config import Config
 
 HERE = Path(__file__).parent
 STAGE = "gateway"

@@ -11,17 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from continuum import artifacts, oci
-from continuum.artifacts import Artifact
+from continuum.software import artifacts, oci
+from continuum.software.artifacts import Artifact
 from continuum.errors import DeployError, Problem
-from continuum.front import ADDRESS, Front
-from continuum.module import Workload
-from continuum.packages.store import cache_folder
+from continuum.sdk.http_front import ADDRESS, Front
+from continuum.model.workload import Workload
+from continuum.software.packages.store import cache_folder
 from execution_model.openfaas import ports
 
 if TYPE_CHECKING:
-    from continuum.config import Config
-    from continuum.rundir import Run
+    from continuum.model.config import Config
+    from continuum.rundir.run import Run
 
 NEEDS = "processes"
 START_TIME = "X-Start-Time"

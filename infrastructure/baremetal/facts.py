@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 
 QUESTION = r"""
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"

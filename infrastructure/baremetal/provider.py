@@ -11,20 +11,22 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum import topology
-from continuum.connection import ssh_hosts
-from continuum.connection.ssh import SshConnection, SshTarget
+from continuum.model import topology
+from continuum.connection.ssh import hosts
+from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import ConnectionFailure, LeftBehindError, Problem, ProvisionError
-from continuum.module import Finding, Node, Provider, Usage
+from continuum.modules.base import Finding
+from continuum.model.node import Node, Usage
+from continuum.modules.provider import Provider
 from infrastructure.baremetal import facts, settings
 from infrastructure.baremetal.settings import Place
 
 if TYPE_CHECKING:
-    from continuum.config import Config
-    from continuum.host import Host
+    from continuum.model.config import Config
+    from continuum.host.facts import Host
     from continuum.options import Option
-    from continuum.rundir import Run
-    from continuum.topology import NodeSpec
+    from continuum.rundir.run import Run
+    from continuum.model.topology import NodeSpec
 
 PLACE = "baremetal-host"
 _TIMEOUT_S = 60.0
@@ -92,7 +94,7 @@ class BaremetalProvider(Provider):
             words = facts.lacks(answer, spec, emulated=planned.emulated)
             found[spec.name] = [f"{who} {lack}" for lack in words]
 
-        ssh_hosts.everywhere(planned.nodes, ask)
+        hosts.everywhere(planned.nodes, ask)
         for spec in planned.nodes:
             yield from (Problem(lack) for lack in found[spec.name])
 
@@ -119,10 +121,10 @@ class BaremetalProvider(Provider):
             interface = _look(connection, others or [addresses[place.node]], emulated=emulated)
             known[place.node] = replace(place, interface=interface)
 
-        ssh_hosts.everywhere(list(places.values()), look)
+        hosts.everywhere(list(places.values()), look)
         run.own_all([(PLACE, known[spec.name].to_json()) for spec in specs])
         nodes = tuple(Node(spec, addresses[spec.name], _handle(known[spec.name])) for spec in specs)
-        ssh_hosts.everywhere(
+        hosts.everywhere(
             list(known.values()),
             lambda place: _prepare(self._connections[run.id, place.node], place, addresses),
         )
@@ -157,7 +159,7 @@ class BaremetalProvider(Provider):
                 errors[place.node] = str(error)
                 left[place.node] = list(place.leaves(run.id))
 
-        ssh_hosts.everywhere(places, clean)
+        hosts.everywhere(places, clean)
         if errors:
             ways = [
                 f"repeat when they can be reached: continuum destroy {run.id}",
@@ -173,11 +175,11 @@ class BaremetalProvider(Provider):
         key = (run.id, node.name)
         if key not in self._connections:
             self._connections[key] = SshConnection(_target(place, run.id))
-        return ssh_hosts.with_names(self._connections[key], place.folder)
+        return hosts.with_names(self._connections[key], place.folder)
 
     def usage(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Usage]:
         """What each host has used so far."""
-        return ssh_hosts.usage(nodes, lambda node: self.connect(node, run))
+        return hosts.usage(nodes, lambda node: self.connect(node, run))
 
     def notes(self, run: Run) -> tuple[str, ...]:
         """What these hosts do not limit."""
@@ -232,7 +234,7 @@ def _refuse_same(addresses: Mapping[str, str]) -> None:
 
 def _look(connection: SshConnection, others: Sequence[str], *, emulated: bool) -> str:
     """The interface that leads to the others, if it is to be shaped."""
-    interface = ssh_hosts.interface_to(connection, others)
+    interface = hosts.interface_to(connection, others)
     if not emulated:
         return ""
     argv = ("tc", "-j", "qdisc", "show", "dev", interface, "root")
@@ -253,7 +255,7 @@ def _refuse_shaped(connection: SshConnection, interface: str, shown: str) -> Non
 
 def _prepare(connection: SshConnection, place: Place, addresses: Mapping[str, str]) -> None:
     """Make the run's folder, and have at hand what shapes links."""
-    ssh_hosts.write_hosts(connection, place.folder, addresses)
+    hosts.write_hosts(connection, place.folder, addresses)
     if place.interface:
         argv = ("modprobe", "-a", "sch_htb", "sch_netem", "cls_u32")
         connection.run(argv, timeout=_TIMEOUT_S, check=False)

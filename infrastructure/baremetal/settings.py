@@ -13,8 +13,8 @@ from continuum.errors import Problem
 from continuum.options import FilePath, Option, Texts
 
 if TYPE_CHECKING:
-    from continuum.config import Config
-    from continuum.topology import Topology
+    from continuum.model.config import Config
+    from continuum.model.topology import Topology
 
 _SECTION = "infrastructure"
 FOLDER = "/var/lib/continuum"

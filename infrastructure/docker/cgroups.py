@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from continuum import mount_table
-from continuum.cgroup import find
-from continuum.cgroup.node import NodeGroups
-from continuum.connection import Limits
-from continuum.module import Node
+from continuum.host import mounts
+from continuum.host.cgroup import find
+from continuum.host.cgroup.node import NodeGroups
+from continuum.model.limits import Limits
+from continuum.model.node import Node
 
 _WITHIN = ("cpu", "cpuacct", "memory")
 
@@ -26,7 +26,7 @@ def handle(pid: int) -> dict[str, Any]:
 
 
 def _folders(entries: Mapping[str, str]) -> dict[str, Any]:
-    mounted = mount_table.current()
+    mounted = mounts.current()
     trees = find.hierarchies(mounted)
     first: dict[str, str] = {}
     for tree in trees:

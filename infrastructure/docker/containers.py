@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 
 LABEL_RUN = "continuum.run"
 LABEL_NODE = "continuum.node"

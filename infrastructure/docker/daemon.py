@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from continuum.cgroup import find
-from continuum.cgroup.node import NodeGroups
-from continuum.connection.docker_api import DaemonError, client, worded
+from continuum.host.cgroup import find
+from continuum.host.cgroup.node import NodeGroups
+from infrastructure.docker.engine_api import DaemonError, client, worded
 from continuum.errors import ProvisionError
-from continuum.module import Node
-from continuum.topology import NodeSpec
+from continuum.model.node import Node
+from continuum.model.topology import NodeSpec
 from infrastructure.docker import cgroups, containers
 from infrastructure.docker.containers import LABEL_RUN
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from continuum.errors import ProvisionError
-from continuum.network import namespace
+from continuum.host import netns
 from continuum.network.fabric import tun
 
 INTERFACE = "eth0"
@@ -45,7 +45,7 @@ def make(places: Iterable[Place]) -> list[int]:
             descriptors.append(_make_one(place))  # noqa: PERF401 - those made must be known
 
     try:
-        namespace.visit(work)
+        netns.visit(work)
     except BaseException:
         for descriptor in descriptors:
             os.close(descriptor)
@@ -58,7 +58,7 @@ def _make_one(place: Place) -> int:
 
 
 def _inside(place: Place) -> int:
-    namespace.enter(place.pid)
+    netns.enter(place.pid)
     tun.bring_loopback_up()
     descriptor = tun.open_tun(INTERFACE)
     try:

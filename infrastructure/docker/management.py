@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 
 from continuum.errors import HostError, ProvisionError
-from continuum.network import namespace
+from continuum.host import netns
 from continuum.network.fabric import tun
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 from infrastructure.docker.interfaces import PREFIX_BITS, Place
 
 HUB = "management"
@@ -43,14 +43,14 @@ def connect(hub: int, places: Sequence[Place]) -> None:
     """
 
     def work() -> None:
-        namespace.enter(hub)
+        netns.enter(hub)
         _run_ip(_commands(places))
         for place in places:
-            namespace.enter(place.pid)
+            netns.enter(place.pid)
             tun.configure(INTERFACE, place.address, PREFIX_BITS)
 
     try:
-        namespace.visit(work)
+        netns.visit(work)
     except OSError as error:
         raise ProvisionError(f"the management network cannot be made: {error}") from error
 

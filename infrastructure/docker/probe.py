@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from continuum import capacity
-from continuum.connection.docker_api import NO_LIBRARY, DaemonError, client, why_silent, worded
+from continuum.host import capacity
+from infrastructure.docker.engine_api import NO_LIBRARY, DaemonError, client, why_silent, worded
 from continuum.errors import Problem
-from continuum.host import Host
-from continuum.module import Finding
-from continuum.topology import Topology
+from continuum.host.facts import Host
+from continuum.modules.base import Finding
+from continuum.model.topology import Topology
 from infrastructure.docker import images
 
 _UNIX = "unix://"

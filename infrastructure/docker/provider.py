@@ -9,24 +9,27 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from continuum import capacity, topology
-from continuum.cgroup.node import NodeGroups
-from continuum.connection.docker import DockerConnection, Target
-from continuum.connection.docker_api import DEFAULT_URL, DaemonError, client, worded
+from continuum.host import capacity
+from continuum.model import topology
+from continuum.host.cgroup.node import NodeGroups
+from infrastructure.docker.connection import DockerConnection, Target
+from infrastructure.docker.engine_api import DEFAULT_URL, DaemonError, client, worded
 from continuum.errors import ContinuumError, HostError, ProvisionError
-from continuum.module import Finding, Node, Provider, Usage
-from continuum.network import on_host
+from continuum.modules.base import Finding
+from continuum.model.node import Node, Usage
+from continuum.modules.provider import Provider
+from continuum.network import host_addresses
 from continuum.options import Option, Text
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 from infrastructure.docker import cgroups, containers, daemon, images, interfaces, management, probe
 from infrastructure.docker.containers import LABEL_FOLDER, LABEL_RUN, LABEL_USER, Labels
 
 if TYPE_CHECKING:
-    from continuum.config import Config
+    from continuum.model.config import Config
     from continuum.errors import Problem
-    from continuum.host import Host
-    from continuum.images import ImageRequest
-    from continuum.rundir import Run
+    from continuum.host.facts import Host
+    from continuum.software.debian_image import ImageRequest
+    from continuum.rundir.run import Run
 
 DAEMON = "docker-daemon"
 CONTAINER = "docker-container"
@@ -79,7 +82,7 @@ class DockerProvider(Provider):
         if run.config.infrastructure.flag("cpu_pin"):
             specs = capacity.pinned(specs, sorted(os.sched_getaffinity(0)))
         image = images.choose(url, run.config.infrastructure.maybe_text("docker_image"))
-        addresses = on_host.addresses(specs)
+        addresses = host_addresses.addresses(specs)
         device = daemon.disk(url, specs)
         self._notes[run.id] = _notes(specs, device)
         labels = Labels(run.id, os.geteuid(), str(run.directory))
@@ -88,7 +91,7 @@ class DockerProvider(Provider):
         if managed:
             names[management.HUB] = containers.container_name(run.id, management.HUB)
         run.own_all([(DAEMON, url), *((CONTAINER, name) for name in names.values())])
-        shapes = on_host.start_switch(run)
+        shapes = host_addresses.start_switch(run)
         requests = [
             (
                 names[spec.name],

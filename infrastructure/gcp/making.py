@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from continuum.connection import ssh_hosts
+from continuum.connection.ssh import hosts
 from continuum.errors import ProvisionError
 from infrastructure.gcp import names, places, resources, settings, source
 from infrastructure.gcp.resources import Machine
 
 if TYPE_CHECKING:
-    from continuum.rundir import Run
-    from continuum.topology import NodeSpec
+    from continuum.rundir.run import Run
+    from continuum.model.topology import NodeSpec
     from infrastructure.gcp.api import Cloud, Patience
 
 KINDS = {
@@ -69,7 +69,7 @@ class Maker:
         run, place = self._run, self._cloud.place
         folder = run.directory / "ssh"
         folder.mkdir(mode=0o700, exist_ok=True)
-        public = ssh_hosts.make_key(folder / "key", f"continuum {run.id}")
+        public = hosts.make_key(folder / "key", f"continuum {run.id}")
         caller = source.caller(self._section.text("gcp_source"))
         owner = places.owner()
         network = resources.network(run.id, owner)
@@ -86,15 +86,15 @@ class Maker:
             + [(KINDS["Instances"], str(one["name"])) for one in instances]
         )
         self._insert(("Networks", network))
-        ssh_hosts.everywhere(around, self._insert)
-        ssh_hosts.everywhere([("Instances", one) for one in instances], self._insert)
+        hosts.everywhere(around, self._insert)
+        hosts.everywhere([("Instances", one) for one in instances], self._insert)
         found: dict[str, Made] = {}
         deadline = time.monotonic() + self._patience.boot_s
 
         def learn(spec: NodeSpec) -> None:
             found[spec.name] = self._learn(spec, deadline)
 
-        ssh_hosts.everywhere(specs, learn)
+        hosts.everywhere(specs, learn)
         return found
 
     def _machine(self, spec: NodeSpec) -> Machine:
@@ -121,7 +121,7 @@ class Maker:
         inside, outside = interface.network_i_p, interface.access_configs[0].nat_i_p
         keys = self._host_keys(spec.name, name, deadline)
         lines = "".join(
-            ssh_hosts.known_host(outside, self._port, kind, key) for kind, key in sorted(keys.items())
+            hosts.known_host(outside, self._port, kind, key) for kind, key in sorted(keys.items())
         )
         with (self._run.directory / "ssh" / "known_hosts").open("a", encoding="ascii") as file:
             file.write(lines)

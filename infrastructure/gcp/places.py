@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from continuum import index
+from continuum.rundir import index
 from infrastructure.gcp.settings import Place
 
 

@@ -8,20 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from continuum import topology
-from continuum.connection import ssh_hosts
-from continuum.connection.ssh import SshConnection, SshTarget
+from continuum.model import topology
+from continuum.connection.ssh import hosts
+from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import HostError, Problem
-from continuum.module import Finding, Node, Provider, Usage
+from continuum.modules.base import Finding
+from continuum.model.node import Node, Usage
+from continuum.modules.provider import Provider
 from infrastructure.gcp import places, prices, settings
 from infrastructure.gcp.settings import Place
 
 if TYPE_CHECKING:
-    from continuum.config import Config
-    from continuum.host import Host
+    from continuum.model.config import Config
+    from continuum.host.facts import Host
     from continuum.options import Option
-    from continuum.rundir import Run
-    from continuum.topology import NodeSpec, Topology
+    from continuum.rundir.run import Run
+    from continuum.model.topology import NodeSpec, Topology
     from infrastructure.gcp.api import Patience
 
 PLACE = "gcp-place"
@@ -95,18 +97,18 @@ class GcpProvider(Provider):
         def prepare(node: Node) -> None:
             ready[node.name] = self._prepare(node, run, addresses, deadline)
 
-        ssh_hosts.everywhere(nodes, prepare)
+        hosts.everywhere(nodes, prepare)
         return tuple(ready[node.name] for node in nodes)
 
     def _prepare(self, node: Node, run: Run, addresses: Mapping[str, str], deadline: float) -> Node:
         """Log in for the first time; the node with what it tells of itself."""
         connection = self._plain(node, run)
-        ssh_hosts.wait_reachable(connection, deadline, poll_s=self._patience().poll_s)
+        hosts.wait_reachable(connection, deadline, poll_s=self._patience().poll_s)
         if run.config.infrastructure.flag("network_emulation"):
             connection.run(("modprobe", "-a", "sch_htb", "sch_netem", "cls_u32"), timeout=60)
-        ssh_hosts.write_hosts(connection, _folder(run.id), addresses)
+        hosts.write_hosts(connection, _folder(run.id), addresses)
         others = [address for name, address in addresses.items() if name != node.name]
-        interface = ssh_hosts.interface_to(connection, others or [node.address])
+        interface = hosts.interface_to(connection, others or [node.address])
         return replace(node, handle={**node.handle, "interface": interface})
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
@@ -134,7 +136,7 @@ class GcpProvider(Provider):
 
     def connect(self, node: Node, run: Run) -> SshConnection:
         """A connection to an instance, by the run's own key and with its own known hosts."""
-        return ssh_hosts.with_names(self._plain(node, run), _folder(run.id))
+        return hosts.with_names(self._plain(node, run), _folder(run.id))
 
     def _plain(self, node: Node, run: Run) -> SshConnection:
         key, handle, files = (run.id, node.name), node.handle, run.directory / "ssh"
@@ -156,7 +158,7 @@ class GcpProvider(Provider):
 
     def usage(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Usage]:
         """What each instance has used so far."""
-        return ssh_hosts.usage(nodes, lambda node: self.connect(node, run))
+        return hosts.usage(nodes, lambda node: self.connect(node, run))
 
     def notes(self, run: Run) -> tuple[str, ...]:
         """What Google's machines do not limit."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from continuum.connection.ssh_hosts import everywhere
+from continuum.connection.ssh.hosts import everywhere
 from continuum.errors import ContinuumError, ProvisionError
 from infrastructure.gcp import names, places
 from infrastructure.gcp.making import KINDS

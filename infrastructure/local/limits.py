@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from continuum.cgroup import find, groups, plan
-from continuum.cgroup.plan import Layout
+from continuum.host.cgroup import find, groups, plan
+from continuum.host.cgroup.plan import Layout
 from continuum.errors import ProvisionError
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 
 
 def make(specs: Sequence[NodeSpec], run_id: str, layout: Layout | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from continuum.mount_table import Mount
+from continuum.host.mounts import Mount
 
 PRIVATE = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points a node has for itself
 _CHANGED = ("/etc", "/home", "/opt", "/srv", "/usr", "/var")

@@ -11,25 +11,28 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum import capacity, mount_table, topology
-from continuum.cgroup import find, groups, plan
-from continuum.cgroup.node import NodeGroups
-from continuum.cgroup.plan import Layout
+from continuum.host import capacity, mounts as mount_table
+from continuum.model import topology
+from continuum.host.cgroup import find, groups, plan
+from continuum.host.cgroup.node import NodeGroups
+from continuum.host.cgroup.plan import Layout
 from continuum.connection.namespace import NamespaceConnection, Target
 from continuum.errors import ProvisionError
-from continuum.module import Finding, Node, Provider, Usage
-from continuum.network import on_host
-from continuum.topology import NodeSpec
+from continuum.modules.base import Finding
+from continuum.model.node import Node, Usage
+from continuum.modules.provider import Provider
+from continuum.network import host_addresses
+from continuum.model.topology import NodeSpec
 from infrastructure.local import limits, mounts, probe, processes, trial
 from infrastructure.local.keeper.plan import NodePlan, Plan
 from infrastructure.local.launch import Launch, Made
 
 if TYPE_CHECKING:
-    from continuum.config import Config
+    from continuum.model.config import Config
     from continuum.errors import Problem
-    from continuum.host import Host
+    from continuum.host.facts import Host
     from continuum.network.fabric.client import Client
-    from continuum.rundir import Run
+    from continuum.rundir.run import Run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 NODE_FILES = "nodes"
@@ -65,7 +68,7 @@ class LocalProvider(Provider):
         """
         from continuum.network.fabric.client import Client
 
-        addresses = on_host.addresses(specs)
+        addresses = host_addresses.addresses(specs)
         if run.config.infrastructure.flag("cpu_pin"):
             specs = capacity.pinned(specs, sorted(os.sched_getaffinity(0)))
         layout = _layout(specs, run)
@@ -73,7 +76,7 @@ class LocalProvider(Provider):
         folder = run.directory / NODE_FILES
         own_groups = [(GROUP, str(path)) for path in limits.run_paths(run.id, layout)]
         run.own_all([("keeper", run.id), ("node-files", str(folder)), *own_groups])
-        on_host.start_switch(run)
+        host_addresses.start_switch(run)
         folder.mkdir(mode=0o700)
         launch = Launch(_plan(specs, addresses, run), folder / "plan.json", run.log("keeper"))
         try:

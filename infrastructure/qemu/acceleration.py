@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from continuum.host import Host
+from continuum.host.facts import Host
 
 DEVICE = Path("/dev/kvm")
 PROOF_TIMEOUT_S = 2.0

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from continuum import host
-from continuum.connection.ssh import SshConnection
+from continuum.host import facts
+from continuum.connection.ssh.connection import SshConnection
 from continuum.errors import HostError, ProvisionError
-from continuum.module import Node
-from continuum.rundir import Run
-from continuum.topology import NodeSpec
+from continuum.model.node import Node
+from continuum.rundir.run import Run
+from continuum.model.topology import NodeSpec
 from infrastructure.qemu import (
     daemons,
     describe,
@@ -93,7 +93,7 @@ def create(specs: Sequence[NodeSpec], run: Run, connect: Connect) -> Made:
         HostError: a machine or the base image is not there, or there is no room.
         ProvisionError: a guest does not come up; the error has the end of its console.
     """
-    chosen, here = settings.from_config(run.config), host.read()
+    chosen, here = settings.from_config(run.config), facts.read()
     base_image = image.find(chosen.image, chosen.sha256)
     with ExitStack() as stack:
         plan = _plan(specs, run, chosen, fleet.open_all(chosen.machines, stack), here)
@@ -149,7 +149,7 @@ def _check_tunnels(plan: Plan, nodes: Sequence[Node], connections: Mapping[str, 
 
 
 def _plan(
-    specs: Sequence[NodeSpec], run: Run, chosen: Settings, sites: Sequence[Site], here: host.Host
+    specs: Sequence[NodeSpec], run: Run, chosen: Settings, sites: Sequence[Site], here: facts.Host
 ) -> Plan:
     is_pinned = run.config.infrastructure.flag("cpu_pin")
     placed = fleet.place(specs, sites, pinned=is_pinned)

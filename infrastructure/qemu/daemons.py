@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from continuum import index
+from continuum.rundir import index
 
 _FILE = "libvirt-daemons"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from continuum.errors import HostError
-from continuum.fetch import DownloadError, Patience, download
+from continuum.software.download import DownloadError, Patience, download
 
 PATIENCE = Patience(stall_s=60.0, deadline_s=3600.0)
 _BLOCK = 1 << 20

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
 
-from continuum.host import Host
-from continuum.topology import NodeSpec
+from continuum.host.facts import Host
+from continuum.model.topology import NodeSpec
 from infrastructure.qemu import acceleration, placement, survey
 from infrastructure.qemu.acceleration import Acceleration
 from infrastructure.qemu.hypervisor import Hypervisor

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from continuum.connection.ssh import SshConnection
+from continuum.connection.ssh.connection import SshConnection
 from continuum.errors import ConnectionFailure, ProvisionError
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 from infrastructure.qemu import describe, names, seed, storage
 from infrastructure.qemu.describe import Boot, Wire
 from infrastructure.qemu.hypervisor import Hypervisor

@@ -10,9 +10,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from continuum import tool
+from continuum.host import run_command
 from continuum.errors import HostError, ProvisionError
-from continuum.images import BUILD_TIMEOUT_S, ImageRequest, debian_root
+from continuum.software.debian_image import BUILD_TIMEOUT_S, ImageRequest, debian_root
 from infrastructure.qemu import recipe
 from infrastructure.qemu.fetched import fetch, hash_of
 
@@ -181,7 +181,7 @@ def _disk(work: Path) -> None:
 def _run(argv: list[str], cwd: Path) -> None:
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     failure, env = "the disk cannot be made", {**os.environ, "PATH": path}
-    tool.run(argv, failure, ProvisionError, timeout_s=BUILD_TIMEOUT_S, env=env, cwd=cwd)
+    run_command.run(argv, failure, ProvisionError, timeout_s=BUILD_TIMEOUT_S, env=env, cwd=cwd)
 
 
 def disk_format(disk: Path) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from continuum.connection.base import Limits
-from continuum.connection.ssh import SshConnection
-from continuum.module import Usage
+from continuum.model.limits import Limits
+from continuum.connection.ssh.connection import SshConnection
+from continuum.model.node import Usage
 
 _TIMEOUT_S = 30.0
 

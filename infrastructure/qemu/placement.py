@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from continuum.errors import HostError
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 
-from continuum import capacity
-from continuum import topology as topologies
-from continuum.config import Config
+from continuum.host import capacity
+from continuum.model import topology as topologies
+from continuum.model.config import Config
 from continuum.errors import ContinuumError, HostError, Problem
-from continuum.host import Host
-from continuum.module import Finding
-from continuum.topology import Topology
+from continuum.host.facts import Host
+from continuum.modules.base import Finding
+from continuum.model.topology import Topology
 from infrastructure.qemu import acceleration, fleet, image, placement, wires
 from infrastructure.qemu.fleet import Site
 from infrastructure.qemu.settings import Settings, from_config

@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum.connection.ssh import SshConnection, SshTarget
+from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import ContinuumError, HostError, ProvisionError
-from continuum.module import Finding, Node, Provider, Usage
+from continuum.modules.base import Finding
+from continuum.model.node import Node, Usage
+from continuum.modules.provider import Provider
 from continuum.options import Option
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 from infrastructure.qemu import (
     creation,
     daemons,
@@ -32,12 +34,12 @@ from infrastructure.qemu.hypervisor import Hypervisor
 from infrastructure.qemu.machines import Machine
 
 if TYPE_CHECKING:
-    from continuum.config import Config
+    from continuum.model.config import Config
     from continuum.errors import Problem
-    from continuum.host import Host
-    from continuum.images import ImageRequest
-    from continuum.rundir import Run
-    from continuum.topology import Topology
+    from continuum.host.facts import Host
+    from continuum.software.debian_image import ImageRequest
+    from continuum.rundir.run import Run
+    from continuum.model.topology import Topology
 
 
 INTERPRETED_CIPHER = "aes128-ctr"

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from continuum.images import NODE_PACKAGES
+from continuum.software.debian_image import NODE_PACKAGES
 
 PACKAGES = (
     *NODE_PACKAGES,

@@ -12,9 +12,9 @@ from infrastructure.qemu import machines
 from infrastructure.qemu.machines import Machine
 
 if TYPE_CHECKING:
-    from continuum.config import Config
+    from continuum.model.config import Config
     from continuum.errors import Problem
-    from continuum.section import Section
+    from continuum.model.section import Section
 
 SECTION: Final = "infrastructure"
 SYSTEM = "qemu:///system"

@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
 from continuum.errors import ProvisionError
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 from infrastructure.qemu import describe
 from infrastructure.qemu.hypervisor import Hypervisor
 from infrastructure.qemu.settings import Settings

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from continuum.errors import HostError
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 from infrastructure.qemu import names, switch
 from infrastructure.qemu.describe import Plug, Wire
 from infrastructure.qemu.fleet import Site

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from continuum.lifecycle import CREATED, FINISHED, IMAGE, READY, SANDBOX, SCHEDULED, STARTED
+from continuum.model.marks import CREATED, FINISHED, IMAGE, READY, SANDBOX, SCHEDULED, STARTED
 from resource_manager.kubecontrol import simulated
 from resource_manager.kubecontrol.told import Told, stamp
 

@@ -10,7 +10,7 @@ from resource_manager.kubernetes import checks
 from resource_manager.kubernetes.plan import CONTROL_TIER, OUTSIDE, PODS
 
 if TYPE_CHECKING:
-    from continuum.config import Config
+    from continuum.model.config import Config
 
 NODE_MB = 1.0
 """What a simulated node takes of the control plane's memory. A margin: with 1,000 nodes and some of their

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
-from continuum.lifecycle import IMAGE, SANDBOX, STARTED
+from continuum.model.marks import IMAGE, SANDBOX, STARTED
 from resource_manager.kubecontrol.told import Told, stamp
 
 _LINE = re.compile(r'time="(?P<time>[^"]+)" level=info msg="(?P<said>(?:[^"\\]|\\.)*)"')

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 
-from continuum.lifecycle import CREATED
+from continuum.model.marks import CREATED
 from resource_manager.kubecontrol.told import Told
 
 _KLOG = re.compile(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 
-from continuum.lifecycle import READY, STARTED
+from continuum.model.marks import READY, STARTED
 from resource_manager.kubecontrol.told import Told, stamp
 
 SAYS = "Patch pod"

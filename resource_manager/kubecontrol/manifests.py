@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from continuum.module import Workload
+from continuum.model.workload import Workload
 from resource_manager.kubecontrol import simulated
 from resource_manager.kubernetes import pods
 from resource_manager.kubernetes.plan import TIER_LABEL

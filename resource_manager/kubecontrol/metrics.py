@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from continuum.statistics import is_supported
+from continuum.measure.statistics import is_supported
 
 _LINE = re.compile(r"(?P<name>\w+?)_(?P<kind>bucket|sum|count)\{(?P<labels>.*)\} (?P<value>\S+)$")
 _BARE = re.compile(r"(?P<name>\w+?)_(?P<kind>sum|count)(?P<labels>) (?P<value>\S+)$")

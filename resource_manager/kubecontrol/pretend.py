@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from continuum.errors import DeployError
-from continuum.module import Workload
+from continuum.model.workload import Workload
 from resource_manager.kubecontrol import manifests, plain, simulated
 from resource_manager.kubecontrol.told import Instance
 from resource_manager.kubernetes import explain, pods

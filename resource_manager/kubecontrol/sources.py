@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from continuum import clock
+from continuum.measure import clock
 from continuum.connection import Connection
 from resource_manager.kubecontrol import api as telling
 from resource_manager.kubecontrol import containerd, kwok, plain

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from continuum.errors import DeployError
-from continuum.lifecycle import CREATED, Mark
+from continuum.model.marks import CREATED, Mark
 from resource_manager.kubecontrol import kubectl, manifests, simulated
 from resource_manager.kubecontrol.job import ContainerProcess, ControlJob
 from resource_manager.kubecontrol.latency import Watched

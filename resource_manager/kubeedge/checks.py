@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from continuum import artifacts
+from continuum.software import artifacts
 from continuum.errors import Problem
 from resource_manager.kubernetes import checks
 
 if TYPE_CHECKING:
-    from continuum.config import Config
+    from continuum.model.config import Config
 
 HERE = Path(__file__).parent
 VERSION_KEY = "kubeedge_version"

@@ -6,19 +6,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum import artifacts
-from continuum.artifacts import Artifact
+from continuum.software import artifacts
+from continuum.software.artifacts import Artifact
 from continuum.errors import Problem
-from continuum.module import Deployment
+from continuum.connection.deployment import Deployment
 from continuum.options import Option
-from continuum.rundir import Run
+from continuum.rundir.run import Run
 from resource_manager.kubeedge import checks
 from resource_manager.kubeedge.options import OPTIONS
 from resource_manager.kubernetes.manager import Kubernetes
 
 if TYPE_CHECKING:
-    from continuum.config import Config
-    from continuum.host import Host
+    from continuum.model.config import Config
+    from continuum.host.facts import Host
 
 NETWORK = "bridge"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from continuum.core_options import CORE
+from continuum.config.core_options import CORE
 from continuum.options import Option, Text
 from resource_manager.kubernetes.options import SHAPED, VERSION
 

@@ -10,8 +10,8 @@ from resource_manager.kubernetes import release
 from resource_manager.kubernetes.plan import CONTROL_TIER, OUTSIDE
 
 if TYPE_CHECKING:
-    from continuum.config import Config
-    from continuum.section import Section
+    from continuum.model.config import Config
+    from continuum.model.section import Section
 
 CONTROL_PLANE_MB = 1700
 """What kubeadm demands of a control plane (its ControlPlaneMem)."""

@@ -17,7 +17,7 @@ from continuum.errors import DeployError
 from resource_manager.kubernetes import pki
 
 if TYPE_CHECKING:
-    from continuum.rundir import Run
+    from continuum.rundir.run import Run
 
 PORT = 6443
 KUBECONFIG = "kubeconfig"
@@ -40,7 +40,7 @@ class Api:
         core: pods, nodes, events.
         apps: deployments.
         batch: jobs.
-        patience: how many times as long as usual an answer may take, see ``continuum.module.Node``.
+        patience: how many times as long as usual an answer may take, see ``continuum.modules.base.Node``.
     """
 
     core: Any

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from continuum.module import Deployment
+from continuum.connection.deployment import Deployment
 
 _TIMEOUT_S = 60.0
 _PARALLEL = 16

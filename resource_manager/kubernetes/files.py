@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from continuum.artifacts import Artifact
+from continuum.software.artifacts import Artifact
 from resource_manager.kubernetes import plan
 from resource_manager.kubernetes.facts import Facts
 from resource_manager.kubernetes.pki import Trust
@@ -121,7 +121,7 @@ class Cluster:
 
     @property
     def patience(self) -> float:
-        """How many times as long as usual may be waited for its nodes, see ``continuum.module.Node``."""
+        """How many times as long as usual may be waited for its nodes, see ``continuum.modules.base.Node``."""
         return max(member.node.patience for member in self.members)
 
 

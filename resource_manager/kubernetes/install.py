@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from continuum import artifacts, playbooks
-from continuum.artifacts import Artifact
-from continuum.module import Deployment
-from continuum.playbooks import Played
-from continuum.rundir import Run
+from continuum.software import artifacts, playbooks
+from continuum.software.artifacts import Artifact
+from continuum.connection.deployment import Deployment
+from continuum.software.playbooks import Played
+from continuum.rundir.run import Run
 from resource_manager.kubernetes import client, facts, files, observe, pki, plan, transfer, waiting
 from resource_manager.kubernetes.files import Cluster
 from resource_manager.kubernetes.plan import Member
@@ -100,7 +100,7 @@ def images_ahead(deployment: Deployment, run: Run) -> dict[str, list[Path]]:
 
     A node takes them in before it is part of the cluster, and so before the cluster takes its processors.
     """
-    from continuum.modules import load_modules
+    from continuum.modules.plan import load_modules
     from resource_manager.kubernetes import submit
 
     wanted: dict[str, list[Path]] = {}

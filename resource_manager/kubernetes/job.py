@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from continuum.errors import BenchmarkError, CommandTimeout, DeployError
-from continuum.module import Workload
+from continuum.model.workload import Workload
 from resource_manager.kubernetes import explain
 from resource_manager.kubernetes.client import Api
 from resource_manager.kubernetes.follow import Pods

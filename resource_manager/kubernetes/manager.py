@@ -7,19 +7,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum import artifacts, playbooks
-from continuum.artifacts import Artifact
+from continuum.software import artifacts, playbooks
+from continuum.software.artifacts import Artifact
 from continuum.errors import Problem
-from continuum.module import Deployment, Job, ResourceManager, Workload
+from continuum.connection.deployment import Deployment
+from continuum.modules.job import Job
+from continuum.modules.resource_manager import ResourceManager
+from continuum.model.workload import Workload
 from continuum.options import Option
-from continuum.rundir import Run
-from continuum.topology import Topology
+from continuum.rundir.run import Run
+from continuum.model.topology import Topology
 from resource_manager.kubernetes import checks, plan, release
 from resource_manager.kubernetes.options import OPTIONS
 
 if TYPE_CHECKING:
-    from continuum.config import Config
-    from continuum.host import Host
+    from continuum.model.config import Config
+    from continuum.host.facts import Host
 
 HERE = Path(__file__).parent
 API_PORT = 6443

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from continuum import observed, playbooks
+from continuum.rundir import node_metrics
+from continuum.software import playbooks
 from continuum.connection import Connection
 from continuum.connection.forward import HOST, forward
 from continuum.errors import DeployError
-from continuum.module import Deployment
-from continuum.observed import Series
-from continuum.rundir import Run
+from continuum.connection.deployment import Deployment
+from continuum.rundir.node_metrics import Series
+from continuum.rundir.run import Run
 from resource_manager.kubernetes.plan import Member
 
 HERE = Path(__file__).parent
@@ -75,7 +76,7 @@ def collect(connection: Connection, run: Run) -> Path:
     since = float(run.state()[SINCE])
     try:
         with forward(connection, PORT) as port:
-            return observed.write(run.directory, list(_series(port, since, time.time())))
+            return node_metrics.write(run.directory, list(_series(port, since, time.time())))
     except OSError as error:
         raise DeployError(f"{connection.node}: Prometheus does not answer: {error}") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from continuum.core_options import CORE
+from continuum.config.core_options import CORE
 from continuum.options import Choice, Flag, Option, Text
 
 VERSION = Option(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from continuum.rundir import Run
+from continuum.rundir.run import Run
 
 FOLDER = "kubernetes"
 """Folder of a run in which keys and the kubeconfig are."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
-from continuum.module import Node
-from continuum.topology import NodeSpec, Topology
+from continuum.model.node import Node
+from continuum.model.topology import NodeSpec, Topology
 
 OUTSIDE = "endpoint"
 """The tier whose nodes are users of a cluster, not part of it."""

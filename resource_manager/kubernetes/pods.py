@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from continuum.errors import DeployError
-from continuum.module import Workload
+from continuum.model.workload import Workload
 from resource_manager.kubernetes.plan import TIER_LABEL
 
 NAMESPACE = "default"
@@ -52,7 +52,7 @@ class Start:
         run_id: the run.
         names: address of every node, by its name.
         share: what each may use.
-        patience: how many times as long as usual each may take to end, see ``continuum.module.Node``.
+        patience: how many times as long as usual each may take to end, see ``continuum.modules.base.Node``.
     """
 
     image: str

@@ -10,11 +10,14 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from continuum import artifacts
+from continuum.software import artifacts
 from continuum.connection.forward import forward
 from continuum.errors import DeployError
-from continuum.module import Deployment, Job, Node, Workload
-from continuum.rundir import Run
+from continuum.connection.deployment import Deployment
+from continuum.modules.job import Job
+from continuum.model.node import Node
+from continuum.model.workload import Workload
+from continuum.rundir.run import Run
 from resource_manager.kubernetes import client, explain, pki, plan, pods, transfer
 from resource_manager.kubernetes.asking import patiently
 from resource_manager.kubernetes.client import Api
@@ -25,7 +28,7 @@ from resource_manager.none.job import Replica
 from resource_manager.none.manager import NoManager
 
 if TYPE_CHECKING:
-    from continuum.oci.workload import WorkloadImage
+    from continuum.software.oci.workload import WorkloadImage
 
 START_TIMEOUT_S = 120.0
 _REQUEST_TIMEOUT_S = 30.0
@@ -254,7 +257,7 @@ class Submission:
 
 def prepare(workload: Workload, run: Run) -> WorkloadImage:
     """The image of a workload, made unless it is there."""
-    from continuum.oci.workload import workload_image
+    from continuum.software.oci.workload import workload_image
 
     return workload_image(
         workload,

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from continuum import oci
+from continuum.software import oci
 from continuum.connection import Connection
 from continuum.errors import CommandFailed, DeployError
-from continuum.oci.archive import ArchiveError
-from continuum.packages.store import cache_folder
+from continuum.software.oci.archive import ArchiveError
+from continuum.software.packages.store import cache_folder
 
 STORE = PurePosixPath("/var/lib/continuum/artifacts")
 """Where files are kept on a node, each by the hash of its content."""
@@ -48,7 +48,7 @@ def images(connection: Connection, archives: Sequence[Path], *, patience: float,
     Args:
         connection: the way to the node.
         archives: of the images.
-        patience: how many times as long as usual the node may take, see ``continuum.module.Node``.
+        patience: how many times as long as usual the node may take, see ``continuum.modules.base.Node``.
         anew: put them there in any case.
 
     Raises:

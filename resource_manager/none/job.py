@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
-from continuum import clock, lifecycle
+from continuum.measure import clock, lifecycle
 from continuum.connection import Connection, Process
 from continuum.errors import BenchmarkError, CommandTimeout, ConnectionFailure, DeployError
-from continuum.lifecycle import Mark
-from continuum.messages import Messages
-from continuum.module import Job, Workload
+from continuum.model.marks import Mark
+from continuum.sdk.messages import Messages
+from continuum.modules.job import Job
+from continuum.model.workload import Workload
 
 POLL_S = 0.05
 START_IN_NS = 300_000_000

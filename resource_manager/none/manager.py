@@ -12,13 +12,16 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
 import continuum
-from continuum.connection import Limits
-from continuum.module import Deployment, Node, ResourceManager, Workload
-from continuum.rundir import Run
+from continuum.model.limits import Limits
+from continuum.connection.deployment import Deployment
+from continuum.model.node import Node
+from continuum.modules.resource_manager import ResourceManager
+from continuum.model.workload import Workload
+from continuum.rundir.run import Run
 from resource_manager.none.job import DirectJob, Replica
 
 if TYPE_CHECKING:
-    from continuum.packages.deliver import Placed
+    from continuum.software.packages.deliver import Placed
 
 FOLDER = PurePosixPath("/var/lib/continuum")
 PARALLEL_STARTS = 16
@@ -99,7 +102,7 @@ def _packages(workload: Workload, nodes: Sequence[Node], deployment: Deployment)
     """What was installed on the nodes that do not share this host's Python."""
     if all(node.handle.get("shares_host") for node in nodes):
         return {}
-    from continuum.packages import deliver
+    from continuum.software.packages import deliver
 
     return deliver.prepare(workload, nodes, deployment)
 

@@ -12,17 +12,24 @@ from pathlib import Path
 
 import pytest
 
-from continuum import artifacts, config, host, playbooks, registry, teardown, topology
-from continuum.artifacts import table
-from continuum.artifacts.artifact import ARCHITECTURES
-from continuum.core_options import CORE, FLAT, FOREIGN_KEYS
+from continuum.software import artifacts, playbooks
+from continuum.config import loader as config
+from continuum.host import facts
+from continuum.modules import registry
+from continuum.pipeline import teardown
+from continuum.model import topology
+from continuum.software.artifacts import table
+from continuum.software.artifacts.artifact import ARCHITECTURES
+from continuum.config.core_options import CORE, FLAT, FOREIGN_KEYS
 from continuum.errors import ConfigError
-from continuum.module import Application, Module, Provider
-from continuum.network.plan import choose_engine
+from continuum.modules.application import Application
+from continuum.modules.base import Module
+from continuum.modules.provider import Provider
+from continuum.network.engines import choose_engine
 from continuum.options import Option
-from continuum.playbooks import settings
-from continuum.registry import KINDS, Found
-from continuum.rundir import Run, create
+from continuum.software.playbooks import settings
+from continuum.modules.registry import KINDS, Found
+from continuum.rundir.run import Run, create
 
 FOUND = registry.found()
 PROVIDERS = tuple(found for found in FOUND if found.kind == "provider")
@@ -220,7 +227,7 @@ def test_second_destroy_is_harmless(found: Found, tmp_path: Path, monkeypatch: p
         read = config.parse(f"{text}cloud_nodes = 2\ncloud_cores = 1\ncloud_memory = 256 MiB\n", "x.cfg")
     except ConfigError as refused:
         pytest.skip(f"needs more than a config of two nodes: {refused}")
-    lacks = [str(problem) for problem in provider.probe(read, host.read()) if problem.severity == "error"]
+    lacks = [str(problem) for problem in provider.probe(read, facts.read()) if problem.severity == "error"]
     if lacks:
         pytest.skip("; ".join(lacks))
     made = create(read)

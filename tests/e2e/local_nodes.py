@@ -8,11 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from continuum import config, network, registry, rundir, topology
+from continuum.config import loader as config
+from continuum import network
+from continuum.modules import registry
+from continuum.rundir import run as rundir
+from continuum.model import topology
 from continuum.connection import Connection
-from continuum.module import Node, Provider
-from continuum.network.plan import choose_engine
-from continuum.rundir import Run
+from continuum.model.node import Node
+from continuum.modules.provider import Provider
+from continuum.network.engines import choose_engine
+from continuum.rundir.run import Run
 
 if TYPE_CHECKING:
     import pytest

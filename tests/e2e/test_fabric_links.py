@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.fabric_nodes import BareNetwork, BareNode, both_ways, why_not
-from continuum.topology import Link
+from continuum.model.topology import Link
 
 pytestmark = [
     pytest.mark.root,

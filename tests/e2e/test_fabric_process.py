@@ -19,7 +19,7 @@ from benchmarks.fabric_nodes import BareNetwork, why_not
 from continuum.errors import ProvisionError
 from continuum.network.fabric import ending, wire
 from continuum.network.fabric.client import SOCKET_NAME, Client, launch
-from continuum.topology import Link
+from continuum.model.topology import Link
 
 pytestmark = [
     pytest.mark.root,

@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from continuum import host, network, registry, teardown, topology
+from continuum.host import facts
+from continuum import network
+from continuum.modules import registry
+from continuum.pipeline import teardown
+from continuum.model import topology
 from continuum.errors import ConnectionFailure, ProvisionError
-from continuum.network.plan import choose_engine
+from continuum.network.engines import choose_engine
 from infrastructure.local import processes
 from infrastructure.local.launch import Launch
 from tests.e2e.leaks import no_leaks
@@ -132,12 +136,12 @@ def test_run_whose_folder_is_gone_is_found_by_its_label(tmp_path: Path) -> None:
     with no_leaks():
         run = new_run(tmp_path)
         make(run)
-        assert run.id not in provider.survivors(host.read()), "its folder tells of it"
+        assert run.id not in provider.survivors(facts.read()), "its folder tells of it"
         run.unlock()
         shutil.rmtree(run.directory)
-        assert run.id in provider.survivors(host.read())
+        assert run.id in provider.survivors(facts.read())
         teardown.destroy_stray(provider, run.id)
-        assert run.id not in provider.survivors(host.read())
+        assert run.id not in provider.survivors(facts.read())
 
 
 def test_a_process_of_somebody_elses_run_is_left_alone(tmp_path: Path) -> None:
@@ -145,7 +149,7 @@ def test_a_process_of_somebody_elses_run_is_left_alone(tmp_path: Path) -> None:
     theirs = {**os.environ, "CONTINUUM_RUN": "20260101-000000-theirs", "CONTINUUM_NODE": "cloud0"}
     process = subprocess.Popen(["sleep", "60"], env=theirs)
     try:
-        assert "20260101-000000-theirs" not in registry.provider("local").survivors(host.read())
+        assert "20260101-000000-theirs" not in registry.provider("local").survivors(facts.read())
     finally:
         process.kill()
         process.wait(DEADLINE_S)
@@ -160,9 +164,9 @@ def test_groups_alone_are_found_by_their_label(tmp_path: Path) -> None:
         run.unlock()
         shutil.rmtree(run.directory)
         if made.node("cloud0").handle["groups"]["paths"]:
-            assert run.id in provider.survivors(host.read())
+            assert run.id in provider.survivors(facts.read())
         teardown.destroy_stray(provider, run.id)
-        assert run.id not in provider.survivors(host.read())
+        assert run.id not in provider.survivors(facts.read())
 
 
 def test_too_many_nodes_are_refused_before_anything_is_made(tmp_path: Path) -> None:

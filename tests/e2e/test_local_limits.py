@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from continuum.cgroup import find
-from continuum.cgroup.node import NodeGroups
-from continuum.connection import Limits
+from continuum.host.cgroup import find
+from continuum.host.cgroup.node import NodeGroups
+from continuum.model.limits import Limits
 from tests.e2e.local_nodes import Nodes, nodes
 
 LAYOUT = find.layout(find.ALL) if os.geteuid() == 0 else None

@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum import registry, topology
-from continuum.module import Deployment
-from continuum.network.plan import capabilities, open_engine
+from continuum.modules import registry
+from continuum.model import topology
+from continuum.connection.deployment import Deployment
+from continuum.network.engines import capabilities, open_engine
 from infrastructure.local import mounts, provider
 from tests.e2e.local_nodes import Nodes, destroy, new_run, nodes, shared_nodes
 

@@ -77,7 +77,7 @@ def _command(base: Path) -> list[str]:
             python,
             "-B",
             "-c",
-            "import os, sys, continuum.module; assert sys.version_info >= (3, 10); os.stat(sys.executable)",
+            "import os, sys, continuum.modules.base; assert sys.version_info >= (3, 10); os.stat(sys.executable)",
         ]
         try:
             if (

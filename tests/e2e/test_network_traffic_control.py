@@ -11,7 +11,7 @@ import pytest
 from benchmarks.fabric_nodes import BareNetwork, why_not
 from continuum.network import netem, plan
 from continuum.network.engines import NetemEngine
-from continuum.topology import Link
+from continuum.model.topology import Link
 
 pytestmark = [
     pytest.mark.root,

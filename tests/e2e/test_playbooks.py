@@ -13,10 +13,13 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from application.video import Video
-from continuum import host, playbooks, programs, topology
-from continuum.connection.ssh import SshConnection
+from continuum.host import facts
+from continuum.software import playbooks, node_programs
+from continuum.model import topology
+from continuum.connection.ssh.connection import SshConnection
 from continuum.errors import DeployError
-from continuum.module import Deployment, Program, Workload
+from continuum.connection.deployment import Deployment
+from continuum.model.workload import Program, Workload
 from tests.e2e import apt_mirror, debs, local_nodes, program, sshd
 from tests.e2e.leaks import no_leaks
 from tests.e2e.local_nodes import Nodes
@@ -125,7 +128,7 @@ def _ends_the_others(tmp_path: Path, made: Nodes) -> None:
 
 @needs_debian
 def test_a_broker_that_a_node_lacks_is_installed_from_package_files(tmp_path: Path) -> None:
-    broker = host.read().find_command("mosquitto")
+    broker = facts.read().find_command("mosquitto")
     if broker is None:
         pytest.skip("mosquitto is not installed, of which the test makes a package")
     artifacts = tmp_path / "artifacts"
@@ -147,11 +150,11 @@ def test_a_broker_that_a_node_lacks_is_installed_from_package_files(tmp_path: Pa
     (planned,) = [w for w in _video_workloads(tmp_path) if w.programs]
     with no_leaks(), nodes(tmp_path, f"artifact_dir = {artifacts}") as made:
         workload = replace(planned, tier="endpoint")
-        programs.provide(Video(), [workload], deployment(made), made.run)
+        node_programs.provide(Video(), [workload], deployment(made), made.run)
         assert not (made.run.directory / "playbooks").exists(), "both nodes have it; nothing is to be played"
         said(made["endpoint0"], "dpkg", "--purge", "--force-depends", "mosquitto")
         said(made["endpoint0"], "rm", "-f", str(broker), "/usr/local/bin/mosquitto", "/usr/sbin/policy-rc.d")
-        programs.provide(Video(), [workload], deployment(made), made.run)
+        node_programs.provide(Video(), [workload], deployment(made), made.run)
         assert "mosquitto version" in said(made["endpoint0"], "mosquitto", "-h")
         assert said(made["endpoint0"], "cat", "/var/lib/policy-status") == "101\n", "services are not started"
         left = said(made["endpoint0"], "ls", "/usr/sbin/policy-rc.d", "/var/lib/continuum/install")
@@ -162,7 +165,7 @@ def test_a_broker_that_a_node_lacks_is_installed_from_package_files(tmp_path: Pa
         with pytest.raises(
             DeployError, match="endpoint0 has no no-such-broker; endpoint1 has no no-such-broker"
         ):
-            programs.provide(Video(), [unknown], deployment(made), made.run)
+            node_programs.provide(Video(), [unknown], deployment(made), made.run)
 
 
 @needs_debian
@@ -208,7 +211,7 @@ def _wait_for(log: Path, text: str) -> None:
 
 
 def _video_workloads(tmp_path: Path) -> Sequence[Workload]:
-    from continuum import config
+    from continuum.config import loader as config
 
     read = config.load(program.config(tmp_path, duration=1, benchmark="transport = mqtt"))
     return Video().workloads(read, topology.from_config(read))

@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum import clock
-from continuum.connection.ssh import SshConnection, SshTarget
+from continuum.measure import clock
+from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from tests.e2e import sshd
 from tests.e2e.sshd import Sshd
@@ -307,7 +307,7 @@ def test_a_host_that_says_nothing_is_given_up(tmp_path: Path) -> None:
 def test_attach_uses_our_own_streams(host: Sshd) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from continuum.connection.ssh import SshConnection, SshTarget\n"
+        "from continuum.connection.ssh.connection import SshConnection, SshTarget\n"
         "c = SshConnection(SshTarget('cloud0', 'r', 'testhost', config=Path(sys.argv[1])))\n"
         "s = c.attach(['sh', '-c', 'cat; echo error >&2; exit 9']); c.close(); sys.exit(s)"
     )
@@ -326,7 +326,7 @@ def test_attach_uses_our_own_streams(host: Sshd) -> None:
 def test_the_connection_ends_with_its_process_however_that_ends(host: Sshd) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from continuum.connection.ssh import SshConnection, SshTarget\n"
+        "from continuum.connection.ssh.connection import SshConnection, SshTarget\n"
         "c = SshConnection(SshTarget('cloud0', 'r', 'testhost', config=Path(sys.argv[1])))\n"
         "c.run(['true'], timeout=20); print('open', flush=True); time.sleep(60)"
     )

@@ -22,8 +22,9 @@ import pytest
 from application.video import Video, files
 from application.video import settings as configuration
 from application.video.settings import EndpointSettings, Server, WorkerSettings
-from continuum import events, trace
-from continuum.front import ADDRESS, Front
+from continuum.model import events
+from continuum.measure import trace
+from continuum.sdk.http_front import ADDRESS, Front
 from tests.e2e.gateway import Gateway
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from continuum import analysis, trace
-from continuum.events import Event
-from continuum.phases import Phase
-from continuum.result import LinkFidelity, NodeUse
+from continuum.measure import analysis, trace
+from continuum.model.events import Event
+from continuum.model.phase import Phase
+from continuum.model.result import LinkFidelity, NodeUse
 from tests.fake_runs import SCENARIOS, STAGES, make_result, make_trace
 
 MS = 1_000_000

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from continuum import artifacts, config, oci
-from continuum.artifacts import Artifact, folder, verified
+from continuum.software import artifacts, oci
+from continuum.config import loader as config
+from continuum.software.artifacts import Artifact, folder, verified
 from continuum.errors import HostError, UsageError
 
 KUBELET = Artifact("kubelet", "v1.33.4", "binary", url="https://dl.example/kubelet", sha256="f" * 64)

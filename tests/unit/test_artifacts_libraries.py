@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from continuum.artifacts import libraries
-from continuum.artifacts.libraries import Wish
+from continuum.software.artifacts import libraries
+from continuum.software.artifacts.libraries import Wish
 from continuum.errors import HostError
-from continuum.module import Program, Workload
-from continuum.oci import base, from_files, kept
-from continuum.packages import lock
-from continuum.packages.store import Store, Wheel
+from continuum.model.workload import Program, Workload
+from continuum.software.oci import base, from_files, layer_cache
+from continuum.software.packages import lock
+from continuum.software.packages.store import Store, Wheel
 
 NEEDS = ("tool>=1", "other")
 LOCKED = "tool==1.2 --hash=sha256:0\n"
@@ -30,7 +30,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
     lock.keep(LOCKED, NEEDS, interpreter.key, cache)
     layer = from_files({"/bin/python": "x"}, cache / "images")
     facts = {"interpreter": interpreter.to_json(), "python": "/bin/python"}
-    kept.remember(cache / "images", base.debian_key("amd64", ("coreutils",)), layer, **facts)
+    layer_cache.remember(cache / "images", base.debian_key("amd64", ("coreutils",)), layer, **facts)
     return added
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from continuum import artifacts, config
-from continuum.artifacts import table
+from continuum.software import artifacts
+from continuum.config import loader as config
+from continuum.software.artifacts import table
 from continuum.errors import UsageError
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64

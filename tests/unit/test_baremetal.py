@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from continuum import config, topology
+from continuum.config import loader as config
+from continuum.model import topology
 from continuum.errors import ConfigError, ProvisionError
-from continuum.module import Deployment, Node
-from continuum.network import native, netem
+from continuum.connection.deployment import Deployment
+from continuum.model.node import Node
+from continuum.network import baseline_delay, netem
 from continuum.network.plan import routes
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 from infrastructure.baremetal import facts, settings
 from infrastructure.baremetal.provider import _refuse_same
 from infrastructure.baremetal.settings import Place
@@ -131,8 +133,8 @@ def test_links_go_on_the_interface_that_was_found_with_the_networks_delay_subtra
         for number, spec in enumerate(planned.nodes, start=1)
     )
     pairs = list(planned.tier_pairs())
-    deployment, _ = native.settle(Deployment(planned, nodes, {}), dict.fromkeys(pairs, 0.25))
-    ways = native.rest(deployment, routes(deployment.topology, {node.name: node.address for node in nodes}))
+    deployment, _ = baseline_delay.settle(Deployment(planned, nodes, {}), dict.fromkeys(pairs, 0.25))
+    ways = baseline_delay.rest(deployment, routes(deployment.topology, {node.name: node.address for node in nodes}))
     commands = netem.by_node(deployment, ways, netem.class_numbers(planned), fresh=True)
     first, *others = [" ".join(command) for command in commands["cloud0"]]
     assert first == "tc qdisc replace dev enp1s0 root handle 1: htb"

@@ -6,12 +6,12 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum.cgroup import find, groups, plan
-from continuum.cgroup.plan import Group, Layout, Setting
-from continuum.connection import Limits
-from continuum.module import Usage
-from continuum.mount_table import Mount
-from continuum.topology import NodeSpec
+from continuum.host.cgroup import find, groups, plan
+from continuum.host.cgroup.plan import Group, Layout, Setting
+from continuum.model.limits import Limits
+from continuum.model.node import Usage
+from continuum.host.mounts import Mount
+from continuum.model.topology import NodeSpec
 
 SPEC = NodeSpec("edge1", "edge", 1, 2, 512, 0.25, read_mb_per_s=100, write_mb_per_s=2.5, cpus=(2, 3))
 PLAIN = NodeSpec("edge0", "edge", 0, 1, 256)

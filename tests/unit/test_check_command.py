@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from continuum import pipeline
+from continuum.pipeline import run as pipeline
 from continuum.commands import check
 from continuum.errors import HostError, Problem
 

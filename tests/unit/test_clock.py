@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from continuum.clock import Exchange, NodeClock, Offset, estimate, measure, measure_all, pair
+from continuum.measure.clock import Exchange, NodeClock, Offset, estimate, measure, measure_all, pair
 
 
 class SkewedNode:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from continuum import artifacts
+from continuum.software import artifacts
 from resource_manager.kubernetes import release
 from tests.e2e import components
 from tests.e2e.components.catalogue import COMPONENTS, GROUPS, PROGRAMS, SOURCES, version_of

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from continuum import cli, config, registry, rundir, teardown
+from continuum import cli
+from continuum.config import loader as config
+from continuum.modules import registry
+from continuum.rundir import run as rundir
+from continuum.pipeline import teardown
 from continuum.errors import LeftBehindError, ProvisionError
-from continuum.rundir import Run
+from continuum.rundir.run import Run
 from infrastructure.baremetal.settings import Place
 from tests.fake_provider import FakeProvider
 

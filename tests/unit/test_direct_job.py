@@ -11,7 +11,7 @@ import pytest
 from continuum.connection import Completed
 from continuum.connection.fake import FakeConnection
 from continuum.errors import ConnectionFailure, DeployError
-from continuum.module import Workload
+from continuum.model.workload import Workload
 from resource_manager.none.job import DirectJob, Replica
 
 

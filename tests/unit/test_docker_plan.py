@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum.connection.docker_api import Stream, why_silent
-from continuum.connection.docker_tar import archive_of
-from continuum.host import Host
-from continuum.images import ImageRequest, debian_command
-from continuum.topology import NodeSpec
+from infrastructure.docker.engine_api import Stream, why_silent
+from infrastructure.docker.tar_archive import archive_of
+from continuum.host.facts import Host
+from continuum.software.debian_image import ImageRequest, debian_command
+from continuum.model.topology import NodeSpec
 from infrastructure.docker import containers, images, management, probe
 from infrastructure.docker.containers import Labels
 from infrastructure.docker.interfaces import Place

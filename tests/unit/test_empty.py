@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from application.empty import Empty
-from continuum import config, events, topology, trace
+from continuum.config import loader as config
+from continuum.model import events, topology
+from continuum.measure import trace
 from continuum.errors import ConfigError
 
 START = "[infrastructure]\nprovider = local\n"

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum import clock
+from continuum.measure import clock
 from continuum.connection import Connection
 from continuum.connection.fake import FakeConnection
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from continuum.front import ADDRESS, Front, Passed, url
+from continuum.sdk.http_front import ADDRESS, Front, Passed, url
 
 FRONT = Front("gateway", "X-Start-Time")
 MS = 1_000_000

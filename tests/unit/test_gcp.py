@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from continuum import config, topology
+from continuum.config import loader as config
+from continuum.model import topology
 from continuum.errors import ConfigError, ProvisionError
 from infrastructure.gcp import names, places, prices, resources, settings, source
 from infrastructure.gcp.settings import Place

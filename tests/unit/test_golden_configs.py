@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from continuum import config
+from continuum.config import loader as config
 from continuum.errors import ConfigError
 
 GOLDEN = Path(__file__).parent.parent / "golden"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from continuum import ini
+from continuum.config import ini
 
 CONFIGS = sorted((Path(__file__).parent.parent / "fixtures" / "continuum-configs").glob("*.cfg"))
 

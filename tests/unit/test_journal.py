@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from continuum.journal import NAME, Journal
+from continuum.rundir.journal import NAME, Journal
 
 
 def test_entries_come_back_in_order_and_once(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from itertools import chain
 
 import pytest
 
-from continuum import lifecycle
-from continuum.module import Workload
+from continuum.measure import lifecycle
+from continuum.model.workload import Workload
 from resource_manager.kubecontrol import api, containerd, kubectl, manifests
 from resource_manager.kubecontrol.told import Instance, Told, Wall, marks, stamp
 from resource_manager.kubernetes.pods import Share, Start

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from continuum import config, lifecycle, registry
+from continuum.config import loader as config
+from continuum.measure import lifecycle
+from continuum.modules import registry
 from continuum.errors import ConfigError
-from continuum.module import Workload
+from continuum.model.workload import Workload
 from resource_manager.kubecontrol import api, checks, kwok, manifests, simulate, simulated
 from resource_manager.kubecontrol.told import Instance, Told, Wall, marks
 from resource_manager.kubernetes.pods import Share, Start
@@ -68,10 +70,10 @@ def test_kwok_is_an_artifact_only_where_it_is_used() -> None:
 
 
 def test_that_it_cannot_be_downloaded_is_said_beforehand() -> None:
-    from continuum import host
+    from continuum.host import facts
 
     parsed = config.parse(LARGE + BENCHMARK + "kwok = 1\n", "x.cfg")
-    warned = [str(one) for one in MANAGER.probe(parsed, host.read()) if one.severity == "warning"]
+    warned = [str(one) for one in MANAGER.probe(parsed, facts.read()) if one.severity == "warning"]
     assert any("KWOK cannot be downloaded" in one for one in warned)
 
 

@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
-from continuum import config, host, registry, topology
+from continuum.config import loader as config
+from continuum.host import facts
+from continuum.modules import registry
+from continuum.model import topology
 from continuum.errors import ConfigError
-from continuum.module import Node
+from continuum.model.node import Node
 from resource_manager.kubeedge import files, token
 from resource_manager.kubeedge.files import Edge
 from resource_manager.kubernetes import files as kubernetes_files
@@ -68,7 +71,7 @@ def test_it_is_refused_without_edge_nodes() -> None:
 def test_a_config_without_a_folder_of_artifacts_is_warned_of_it(tmp_path: Path) -> None:
     def told(infrastructure: str) -> list[str]:
         parsed = config.parse(SMALL + infrastructure + BENCHMARK, "x.cfg")
-        return [one.message for one in MANAGER.probe(parsed, host.read()) if one.severity == "warning"]
+        return [one.message for one in MANAGER.probe(parsed, facts.read()) if one.severity == "warning"]
 
     (found,) = told("")
     assert "write artifact_dir" in found

@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
-from continuum import config, registry, topology
+from continuum.config import loader as config
+from continuum.modules import registry
+from continuum.model import topology
 from continuum.errors import ConfigError, DeployError
-from continuum.module import Node, Workload
-from continuum.rundir import node_from_json, node_to_json
-from continuum.topology import NodeSpec
+from continuum.model.node import Node
+from continuum.model.workload import Workload
+from continuum.model.node import node_from_json, node_to_json
+from continuum.model.topology import NodeSpec
 from resource_manager.kubernetes import explain, files, plan, pods
 from resource_manager.kubernetes.facts import Facts, parse
 from resource_manager.kubernetes.files import Cluster, Release

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 import yaml
 
-from continuum import observed, oci
+from continuum.rundir import node_metrics
+from continuum.software import oci
 from continuum.connection.base import Completed
 from continuum.errors import CommandFailed, DeployError
-from continuum.oci.archive import ArchiveError
-from continuum.rundir import Run
+from continuum.software.oci.archive import ArchiveError
+from continuum.rundir.run import Run
 from resource_manager.kubernetes import client, files, observe, pki, release, transfer, waiting
 from resource_manager.kubernetes.files import Cluster
 from tests.unit.test_kubernetes import OWN, SHARED, SLOW, cluster
@@ -267,18 +268,18 @@ def test_what_was_observed_is_kept_and_read_again(tmp_path: Path) -> None:
         "data": {"result": [{"metric": {"node": "cloud0"}, "values": [[1000.5, "0.25"], [1002.5, "1"]]}]}
     }
     series = list(observe.parse("CPU", "cores", answer, 1000.0))
-    observed.write(tmp_path, series)
-    (again,) = observed.read(tmp_path)
+    node_metrics.write(tmp_path, series)
+    (again,) = node_metrics.read(tmp_path)
     assert (again.metric, again.node, again.points) == ("CPU", "cloud0", ((0.5, 0.25), (2.5, 1.0)))
-    assert observed.read(tmp_path / "nowhere") == []
+    assert node_metrics.read(tmp_path / "nowhere") == []
 
 
 def test_observations_are_drawn(tmp_path: Path) -> None:
     from continuum.report import plots
-    from continuum.result import Result
+    from continuum.model.result import Result
 
     series = [
-        observed.Series(metric, unit, node, ((0.0, 1.0), (2.0, 0.5)))
+        node_metrics.Series(metric, unit, node, ((0.0, 1.0), (2.0, 0.5)))
         for metric, unit in (("CPU", "cores"), ("memory", "MiB"))
         for node in ("cloud0", "cloud1")
     ]
@@ -296,6 +297,6 @@ def test_the_dashboard_shows_what_is_kept() -> None:
 
 
 def test_the_table_of_releases_has_a_default_that_is_not_the_oldest() -> None:
-    from continuum import artifacts
+    from continuum.software import artifacts
 
     assert artifacts.known(release.HERE)[-1] != artifacts.versions(release.HERE)[0].version

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from continuum import lifecycle
-from continuum.clock import NodeClock, Offset
-from continuum.lifecycle import Mark
-from continuum.report import html, instances, lives, view
-from continuum.result import Result
+from continuum.measure import lifecycle
+from continuum.measure.clock import NodeClock, Offset
+from continuum.model.marks import Mark
+from continuum.report import html, instance_timeline, view
+from continuum.measure import instances
+from continuum.model.result import Result
 
 MS = 1_000_000
 
@@ -103,8 +104,8 @@ def test_a_life_is_the_same_after_a_way_through_files(tmp_path: Path) -> None:
         ("a", 0.0, 1.5, None),
         ("b", 2.0, None, 8.0),
     ]
-    assert lives.segments(rows[0]) == [("started", 0.0, 1.5)]
-    assert lives.segments(rows[1]) == [("finished", 2.0, 8.0)]
+    assert instance_timeline.segments(rows[0]) == [("started", 0.0, 1.5)]
+    assert instance_timeline.segments(rows[1]) == [("finished", 2.0, 8.0)]
     result = Result("run", lifecycle=lifecycle.summarise(built))
     assert Result.from_json(result.to_json()).lifecycle == result.lifecycle
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from continuum import mount_table
-from continuum.mount_table import Mount
+from continuum.host import mounts as mount_table
+from continuum.host.mounts import Mount
 from infrastructure.local import mounts
 
 MOUNTINFO = r"""

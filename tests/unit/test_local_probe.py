@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum import capacity
-from continuum.cgroup.plan import Layout
+from continuum.host import capacity
+from continuum.host.cgroup.plan import Layout
 from continuum.errors import HostError, Problem
-from continuum.host import Host
-from continuum.topology import NodeSpec, Tier, Topology
+from continuum.host.facts import Host
+from continuum.model.topology import NodeSpec, Tier, Topology
 from infrastructure.local import probe, trial
 from infrastructure.local.limits import notes
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from continuum.messages import Messages
+from continuum.sdk.messages import Messages
 
 
 def test_messages_are_found_among_other_lines(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from continuum import config, topology
+from continuum.config import loader as config
+from continuum.model import topology
 from continuum.errors import ConfigError
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "continuum-configs" / "tests_qemu_07_mist-img.cfg"

@@ -5,7 +5,7 @@ from statistics import mean, pstdev
 
 import pytest
 
-from continuum.network.expected import (
+from continuum.network.link_model import (
     Moments,
     centre,
     delay_problem,
@@ -15,8 +15,8 @@ from continuum.network.expected import (
     throughput_problem,
 )
 from continuum.network.fabric.shape import draw_delay
-from continuum.tolerance import Tolerance
-from continuum.topology import Link
+from continuum.options.tolerance import Tolerance
+from continuum.model.topology import Link
 
 
 @pytest.mark.parametrize(("latency_ms", "jitter_ms"), [(45, 5), (7.5, 2.5), (5, 5), (0, 3), (1, 10)])

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from continuum.errors import ProvisionError
-from continuum.module import Deployment, Node
-from continuum.network import native
+from continuum.connection.deployment import Deployment
+from continuum.model.node import Node
+from continuum.network import baseline_delay
 from continuum.network.plan import Route, routes
-from continuum.topology import Link, NodeSpec, Tier, Topology
+from continuum.model.topology import Link, NodeSpec, Tier, Topology
 
 NATIVE = {("cloud", "edge"): 0.8, ("edge", "cloud"): 0.9}
 
@@ -22,12 +23,12 @@ def deployment(*links: Link, emulated: bool = True) -> Deployment:
 
 def delays(deployed: Deployment) -> dict[str, float]:
     addresses = {node.name: node.address for node in deployed.nodes}
-    left = native.rest(deployed, routes(deployed.topology, addresses))
+    left = baseline_delay.rest(deployed, routes(deployed.topology, addresses))
     return {route.src: route.link.latency_ms for route in left}
 
 
 def test_what_is_left_is_emulated_and_the_whole_is_verified() -> None:
-    settled, notes = native.settle(
+    settled, notes = baseline_delay.settle(
         deployment(Link("cloud", "edge", 10), Link("edge", "cloud", 20, jitter_ms=2)), NATIVE
     )
     assert not notes
@@ -37,7 +38,7 @@ def test_what_is_left_is_emulated_and_the_whole_is_verified() -> None:
 
 def test_a_link_faster_than_the_network_is_refused_in_words() -> None:
     with pytest.raises(ProvisionError) as refused:
-        native.settle(deployment(Link("cloud", "edge", 0.5), Link("edge", "cloud", 0.6)), NATIVE)
+        baseline_delay.settle(deployment(Link("cloud", "edge", 0.5), Link("edge", "cloud", 0.6)), NATIVE)
     assert str(refused.value).splitlines() == [
         (
             "link cloud -> edge: 0.5 ms cannot be had, the real network takes 0.80 ms;"
@@ -51,7 +52,7 @@ def test_a_link_faster_than_the_network_is_refused_in_words() -> None:
 
 
 def test_a_link_without_a_delay_takes_the_networks() -> None:
-    settled, notes = native.settle(
+    settled, notes = baseline_delay.settle(
         deployment(Link("cloud", "edge", bandwidth_mbit=5), Link("edge", "cloud", 3)), NATIVE
     )
     assert settled.topology.link("cloud", "edge") == Link("cloud", "edge", 0.8, bandwidth_mbit=5)
@@ -60,7 +61,7 @@ def test_a_link_without_a_delay_takes_the_networks() -> None:
 
 
 def test_without_emulation_links_are_the_networks_own() -> None:
-    settled, notes = native.settle(deployment(Link("cloud", "edge", 10), emulated=False), NATIVE)
+    settled, notes = baseline_delay.settle(deployment(Link("cloud", "edge", 10), emulated=False), NATIVE)
     assert settled.topology.links == (Link("cloud", "edge", 0.8), Link("edge", "cloud", 0.9))
     assert len(notes) == 2
 
@@ -68,19 +69,19 @@ def test_without_emulation_links_are_the_networks_own() -> None:
 def test_a_change_of_a_link_is_held_to_the_same() -> None:
     settled = replace(deployment(), native_delays_ms=NATIVE)
     with pytest.raises(ProvisionError, match=r"cloud -> edge: 0\.2 ms cannot be had"):
-        native.rest(settled, [Route("cloud0", "edge0", "10.0.0.2", Link("cloud", "edge", 0.2))])
-    (left,) = native.rest(settled, [Route("cloud0", "edge0", "10.0.0.2", Link("cloud", "edge", 0.0))])
+        baseline_delay.rest(settled, [Route("cloud0", "edge0", "10.0.0.2", Link("cloud", "edge", 0.2))])
+    (left,) = baseline_delay.rest(settled, [Route("cloud0", "edge0", "10.0.0.2", Link("cloud", "edge", 0.0))])
     assert left.link.latency_ms == 0
 
 
 def test_an_emulated_network_is_left_alone() -> None:
     given = (Route("cloud0", "edge0", "10.0.0.2", Link("cloud", "edge", 0.2)),)
-    assert native.rest(deployment(), given) == given
+    assert baseline_delay.rest(deployment(), given) == given
 
 
 def test_nodes_that_take_their_time_refuse_nothing() -> None:
     slow = replace(deployment(Link("cloud", "edge", 0.5), Link("edge", "cloud", 3)), native_refuses=False)
-    settled, notes = native.settle(slow, NATIVE)
+    settled, notes = baseline_delay.settle(slow, NATIVE)
     assert notes == ("cloud -> edge: 0.5 ms cannot be had, the nodes themselves take 0.80 ms",)
     assert delays(settled) == pytest.approx({"cloud0": 0.0, "edge0": 2.1})
     assert settled.topology.link("cloud", "edge") == Link("cloud", "edge", 0.5)

@@ -4,7 +4,7 @@ import pytest
 
 from continuum.network import netem
 from continuum.network.plan import Route
-from continuum.topology import Link
+from continuum.model.topology import Link
 
 
 def commands(link: Link, number: int = 3) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from continuum.errors import HostError
 from continuum.network import plan
-from continuum.topology import Link, NodeSpec, Tier, Topology
+from continuum.model.topology import Link, NodeSpec, Tier, Topology
 
 CLOUD, ENDPOINT = Tier("cloud", 1, 1, 1024), Tier("endpoint", 2, 1, 1024)
 NODES = (

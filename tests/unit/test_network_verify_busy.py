@@ -2,10 +2,10 @@
 
 import pytest
 
-from continuum.network import verify_agent
-from continuum.network.verify import _Case, rate_problems
-from continuum.tolerance import Tolerance
-from continuum.topology import Link
+from continuum.network.verification import node_agent
+from continuum.network.verification.verify import _Case, rate_problems
+from continuum.options.tolerance import Tolerance
+from continuum.model.topology import Link
 
 
 def case(mbit: float, busy: dict[str, float]) -> _Case:
@@ -31,10 +31,10 @@ def test_idle_processors_are_not() -> None:
 
 
 def test_the_busiest_processor_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify_agent, "processors", lambda: [(10, 200), (95, 200)])
-    assert verify_agent.busiest([(0, 100), (5, 100)]) == pytest.approx(0.9)
+    monkeypatch.setattr(node_agent, "processors", lambda: [(10, 200), (95, 200)])
+    assert node_agent.busiest([(0, 100), (5, 100)]) == pytest.approx(0.9)
 
 
 def test_this_machines_processors_are_read() -> None:
-    for work, total in verify_agent.processors():
+    for work, total in node_agent.processors():
         assert 0 <= work <= total

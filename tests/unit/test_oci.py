@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from continuum import oci
-from continuum.oci.archive import Archive, ArchiveError
+from continuum.software import oci
+from continuum.software.oci.archive import Archive, ArchiveError
 
 REFERENCE = "registry.example:5000/team/app:v1"
 CONFIG = oci.ImageConfig(("/bin/app",), ("--now",), {"A": "1"}, {"who": "me"}, "/srv", "1000")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from continuum import oci
+from continuum.software import oci
 from continuum.errors import DeployError
-from continuum.module import Workload
-from continuum.oci import base, kept, workload
-from continuum.oci.archive import Archive
-from continuum.oci.layer import from_tar
+from continuum.model.workload import Workload
+from continuum.software.oci import base, layer_cache, workload
+from continuum.software.oci.archive import Archive
+from continuum.software.oci.layer import from_tar
 
 LIBC = b"\x7fELF...GNU C Library (Debian GLIBC 2.36-9+deb12u13) stable release version 2.36.\n..."
 
@@ -174,12 +174,12 @@ def test_an_archive_becomes_a_layer_without_dates_and_what_is_left_out(tmp_path:
 
 def test_what_is_kept_is_found_by_what_it_was_made_from_while_it_is_there(tmp_path: Path) -> None:
     layer = oci.from_files({"/a": "b"}, tmp_path)
-    kept.remember(tmp_path, "key", layer, colour="red")
-    found = kept.recall(tmp_path, "key")
+    layer_cache.remember(tmp_path, "key", layer, colour="red")
+    found = layer_cache.recall(tmp_path, "key")
     assert found is not None
     assert found.layer() == layer
     assert found.facts["colour"] == "red"
-    assert kept.recall(tmp_path, "other") is None
+    assert layer_cache.recall(tmp_path, "other") is None
     assert layer.path is not None
     layer.path.unlink()
     assert found.layer() is None

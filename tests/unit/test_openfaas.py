@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from continuum import config, modules, oci
-from continuum.config import Config
+from continuum.config import loader as config
+from continuum.modules import plan as modules
+from continuum.software import oci
+from continuum.model.config import Config
 from continuum.connection.fake import FakeConnection
 from continuum.errors import ConfigError, DeployError
-from continuum.front import ADDRESS, FRONT
-from continuum.module import Workload
+from continuum.sdk.http_front import ADDRESS, FRONT
+from continuum.model.workload import Workload
 from execution_model.openfaas import clocks, cluster, function, manifests, single_node
 from execution_model.openfaas.manifests import Function
 
@@ -124,7 +126,7 @@ def test_an_image_without_the_program_ends_in_its_name(
 ) -> None:
     archive = tmp_path / "image.tar"
     oci.write(archive, "ghcr.io/openfaas/gateway:1", [], oci.ImageConfig())
-    monkeypatch.setattr("continuum.artifacts.obtain", lambda *_: {"gateway": archive})
+    monkeypatch.setattr("continuum.software.artifacts.obtain", lambda *_: {"gateway": archive})
 
     class Run:
         config = None

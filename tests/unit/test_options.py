@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from continuum import reference
-from continuum.core_options import CORE, FLAT, TIER
+from continuum.config import reference
+from continuum.config.core_options import CORE, FLAT, TIER
 from continuum.options import (
     Choice,
     Cores,
@@ -27,7 +27,7 @@ from continuum.options import (
     Texts,
     Throughput,
 )
-from continuum.tolerance import Tolerance, ToleranceKind
+from continuum.options.tolerance import Tolerance, ToleranceKind
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -200,7 +200,7 @@ def test_default_is_described_for_the_reference() -> None:
 
 def test_reference_page_is_in_step_with_the_options() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert page == reference.reference(), "run: python -m continuum.reference > docs/configuration.md"
+    assert page == reference.reference(), "run: python -m continuum.config.reference > docs/configuration.md"
 
 
 def test_reference_names_every_key() -> None:

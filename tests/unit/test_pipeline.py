@@ -10,16 +10,21 @@ from typing import Any, ClassVar
 
 import pytest
 
-from continuum import config, index, pipeline, registry, rundir, teardown
-from continuum.config import Config
+from continuum.config import loader as config
+from continuum.rundir import index, run as rundir
+from continuum.pipeline import run as pipeline, teardown
+from continuum.modules import registry
+from continuum.model.config import Config
 from continuum.errors import BenchmarkError, DeployError, ProvisionError
-from continuum.events import Event, read
-from continuum.module import Application, Deployment, Workload
-from continuum.phases import PHASES
-from continuum.progress import Progress
-from continuum.rundir import Run
-from continuum.steps import Modules
-from continuum.topology import Topology
+from continuum.model.events import Event, read
+from continuum.modules.application import Application
+from continuum.connection.deployment import Deployment
+from continuum.model.workload import Workload
+from continuum.model.phase import PHASES
+from continuum.pipeline.progress import Progress
+from continuum.rundir.run import Run
+from continuum.pipeline.steps import Modules
+from continuum.model.topology import Topology
 from resource_manager.none.manager import NoManager
 from tests.fake_provider import FOLDER, FakeProvider
 
@@ -94,7 +99,7 @@ def _run(
     verify: bool = False,
 ) -> pipeline.Outcome:
     if not verify:
-        monkeypatch.setattr("continuum.steps.verify", lambda session: None)
+        monkeypatch.setattr("continuum.pipeline.steps.verify", lambda session: None)
     modules = Modules(provider, NoManager(), Steps(folder, program))
     monkeypatch.setattr(pipeline, "load_modules", lambda config: modules)
     parsed = config.parse(TEXT.format(folder=folder, run=run))

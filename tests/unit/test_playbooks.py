@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from continuum import config, host, playbooks, programs, topology
+from continuum.config import loader as config
+from continuum.host import facts
+from continuum.software import playbooks, node_programs
+from continuum.model import topology
 from continuum.connection.fake import FakeConnection
-from continuum.connection.ssh import SshConnection, SshTarget
-from continuum.connection.ssh_command import ssh
+from continuum.connection.ssh.connection import SshConnection, SshTarget
+from continuum.connection.ssh.command import ssh
 from continuum.errors import ConfigError
-from continuum.module import Deployment, Node, Program, Workload
-from continuum.playbooks import inventory, settings
-from continuum.playbooks.events import Failure, Follower, describe, failure, plain
-from continuum.registry import ROOT
-from continuum.rundir import Run
+from continuum.connection.deployment import Deployment
+from continuum.model.node import Node
+from continuum.model.workload import Program, Workload
+from continuum.software.playbooks import inventory, settings
+from continuum.software.playbooks.events import Failure, Follower, describe, failure, plain
+from continuum.modules.registry import ROOT
+from continuum.rundir.run import Run
 
 NODES = "[infrastructure]\ninfra_only = True\n" + "".join(
     f"{tier}_nodes = {count}\n{tier}_cores = 1\n{tier}_memory = 1\n"
@@ -179,14 +184,14 @@ WORKER = Workload("worker", "edge", ("x",), programs=(BROKER,))
 
 def test_a_program_this_host_lacks_is_a_problem_unless_packages_are_at_hand(tmp_path: Path) -> None:
     bare = config.parse(f"{NODES}[benchmark]\ntransport = mqtt\n", "x.cfg")
-    (problem,) = programs.lacking_here([WORKER], bare, host.read())
+    (problem,) = node_programs.lacking_here([WORKER], bare, facts.read())
     assert "no no-such-broker on this host; apt install broker-package, or use another transport" in str(
         problem
     )
-    assert list(programs.lacking_here([Workload("w", "edge", ("x",))], bare, host.read())) == []
+    assert list(node_programs.lacking_here([Workload("w", "edge", ("x",))], bare, facts.read())) == []
     supplied = config.parse(NODES.replace("infra_only", f"artifact_dir = {tmp_path}\ninfra_only"), "x.cfg")
     if not playbooks.lacking():
-        assert list(programs.lacking_here([WORKER], supplied, host.read())) == []
+        assert list(node_programs.lacking_here([WORKER], supplied, facts.read())) == []
 
 
 def test_sources_of_software_are_checked(tmp_path: Path) -> None:
@@ -208,7 +213,7 @@ def test_importing_the_package_does_not_import_ansible() -> None:
     import subprocess
 
     code = (
-        "import sys, json, continuum.playbooks; print(json.dumps([m for m in sys.modules if 'ansible' in m]))"
+        "import sys, json, continuum.software.playbooks; print(json.dumps([m for m in sys.modules if 'ansible' in m]))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []

@@ -11,12 +11,12 @@ from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 
-from continuum import config
-from continuum.connection.base import Limits
+from continuum.config import loader as config
+from continuum.model.limits import Limits
 from continuum.errors import ConfigError, HostError
-from continuum.host import Host
-from continuum.images import ImageRequest
-from continuum.topology import NodeSpec
+from continuum.host.facts import Host
+from continuum.software.debian_image import ImageRequest
+from continuum.model.topology import NodeSpec
 from infrastructure.qemu import (
     acceleration,
     daemons,

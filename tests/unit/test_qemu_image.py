@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from continuum.errors import HostError
-from continuum.fetch import Patience
+from continuum.software.download import Patience
 from infrastructure.qemu import fetched, image
 
 CONTENT = b"QFI\xfb" + bytes(range(256)) * 4096

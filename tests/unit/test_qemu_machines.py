@@ -10,9 +10,9 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from continuum import config
+from continuum.config import loader as config
 from continuum.errors import ConfigError, HostError
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 from infrastructure.qemu import describe, machines, names, placement, settings, survey, switch, wiring
 from infrastructure.qemu.describe import Boot, Plug
 from infrastructure.qemu.fleet import Site

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from continuum.topology import NodeSpec
+from continuum.model.topology import NodeSpec
 from infrastructure.qemu import seed, wiring
 from infrastructure.qemu.seed import Identity
 

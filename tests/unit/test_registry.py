@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from continuum import registry
+from continuum.modules import registry
 from continuum.errors import UsageError
 
 CORE = Path(registry.__file__).parent
 
 PROVIDER = """
-from continuum.module import Provider
+from continuum.modules.base import Provider
 from continuum.options import Option, Text
 
 class Shed(Provider):
@@ -104,7 +104,7 @@ def test_missing_module_names_those_that_exist_nearest_first(tree: Path) -> None
     [
         ("", "no MODULE; write MODULE = <the module's class>"),
         ("MODULE = 3", "MODULE must be a subclass of Provider"),
-        ("from continuum.module import Module\nMODULE = Module", "MODULE must be a subclass of Provider"),
+        ("from continuum.modules.base import Module\nMODULE = Module", "MODULE must be a subclass of Provider"),
         ("1 / 0", "cannot be loaded: ZeroDivisionError: division by zero"),
         ("def f(:", "cannot be loaded: SyntaxError"),
         (
@@ -120,7 +120,7 @@ def test_missing_module_names_those_that_exist_nearest_first(tree: Path) -> None
             "cannot be loaded: ModuleNotFoundError: No module named 'infrastructure.odd.no_such_part'",
         ),
         (
-            "from continuum.module import Provider\nclass Odd(Provider):\n    summary = 'odd'\nMODULE = Odd",
+            "from continuum.modules.base import Provider\nclass Odd(Provider):\n    summary = 'odd'\nMODULE = Odd",
             "the class is unfinished: Can't instantiate abstract class Odd",
         ),
     ],
@@ -164,7 +164,7 @@ def test_config_of_a_new_module_needs_no_change_elsewhere(tree: Path) -> None:
         "[infrastructure]\nprovider = shed\ninfra_only = yes\n"
         "cloud_nodes = 1\ncloud_cores = 1\ncloud_memory = 1\nshed_door = left\n"
     )
-    load = f"__import__('continuum.config').config.load({str(tree / 'x.cfg')!r})"
+    load = f"__import__('continuum.config.loader').config.load({str(tree / 'x.cfg')!r})"
     assert ask(tree, f"{load}.infrastructure.text('shed_door')") == "left"
     assert json.loads(ask(tree, f"{load}.warnings")) == []
 

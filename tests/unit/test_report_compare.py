@@ -10,7 +10,7 @@ import pytest
 
 from continuum.errors import UsageError
 from continuum.report import compare
-from continuum.result import Result
+from continuum.model.result import Result
 from tests.fake_runs import SCENARIOS, Scenario, make_result, make_trace
 
 

@@ -8,11 +8,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from continuum import analysis, report, trace
+from continuum.measure import analysis, trace
+from continuum import report
 from continuum.errors import UsageError
-from continuum.events import Event
-from continuum.report import html, palette, plots, samples, style, topology, view
-from continuum.result import LinkFidelity, NodeUse, Result
+from continuum.model.events import Event
+from continuum.report import html, palette, plots, style, topology, view
+from continuum.measure import samples
+from continuum.model.result import LinkFidelity, NodeUse, Result
 from tests.fake_runs import SCENARIOS, STAGES, make_result, make_trace, write_bare, write_run
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}

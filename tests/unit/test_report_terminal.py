@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from continuum.phases import Phase
+from continuum.model.phase import Phase
 from continuum.report import terminal
-from continuum.result import LinkFidelity, NodeUse, Result
+from continuum.model.result import LinkFidelity, NodeUse, Result
 from tests.fake_runs import SCENARIOS, make_result, make_trace, write_bare
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report_terminal.txt"

@@ -10,10 +10,10 @@ import pytest
 
 import continuum
 from continuum.errors import UsageError
-from continuum.phases import Phase
-from continuum.report import samples
-from continuum.result import Result
-from continuum.statistics import Summary
+from continuum.model.phase import Phase
+from continuum.measure import samples
+from continuum.model.result import Result
+from continuum.model.summary import Summary
 from tests.fake_runs import SCENARIOS, make_result, make_trace, write_bare, write_run
 
 PROMISED = {"schema", "run_id", "valid", "invalid_reasons", "config", "versions", "host", "phases", "nodes"}

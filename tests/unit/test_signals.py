@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from continuum.errors import InterruptedRunError
-from continuum.signals import interruptible
+from continuum.pipeline.signals import interruptible
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

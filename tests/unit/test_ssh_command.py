@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from continuum.connection import ssh_command as command
-from continuum.connection.base import Limits
-from continuum.connection.ssh_command import SshTarget
+from continuum.connection.ssh import command
+from continuum.model.limits import Limits
+from continuum.connection.ssh.command import SshTarget
 
 PLAIN = SshTarget("cloud0", "run", "host")
 OWN = replace(PLAIN, user="me", port=2222, key=Path("/k e%y"), known_hosts=Path("/known"))

@@ -8,9 +8,8 @@ import random
 import numpy as np
 import pytest
 
-from continuum.statistics import (
+from continuum.measure.statistics import (
     PERMILLE,
-    Summary,
     batch_means,
     difference,
     half_width_95,
@@ -18,6 +17,7 @@ from continuum.statistics import (
     student_975,
     summarise,
 )
+from continuum.model.summary import Summary
 
 
 @pytest.mark.parametrize(

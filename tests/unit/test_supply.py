@@ -9,9 +9,11 @@ from typing import cast
 
 import pytest
 
-from continuum.module import Deployment, Node, Workload
-from continuum.rundir import Run
-from continuum.topology import NodeSpec, Tier, Topology
+from continuum.connection.deployment import Deployment
+from continuum.model.node import Node
+from continuum.model.workload import Workload
+from continuum.rundir.run import Run
+from continuum.model.topology import NodeSpec, Tier, Topology
 from resource_manager.none import manager
 
 SPECS = (NodeSpec("cloud0", "cloud", 0, 1, 1), NodeSpec("endpoint0", "endpoint", 0, 1, 1))

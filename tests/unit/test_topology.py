@@ -2,9 +2,10 @@
 
 import pytest
 
-from continuum import config
-from continuum.presets import PRESETS, default_link
-from continuum.topology import Link, NodeSpec, Tier, Topology, from_config
+from continuum.config import loader as config
+from continuum.config.link_presets import PRESETS, default_link
+from continuum.model.topology import Link, NodeSpec, Tier, Topology
+from continuum.config.topology_builder import from_config
 
 ALL = """[infrastructure]
 infra_only = True

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from continuum import trace
-from continuum.clock import NodeClock, Offset
-from continuum.events import Event, parse, read
+from continuum.measure import trace
+from continuum.measure.clock import NodeClock, Offset
+from continuum.model.events import Event, parse, read
 from tests.fake_runs import SCENARIOS, STAGES, events, make_trace
 
 PATH = ("due", *STAGES, "done")

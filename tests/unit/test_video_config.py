@@ -10,11 +10,11 @@ import pytest
 
 from application.video import Video, files, plan
 from application.video.settings import VARIABLE
-from continuum import config as configuration
-from continuum import topology
-from continuum.config import Config
+from continuum.config import loader as configuration
+from continuum.model import topology
+from continuum.model.config import Config
 from continuum.errors import ConfigError
-from continuum.module import Workload
+from continuum.model.workload import Workload
 
 BENCHMARK = "[benchmark]\nresource_manager = none\napplication = video\n"
 

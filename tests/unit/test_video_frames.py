@@ -12,7 +12,7 @@ from application.video import files, frames
 from application.video.message import Answer, Frame
 from application.video.model import Classifier
 from application.video.service import Service
-from continuum.workload import Identity, Session
+from continuum.sdk.session import Identity, Session
 
 
 def test_the_camera_plays_without_end() -> None:

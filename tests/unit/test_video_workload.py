@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from continuum import events, workload
-from continuum.events import Event
+from continuum.model import events
+from continuum.sdk import session as workload
+from continuum.model.events import Event
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,7 +93,7 @@ def test_sigterm_ends_the_wait_for_the_start(folder: Path) -> None:
 def test_it_needs_the_standard_library_alone() -> None:
     # Without site-packages nothing else can be imported.
     subprocess.run(
-        [sys.executable, "-S", "-c", "import continuum.workload"], cwd=ROOT, check=True, timeout=60
+        [sys.executable, "-S", "-c", "import continuum.sdk.session"], cwd=ROOT, check=True, timeout=60
     )
 
 

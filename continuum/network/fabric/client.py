@@ -17,7 +17,7 @@ from typing import Any
 
 from continuum.errors import ProvisionError
 from continuum.network.fabric import wire
-from continuum.topology import Link
+from continuum.model.topology import Link
 
 SOCKET_NAME = "fabric.sock"
 """The control socket's name in the run directory."""

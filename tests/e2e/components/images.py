@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from continuum import oci
+from continuum.software import oci
 from tests.e2e import debs
 from tests.e2e.components.catalogue import Component
 from tests.e2e.components.go import ComponentError, LackError, architecture

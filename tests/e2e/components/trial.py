@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from continuum import oci
+from continuum.software import oci
 from tests.e2e.components.build import known
 
 DEADLINE_S = 60.0

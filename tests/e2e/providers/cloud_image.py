@@ -10,8 +10,8 @@ import struct
 import subprocess
 from pathlib import Path
 
-from continuum import host
-from continuum.images import NODE_PACKAGES, ImageRequest, debian_root
+from continuum.host import facts
+from continuum.software.debian_image import NODE_PACKAGES, ImageRequest, debian_root
 from infrastructure.qemu import recipe
 
 PACKAGES = (
@@ -55,7 +55,7 @@ def build(folder: Path) -> Path:
     _write(files / "after/boot/grub/grub.cfg", _GRUB)
     _write(files / "after/etc/fstab", "LABEL=root / ext4 rw 0 1\n")
     root = folder / "root.tar"
-    debian_root(ImageRequest(host.read()), PACKAGES, root, options=_options(files))
+    debian_root(ImageRequest(facts.read()), PACKAGES, root, options=_options(files))
     tree = folder / "root"
     tree.mkdir()
     _run("tar", "-x", "--numeric-owner", "--exclude=./dev/*", "-f", str(root), "-C", str(tree))

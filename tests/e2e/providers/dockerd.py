@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import dockerd
-from continuum.connection.docker_api import client
+from infrastructure.docker.engine_api import client
 from infrastructure.docker import images
 
 SETTLE_S = 15.0

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum import attach
-from continuum import rundir as runs
+from continuum.pipeline import open_run
+from continuum.rundir import run as runs
 from tests.e2e import program, sshd
 from tests.e2e.sshd import Sshd
 
@@ -95,11 +95,11 @@ def two(base: Path) -> Iterator[Hosts]:
 
 def _host(base: Path, outer: str, name: str, node_name: str) -> Sshd:
     run = runs.load(runs.find(outer))
-    (node,) = [one for one in attach.nodes(run) if one.name == node_name]
+    (node,) = [one for one in open_run.nodes(run) if one.name == node_name]
     flags = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")
     enter = ("nsenter", f"--target={node.handle['pid']}", *flags, "--")
     made = sshd.make(base / name, name, enter, node.address)
-    with attach.connect(outer, node_name) as connection:
+    with open_run.connect(outer, node_name) as connection:
         for file in ("host_key", "sshd_config", "authorized_keys"):
             connection.put(made.folder / file, PurePosixPath(str(made.folder / file)))
     return made

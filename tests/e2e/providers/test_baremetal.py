@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from continuum import attach
-from continuum import rundir as runs
+from continuum.pipeline import open_run
+from continuum.rundir import run as runs
 from tests.e2e import program, sshd
 from tests.e2e.providers import hosts as making
 from tests.e2e.providers.hosts import Hosts, config
@@ -56,7 +56,7 @@ def test_nodes_are_used_by_name_until_down(tmp_path: Path, hosts: Hosts) -> None
         "exec", run_id, "cloud0", "--", "getent", "hosts", "cloud0", "endpoint0", cwd=tmp_path
     )
     lines = [line.split() for line in by_name.stdout.splitlines()]
-    own = {node.name: node.address for node in attach.nodes(runs.load(runs.find(run_id)))}
+    own = {node.name: node.address for node in open_run.nodes(runs.load(runs.find(run_id)))}
     assert lines == [[own["cloud0"], "cloud0"], [own["endpoint0"], "endpoint0"]]
     assert hosts.on("endpoint0", "getent hosts cloud0").split()[0] == own["endpoint0"]
     program.run(
@@ -124,8 +124,9 @@ def test_what_hosts_lack_is_said_before_anything_is_done(tmp_path: Path, hosts: 
 
 
 def test_a_host_whose_traffic_is_shaped_already_is_left_alone(tmp_path: Path, hosts: Hosts) -> None:
-    from continuum import config as configs
-    from continuum import registry, topology
+    from continuum.config import loader as configs
+    from continuum.modules import registry
+    from continuum.model import topology
     from continuum.errors import ProvisionError
 
     shape = "tc qdisc replace dev eth0 root handle 7: pfifo limit 77"
@@ -147,8 +148,9 @@ def test_a_host_whose_traffic_is_shaped_already_is_left_alone(tmp_path: Path, ho
 
 
 def test_our_own_queues_are_taken_off_and_no_others(tmp_path: Path, hosts: Hosts) -> None:
-    from continuum import config as configs
-    from continuum import registry, topology
+    from continuum.config import loader as configs
+    from continuum.modules import registry
+    from continuum.model import topology
 
     before = hosts.state("endpoint0")
     read = configs.load(config(tmp_path, hosts, f"network_emulation = True\nbase_path = {tmp_path}"))

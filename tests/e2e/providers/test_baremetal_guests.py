@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from continuum import attach
-from continuum import rundir as runs
-from continuum.connection import ssh_hosts
-from continuum.connection.ssh import SshConnection
+from continuum.pipeline import open_run
+from continuum.rundir import run as runs
+from continuum.connection.ssh import hosts
+from continuum.connection.ssh.connection import SshConnection
 from infrastructure.qemu import names
 from tests.e2e import program
 
@@ -94,12 +94,12 @@ class Guests:
     @property
     def addresses(self) -> tuple[str, str]:
         """Of the hosts that become ``cloud0`` and ``endpoint0``."""
-        known = {node.name: node.address for node in attach.nodes(runs.load(self.outer))}
+        known = {node.name: node.address for node in open_run.nodes(runs.load(self.outer))}
         return known["endpoint0"], known["cloud0"]
 
     def on(self, guest: str, script: str) -> str:
         """What a shell on a guest says, asked past the provider under test."""
-        connection = attach.deployment(runs.load(self.outer)).connections[guest]
+        connection = open_run.deployment(runs.load(self.outer)).connections[guest]
         try:
             return connection.run(["sh", "-c", script], timeout=TIMEOUT_S).stdout
         finally:
@@ -107,10 +107,10 @@ class Guests:
 
     def wait_for(self, guest: str) -> None:
         """Return when a guest that starts can be logged into."""
-        connection = attach.deployment(runs.load(self.outer)).connections[guest]
+        connection = open_run.deployment(runs.load(self.outer)).connections[guest]
         assert isinstance(connection, SshConnection)
         try:
-            ssh_hosts.wait_reachable(connection, time.monotonic() + TIMEOUT_S)
+            hosts.wait_reachable(connection, time.monotonic() + TIMEOUT_S)
         finally:
             connection.close()
 

@@ -15,10 +15,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from benchmarks.dockerd import Dockerd
-from continuum import attach
-from continuum import rundir as runs
-from continuum.connection import Connection, Limits
-from continuum.connection.docker_api import client
+from continuum.pipeline import open_run
+from continuum.rundir import run as runs
+from continuum.connection import Connection
+from continuum.model.limits import Limits
+from infrastructure.docker.engine_api import client
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from tests.e2e import program
 from tests.e2e.providers import dockerd
@@ -45,12 +46,12 @@ def up(docker_daemon: Dockerd, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def edge(up: Path, docker_daemon: Dockerd) -> Connection:
-    return attach.deployment(runs.load(up)).connections["edge0"]
+    return open_run.deployment(runs.load(up)).connections["edge0"]
 
 
 @pytest.fixture
 def endpoint(up: Path, docker_daemon: Dockerd) -> Connection:
-    return attach.deployment(runs.load(up)).connections["endpoint0"]
+    return open_run.deployment(runs.load(up)).connections["endpoint0"]
 
 
 def test_containers_are_labelled_named_and_on_no_network(up: Path, docker_daemon: Dockerd) -> None:
@@ -244,7 +245,7 @@ def test_a_node_that_is_gone_is_named(docker_url: str, tmp_path: Path) -> None:
     up = program.run("up", program.config(tmp_path, infrastructure=DOCKER), cwd=tmp_path)
     assert up.returncode == 0, up.stderr
     directory = program.run_directory(tmp_path)
-    way = attach.deployment(runs.load(directory)).connections["edge0"]
+    way = open_run.deployment(runs.load(directory)).connections["edge0"]
     client(docker_url).kill(f"continuum-{directory.name}-edge0")
     with pytest.raises(ConnectionFailure, match="edge0: its container is not running"):
         way.run(["true"], timeout=10)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import dockerd
-from continuum import mount_table
+from continuum.host import mounts
 from tests.e2e import program
 
 pytestmark = [pytest.mark.root, pytest.mark.providers]
@@ -28,7 +28,7 @@ ENTER = (
 def test_a_run_under_version_2_measures_and_says_what_is_not_limited(tmp_path: Path) -> None:
     if lack := dockerd.why_not():
         pytest.skip(lack)
-    kinds = {mount.point: mount.kind for mount in mount_table.current()}
+    kinds = {mount.point: mount.kind for mount in mounts.current()}
     if kinds.get(TOP) == "cgroup2":
         return  # as in all other tests of containers
     with dockerd.temporary(ENTER) as daemon:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.dockerd import Dockerd
-from continuum.connection.docker_api import client
+from infrastructure.docker.engine_api import client
 from infrastructure.docker import probe
 from tests.e2e import program
 from tests.e2e.providers import dockerd

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks import containerd, dockerd
-from continuum import oci
-from continuum.connection.docker_api import client
-from continuum.module import Workload
-from continuum.oci import workload
-from continuum.oci.workload import WorkloadImage, workload_image
+from continuum.software import oci
+from infrastructure.docker.engine_api import client
+from continuum.model.workload import Workload
+from continuum.software.oci import workload
+from continuum.software.oci.workload import WorkloadImage, workload_image
 
 pytestmark = [pytest.mark.providers, pytest.mark.root]
 
 PROGRAM = """\
-import os, ssl, sys, packaging, continuum.workload
+import os, ssl, sys, packaging, continuum.sdk.session
 from pathlib import Path
 print(sys.version_info[:2] >= (3, 10), packaging.__file__, Path("note").read_text(), os.path.expanduser("~"))
 """
@@ -36,7 +36,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Workload:
         ("{python}", "-c", PROGRAM),
         files={"note": note},
         requirements=("packaging",),
-        code=("continuum.workload",),
+        code=("continuum.sdk.session",),
     )
 
 
@@ -91,7 +91,7 @@ def test_containerd_takes_a_change_of_code_without_the_rest(
     shutil.copytree(workload.CHECKOUT / "continuum", checkout / "continuum")
     (checkout / "changed.py").write_text("print('changed')\n")
     monkeypatch.setattr(workload, "CHECKOUT", checkout)
-    other = workload_image(replace(planned, code=("continuum.workload", "changed")))
+    other = workload_image(replace(planned, code=("continuum.sdk.session", "changed")))
     there = ctr("content", "ls", "--quiet").split()
     missing = [layer for layer in other.image.layers if layer.digest not in there]
     assert missing == [other.image.layers[-1]]

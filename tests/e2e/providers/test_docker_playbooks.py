@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from continuum import playbooks
+from continuum.software import playbooks
 from tests.e2e import debs, program
 
 pytestmark = [

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.dockerd import Dockerd
-from continuum.connection.docker_api import client
+from infrastructure.docker.engine_api import client
 from infrastructure.docker import images
 from tests.e2e import program, registry
 from tests.e2e.providers import dockerd

@@ -18,17 +18,21 @@ from pathlib import Path
 
 import pytest
 
-from continuum import config, host, rundir, teardown, topology
+from continuum.config import loader as config
+from continuum.host import facts
+from continuum.rundir import run as rundir
+from continuum.pipeline import teardown
+from continuum.model import topology
 from continuum.errors import ContinuumError, ProvisionError
-from continuum.module import Node
-from continuum.rundir import Run
+from continuum.model.node import Node
+from continuum.rundir.run import Run
 from tests.e2e import sshd
 from tests.e2e.providers.fake_gcp import FakeCompute, Fault
 
 if importlib.util.find_spec("google") is None or importlib.util.find_spec("google.cloud") is None:
     pytest.skip("google-cloud-compute is not installed (extra gcp)", allow_module_level=True)
 
-from continuum import registry
+from continuum.modules import registry
 from infrastructure.gcp import names
 from infrastructure.gcp.api import Patience
 from infrastructure.gcp.provider import GcpProvider
@@ -155,7 +159,7 @@ def test_what_no_journal_tells_of_is_found_by_its_mark(
     }
     fake.resources[kept]["continuum-theirs"] = theirs
     shutil.rmtree(run.directory)
-    assert list(provider.survivors(host.read())) == [run.id]
+    assert list(provider.survivors(facts.read())) == [run.id]
     assert run.id.endswith("My-Run")
     teardown.destroy_stray(provider, run.id)
     assert fake.left() == {kept: ["continuum-theirs"]}

@@ -13,13 +13,19 @@ from typing import Any
 import pytest
 
 from benchmarks.dockerd import Dockerd
-from continuum import artifacts, attach, lifecycle, manager_latency, observed, registry
-from continuum import rundir as runs
-from continuum.connection.docker_api import client
+from continuum.software import artifacts
+from continuum.pipeline import open_run
+from continuum.measure import lifecycle
+from continuum.rundir import manager_latency, node_metrics
+from continuum.modules import registry
+from continuum.rundir import run as runs
+from infrastructure.docker.engine_api import client
 from continuum.errors import DeployError
-from continuum.lifecycle import Mark
-from continuum.module import Deployment, Job, Workload
-from continuum.rundir import Run
+from continuum.model.marks import Mark
+from continuum.connection.deployment import Deployment
+from continuum.modules.job import Job
+from continuum.model.workload import Workload
+from continuum.rundir.run import Run
 from resource_manager.kubecontrol import manifests, probe, simulate, simulated
 from resource_manager.kubecontrol.submit import PodSubmission
 from resource_manager.kubernetes import job as jobs
@@ -88,7 +94,7 @@ def test_a_run_is_as_one_without_a_manager_with_pods_for_processes(
     assert {one["node"] for one in result["deliveries"]} == {"cloud1", "endpoint0"}
     used = {node["name"]: node["cpu_percent"] for node in result["nodes"]}
     assert used["cloud1"] > 0
-    series = {(one.metric, one.node): one.points for one in observed.read(program.run_directory(tmp_path))}
+    series = {(one.metric, one.node): one.points for one in node_metrics.read(program.run_directory(tmp_path))}
     for metric in ("CPU", "memory", "received", "sent"):
         for node in ("cloud0", "cloud1"):
             assert any(value > 0 for _, value in series[metric, node]), (metric, node)
@@ -128,7 +134,7 @@ def run(up: Path, docker_daemon: Dockerd) -> Run:
 
 @pytest.fixture
 def deployment(run: Run) -> Deployment:
-    return attach.deployment(run)
+    return open_run.deployment(run)
 
 
 def kubectl(deployment: Deployment, *words: str) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from continuum import attach
-from continuum import rundir as runs
+from continuum.pipeline import open_run
+from continuum.rundir import run as runs
 from continuum.connection import Connection
 from tests.e2e import program
 from tests.e2e.file_server import Files, serving
@@ -45,7 +45,7 @@ def guest(libvirt_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         up = program.run("up", "cloud.cfg", cwd=folder, env=own, timeout_s=TIMEOUT_S)
     assert up.returncode == 0, up.stderr
     directory = program.run_directory(folder)
-    connection = attach.deployment(runs.load(directory)).connections["edge0"]
+    connection = open_run.deployment(runs.load(directory)).connections["edge0"]
     try:
         yield connection
     finally:

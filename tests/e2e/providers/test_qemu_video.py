@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from continuum import playbooks
+from continuum.software import playbooks
 from infrastructure.qemu import names, recipe
 from tests.e2e import debs, program
 from tests.e2e.providers import libvirtd

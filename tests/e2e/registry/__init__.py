@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from continuum.packages.store import cache_folder
+from continuum.software.packages.store import cache_folder
 
 SOURCE = Path(__file__).parent
 SOURCES = ("main.go", "go.mod", "go.sum")

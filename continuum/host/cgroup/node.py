@@ -1,0 +1,88 @@
+"""The control groups of one node: limits of its workloads, its CPU quota, and what it has used."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from continuum.host.cgroup import groups, plan
+from continuum.host.cgroup.plan import Group
+from continuum.model.limits import Limits
+from continuum.errors import ConnectionFailure
+from continuum.model.node import Node, Usage
+
+
+@dataclass(frozen=True)
+class NodeGroups:
+    """The groups of one node.
+
+    Attributes:
+        version: 1 or 2; 0 when there are none.
+        paths: its groups by controller.
+        quota: share of each core the node may use.
+        cpu_limit: CPU seconds per second it may use.
+    """
+
+    version: int
+    paths: Mapping[str, PurePosixPath]
+    quota: float
+    cpu_limit: float
+
+    @classmethod
+    def of(cls, node: Node) -> NodeGroups:
+        """Those a node's handle tells of."""
+        kept: Mapping[str, Any] = node.handle["groups"]
+        paths = {name: PurePosixPath(path) for name, path in kept["paths"].items()}
+        return cls(int(kept["version"]), paths, node.spec.quota, node.spec.cpu_limit)
+
+    def folders(self) -> tuple[Path, ...]:
+        """Every group once."""
+        return tuple(dict.fromkeys(Path(path) for path in self.paths.values()))
+
+    def join(self, limits: Limits) -> tuple[Path, ...]:
+        """Make the groups for a process with these limits; the files to write its pid to.
+
+        Raises:
+            ConnectionFailure: the limits are refused.
+        """
+        name = plan.workload_name(limits, secrets.token_hex(4))
+        made = [
+            Group(path / name, plan.workload_settings(self.version, controller, path / name, limits), copied)
+            for controller, path, copied in self._each()
+        ]
+        try:
+            groups.make(made)
+            self._enforce_workload(name)
+        except OSError as error:
+            raise ConnectionFailure(f"limits cannot be set: {error}") from error
+        return tuple(dict.fromkeys(Path(group.path) / "cgroup.procs" for group in made))
+
+    def _each(self) -> Iterable[tuple[str, PurePosixPath, tuple[str, ...]]]:
+        for controller, path in self.paths.items():
+            needs_cpus = controller == "cpuset" and self.version == 1
+            yield controller, path, ("cpuset.cpus", "cpuset.mems") if needs_cpus else ()
+
+    def _enforce_workload(self, name: str) -> None:
+        """Bound a workload's CPU time, if quotas are in force already."""
+        cores, group = plan.workload_cores(name), self.paths.get("cpu")
+        if cores is None or group is None or not groups.quota_in_force(Path(group), self.version):
+            return
+        limit = plan.workload_limit(cores, self.quota, self.cpu_limit)
+        groups.apply(plan.cpu_settings(self.version, group / name, limit))
+
+    def enforce(self) -> None:
+        """Put the node's CPU quota in force, and those of the workloads there are."""
+        group = self.paths.get("cpu")
+        if group is None:
+            return
+        groups.apply(plan.cpu_settings(self.version, group, self.cpu_limit))
+        for entry in Path(group).iterdir():
+            if plan.workload_cores(entry.name) is not None:
+                self._enforce_workload(entry.name)
+
+    def usage(self) -> Usage:
+        """What the node has used."""
+        return groups.usage(self.folders(), self.version) if self.paths else Usage()

@@ -1,0 +1,94 @@
+"""``samples.csv``: one row per request, so that every number of a report can be computed again.
+
+Columns: ``id``, ``node``, ``worker``, ``due_s`` (intended time since the start of the schedule) and
+``due_ns`` (the same, exactly), one ``<stage>_ms`` per stage with ``other`` last, ``end_to_end_ms``,
+``outcome``, ``warmup``, ``correct``, ``label``, ``confidence``, ``queue_depth``, ``reached``. Times have
+six decimals, which is every nanosecond. An empty cell is unknown.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from continuum.measure.trace import Request, Trace
+
+NANOSECONDS_PER_MS = 1_000_000
+
+
+def write(path: Path, trace: Trace) -> Path:
+    """Write all requests of a trace, warm-up included; returns ``path``."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(columns(trace.stages))
+        rows.writerows(_row(request, trace) for request in trace.requests)
+    return path
+
+
+def columns(stages: tuple[str, ...]) -> list[str]:
+    """The header for these stages."""
+    spans = [f"{stage}_ms" for stage in stages]
+    head = ["id", "node", "worker", "due_s", "due_ns", *spans, "end_to_end_ms", "outcome", "warmup"]
+    return [*head, "correct", "label", "confidence", "queue_depth", "reached"]
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Every row as a dict with numbers and booleans as such; None for an empty cell."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(_typed(csv.DictReader(file)))
+
+
+def milliseconds(nanoseconds: int | None) -> str:
+    """Integer ns as decimal ms without rounding; empty for None."""
+    if nanoseconds is None:
+        return ""
+    whole, rest = divmod(abs(nanoseconds), NANOSECONDS_PER_MS)
+    return f"{'-' if nanoseconds < 0 else ''}{whole}.{rest:06d}"
+
+
+def _row(request: Request, trace: Trace) -> list[str]:
+    start_ns = trace.start_ns or 0
+    since_ns = None if request.due_ns is None else request.due_ns - start_ns
+    return [
+        request.id,
+        request.node,
+        request.worker,
+        "" if since_ns is None else f"{since_ns / 1e9:.6f}",
+        "" if since_ns is None else str(since_ns),
+        *(milliseconds(request.spans_ns.get(stage)) for stage in trace.stages),
+        milliseconds(request.end_to_end_ns),
+        request.outcome,
+        _text(request.warmup),
+        _text(request.correct),
+        request.label,
+        _text(request.confidence),
+        _text(request.queue_depth),
+        request.reached,
+    ]
+
+
+def _text(value: float | bool | None) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else f"{value:g}"
+
+
+_KINDS: dict[str, Callable[[str], Any]] = {
+    "due_ns": int,
+    "queue_depth": int,
+    "due_s": float,
+    "confidence": float,
+    "warmup": "true".__eq__,
+    "correct": "true".__eq__,
+}
+
+
+def _typed(rows: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
+    names = rows.fieldnames or ()
+    kinds = {name: _KINDS.get(name, float if name.endswith("_ms") else str) for name in names}
+    for row in rows:
+        yield {name: kinds[name](row[name]) if row[name] else _empty(kinds[name]) for name in names}
+
+
+def _empty(kind: Callable[[str], Any]) -> str | None:
+    return "" if kind is str else None

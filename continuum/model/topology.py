@@ -1,0 +1,226 @@
+"""Tiers, nodes and links as the user described them: frozen and pure.
+
+Nothing here knows how a node is made or how a link is emulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from continuum.model.config import Config
+    from continuum.model.section import Section
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A group of equal nodes.
+
+    Attributes:
+        name: ``cloud``, ``edge``, ``endpoint``, or any other the user names.
+        count: number of nodes, at least 1.
+        cores: cores of each node.
+        memory_mb: memory of each node in MiB.
+        quota: share of each core the node may use, 0 < quota <= 1.
+        read_mb_per_s: disk read limit in MB/s; None is unlimited.
+        write_mb_per_s: disk write limit in MB/s; None is unlimited.
+    """
+
+    name: str
+    count: int
+    cores: float
+    memory_mb: int
+    quota: float = 1.0
+    read_mb_per_s: float | None = None
+    write_mb_per_s: float | None = None
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """What one node shall be.
+
+    Attributes:
+        name: tier name and index, as in ``endpoint12``.
+        tier: name of its tier.
+        index: position in its tier, from 0.
+        cores: number of cores it sees the time of.
+        memory_mb: memory limit in MiB.
+        quota: share of each core it may use, 0 < quota <= 1; CPU time per second is cores x quota.
+        read_mb_per_s: disk read limit in MB/s; None is unlimited.
+        write_mb_per_s: disk write limit in MB/s; None is unlimited.
+        cpus: host CPUs it is pinned to; empty when not pinned.
+        hosts_containers: whether containers shall be able to run on it.
+        is_managed: whether it shall have a second address, which other nodes of that kind reach over a path
+            without emulation.
+    """
+
+    name: str
+    tier: str
+    index: int
+    cores: float
+    memory_mb: int
+    quota: float = 1.0
+    read_mb_per_s: float | None = None
+    write_mb_per_s: float | None = None
+    cpus: tuple[int, ...] = ()
+    hosts_containers: bool = False
+    is_managed: bool = False
+
+    @property
+    def cpu_limit(self) -> float:
+        """CPU seconds per second this node may use."""
+        return self.cores * self.quota
+
+
+@dataclass(frozen=True)
+class Link:
+    """What packets from any node of one tier to any node of another meet on their way.
+
+    Attributes:
+        src: tier that sends.
+        dst: tier that receives; may be the same tier (between its nodes).
+        latency_ms: mean one-way delay in ms.
+        jitter_ms: standard deviation of the delay in ms (normal, truncated at 0).
+        bandwidth_mbit: rate in Mbit/s per ordered pair of nodes, at the IP layer; None is unlimited.
+        loss_percent: packets lost, 0 to 100, independently of each other.
+    """
+
+    src: str
+    dst: str
+    latency_ms: float = 0.0
+    jitter_ms: float = 0.0
+    bandwidth_mbit: float | None = None
+    loss_percent: float = 0.0
+
+    @property
+    def is_shaped(self) -> bool:
+        """Whether this link differs from a plain wire."""
+        return bool(self.latency_ms or self.jitter_ms or self.bandwidth_mbit or self.loss_percent)
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Everything that shall exist.
+
+    Attributes:
+        tiers: in the order cloud, edge, endpoint, then the user's own.
+        nodes: all nodes, tier by tier.
+        links: one for every ordered pair of tiers that can hold two different nodes.
+        emulated: whether the links are shaped at all (``network_emulation``).
+    """
+
+    tiers: tuple[Tier, ...]
+    nodes: tuple[NodeSpec, ...]
+    links: tuple[Link, ...]
+    emulated: bool = False
+
+    @cached_property
+    def _links(self) -> dict[tuple[str, str], Link]:
+        return {(link.src, link.dst): link for link in self.links}
+
+    @cached_property
+    def _nodes(self) -> dict[str, NodeSpec]:
+        return {node.name: node for node in self.nodes}
+
+    def tier_names(self) -> tuple[str, ...]:
+        """Names of the tiers that have nodes."""
+        return tuple(tier.name for tier in self.tiers)
+
+    def tier(self, name: str) -> Tier:
+        """The tier of that name; KeyError if there is none."""
+        for tier in self.tiers:
+            if tier.name == name:
+                return tier
+        raise KeyError(name)
+
+    def nodes_of(self, tier: str) -> tuple[NodeSpec, ...]:
+        """The nodes of one tier; empty when there is no such tier."""
+        return tuple(node for node in self.nodes if node.tier == tier)
+
+    def node(self, name: str) -> NodeSpec:
+        """The node of that name; KeyError if there is none."""
+        return self._nodes[name]
+
+    def link(self, src: str, dst: str) -> Link:
+        """The link between two tiers; a plain wire when none was described."""
+        return self._links.get((src, dst), Link(src, dst))
+
+    def tier_pairs(self) -> Iterator[tuple[str, str]]:
+        """Every ordered pair of tiers between which two different nodes exist."""
+        for src in self.tiers:
+            for dst in self.tiers:
+                if src.name != dst.name or src.count > 1:
+                    yield src.name, dst.name
+
+
+def from_config(config: Config) -> Topology:
+    """The nodes and links that a config describes; pure.
+
+    A link is the default one (``continuum.config.link_presets``), overridden by what ``[link A-B]`` or the flat
+    keys say, overridden by ``[link A->B]``. Without network emulation every link is a plain wire.
+    """
+    tiers = tuple(_tier(name, section) for name, section in config.tiers.items() if section.integer("nodes"))
+    nodes = tuple(node for tier in tiers for node in _nodes_of(tier))
+    emulated = config.infrastructure.flag("network_emulation")
+    plain = Topology(tiers, nodes, (), emulated)
+    return replace(plain, links=tuple(_link(config, src, dst, emulated) for src, dst in plain.tier_pairs()))
+
+
+def _tier(name: str, section: Section) -> Tier:
+    return Tier(
+        name=name,
+        count=section.integer("nodes"),
+        cores=section.real("cores"),
+        memory_mb=section.integer("memory"),
+        quota=section.real("quota"),
+        read_mb_per_s=section.real("read_speed") or None,
+        write_mb_per_s=section.real("write_speed") or None,
+    )
+
+
+def _nodes_of(tier: Tier) -> Iterator[NodeSpec]:
+    for index in range(tier.count):
+        yield NodeSpec(
+            name=f"{tier.name}{index}",
+            tier=tier.name,
+            index=index,
+            cores=tier.cores,
+            memory_mb=tier.memory_mb,
+            quota=tier.quota,
+            read_mb_per_s=tier.read_mb_per_s,
+            write_mb_per_s=tier.write_mb_per_s,
+        )
+
+
+def _link(config: Config, src: str, dst: str, emulated: bool) -> Link:
+    if not emulated:
+        return Link(src, dst)
+    from continuum.config.link_presets import default_link
+
+    link = default_link(src, dst, config.infrastructure.text("wireless_network_preset"))
+    for name in (f"{src}-{dst}", f"{dst}-{src}", f"{src}->{dst}"):
+        section = config.links.get(name)
+        if section is not None:
+            link = _overridden(link, section)
+    return link
+
+
+def _overridden(link: Link, section: Section) -> Link:
+    """The link, with what a section says in place of its own values."""
+    latency_ms, jitter_ms = section.maybe_real("latency"), section.maybe_real("jitter")
+    bandwidth_mbit, loss_percent = section.maybe_real("bandwidth"), section.maybe_real("loss")
+    return replace(
+        link,
+        latency_ms=link.latency_ms if latency_ms is None else latency_ms,
+        jitter_ms=link.jitter_ms if jitter_ms is None else jitter_ms,
+        bandwidth_mbit=_rate(link.bandwidth_mbit if bandwidth_mbit is None else bandwidth_mbit),
+        loss_percent=link.loss_percent if loss_percent is None else loss_percent,
+    )
+
+
+def _rate(bandwidth_mbit: float | None) -> float | None:
+    """The rate, None where the config says ``unlimited``."""
+    return None if bandwidth_mbit == float("inf") else bandwidth_mbit

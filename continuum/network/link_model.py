@@ -1,0 +1,103 @@
+"""What a link that does as configured lets one measure, and how far chance may lead away from it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import erf, exp, pi, sqrt
+
+from continuum.options.tolerance import Tolerance
+from continuum.model.topology import Link
+
+STANDARD_ERRORS = 3.0
+"""Standard errors of the mean that chance may account for: 1 sample in 370 strays further."""
+
+TRIMMED_SHARE = 0.05
+"""Share of the samples left out at either end: the host's own hiccups are not the link's."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of a delay, in ms."""
+
+    mean_ms: float
+    deviation_ms: float
+
+    def plus(self, other: Moments) -> Moments:
+        """Those of the sum of two independent delays."""
+        return Moments(self.mean_ms + other.mean_ms, sqrt(self.deviation_ms**2 + other.deviation_ms**2))
+
+
+def one_way(link: Link, packet_bytes: int) -> Moments:
+    """The delay of one packet on an idle link: its transmission and the truncated normal.
+
+    Moments of a normal distribution truncated at 0 from below (Johnson, Kotz and Balakrishnan,
+    Continuous Univariate Distributions 1, section 10.1).
+    """
+    sending_ms = packet_bytes * 8 / link.bandwidth_mbit / 1e3 if link.bandwidth_mbit else 0.0
+    mean, deviation = link.latency_ms, link.jitter_ms
+    if deviation:
+        alpha = -mean / deviation
+        hazard = exp(-alpha * alpha / 2) / sqrt(2 * pi) / (0.5 * (1 - erf(alpha / sqrt(2))))
+        mean += deviation * hazard
+        deviation *= sqrt(1 + alpha * hazard - hazard * hazard)
+    return Moments(mean + sending_ms, deviation)
+
+
+def centre(samples: Sequence[float], link_moments: Moments) -> float:
+    """The mean of the samples; without its tails where the distribution has two equal ones."""
+    ordered = sorted(samples)
+    if link_moments.mean_ms >= 2.5 * link_moments.deviation_ms:
+        cut = int(len(ordered) * TRIMMED_SHARE)
+        ordered = ordered[cut : len(ordered) - cut]
+    return sum(ordered) / len(ordered)
+
+
+def median(samples: Sequence[float]) -> float:
+    """The middle of the samples."""
+    ordered = sorted(samples)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def delay_problem(what: str, samples_ms: Sequence[float], expected: Moments, tolerance: Tolerance) -> str:
+    """Why these delays are not those of the link; empty when they are."""
+    found = centre(samples_ms, expected) if expected.deviation_ms else median(samples_ms)
+    allowed = max(tolerance.delay_percent / 100 * expected.mean_ms, tolerance.delay_floor_ms)
+    chance = STANDARD_ERRORS * expected.deviation_ms / sqrt(len(samples_ms))
+    if abs(found - expected.mean_ms) <= allowed + chance:
+        return ""
+    by_chance = f" and {chance:.2f} ms for jitter" if chance else ""
+    return (
+        f"{what} {found:.2f} ms instead of {expected.mean_ms:.2f} ms (allowed: {allowed:.2f} ms{by_chance})"
+    )
+
+
+def loss_problem(link: Link, sent: int, arrived: int) -> str:
+    """Why this share of lost packets is not the link's; empty when it is."""
+    share = link.loss_percent / 100
+    lost = 1 - arrived / sent
+    allowed = STANDARD_ERRORS * sqrt(share * (1 - share) / sent) + (1.5 / sent if share < 1 else 0.0)
+    if abs(lost - share) <= allowed:
+        return ""
+    return f"{lost:.1%} of {sent} packets lost instead of {share:.1%} (allowed: {allowed:.1%})"
+
+
+def throughput_problem(link: Link, mbit: float, packets: float, tolerance: Tolerance) -> str:
+    """Why this rate at the IP layer is not the link's; empty when it is.
+
+    Args:
+        link: the link.
+        mbit: rate measured at the receiver in Mbit/s.
+        packets: packets it was measured with; what loss takes of them varies by chance.
+        tolerance: allowed share.
+    """
+    if link.bandwidth_mbit is None:
+        return ""
+    share = link.loss_percent / 100
+    expected = link.bandwidth_mbit * (1 - share)
+    allowed = tolerance.throughput_percent / 100 * expected
+    allowed += STANDARD_ERRORS * sqrt(share * (1 - share) / max(1.0, packets)) * link.bandwidth_mbit
+    if abs(mbit - expected) <= allowed:
+        return ""
+    return f"throughput {mbit:.2f} Mbit/s instead of {expected:.2f} (allowed: {allowed:.2f})"

@@ -1,0 +1,148 @@
+"""The orchestrator's side of the measuring agents: starts them on nodes, commands them, reads answers."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from continuum.connection.base import Process
+from continuum.errors import ConnectionFailure, ProvisionError
+from continuum.connection.deployment import Deployment
+
+T = TypeVar("T")
+
+START_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 15.0
+"""Longest wait for an answer beyond the time the command itself takes."""
+
+_POLL_S = 0.004
+
+
+@dataclass
+class Agent:
+    """An agent on one node.
+
+    Attributes:
+        node: the node's name.
+        address: its address on the links.
+        process: the agent.
+        log: where its answers are appended.
+        ports: its ``udp`` and ``tcp`` ports.
+        answers: what it said and nobody has taken yet.
+    """
+
+    node: str
+    address: str
+    process: Process
+    log: Path
+    read: int = 0
+    ports: dict[str, int] = field(default_factory=dict)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+
+    def tell(self, do: str, **arguments: Any) -> None:
+        """Give it a command."""
+        self.process.write((json.dumps({"do": do, **arguments}) + "\n").encode())
+
+    def listen(self) -> None:
+        """Read what it has said since; ProvisionError when it has ended."""
+        ended = self.process.poll()
+        with suppress(FileNotFoundError), self.log.open("rb") as file:
+            file.seek(self.read)
+            data = file.read()
+            whole = data[: data.rfind(b"\n") + 1]
+            self.read += len(whole)
+            self.answers += [json.loads(line) for line in whole.splitlines() if line.startswith(b"{")]
+        if ended is not None:
+            tail = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise ProvisionError(f"verify: the agent on {self.node} ended: {''.join(tail) or ended}")
+
+    def take(self, key: str, value: int) -> dict[str, Any] | None:
+        """The answer in which ``key`` has this value, if it has come."""
+        for answer in self.answers:
+            if answer.get(key) == value:
+                self.answers.remove(answer)
+                return answer
+        return None
+
+
+class Agents:
+    """Agents on some nodes, from ``with`` to its end."""
+
+    def __init__(self, deployment: Deployment, nodes: Iterable[str], logs: Path) -> None:
+        source = (Path(__file__).parent / "verify_agent.py").read_text(encoding="utf-8")
+        self._agents: dict[str, Agent] = {}
+        try:
+            for name in dict.fromkeys(nodes):
+                self._agents[name] = self._start(deployment, name, source, logs)
+            for agent in self._agents.values():
+                agent.ports = self.wait(lambda agent=agent: _ports(agent), START_TIMEOUT_S)  # type: ignore[misc]
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, deployment: Deployment, name: str, source: str, logs: Path) -> Agent:
+        node, connection = deployment.node(name), deployment.connections[name]
+        own = sys.executable if connection.host_clock else "python3"
+        python = str(node.handle.get("python", own))
+        log = logs / f"verify-{name}.log"
+        read = log.stat().st_size if log.exists() else 0
+        argv = (python, "-I", "-S", "-c", source, node.address)
+        process = connection.start(argv, env={}, log=log, limits=None)
+        return Agent(name, node.address, process, log, read)
+
+    def __enter__(self) -> Agents:  # noqa: PYI034 (Self is newer than Python 3.10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getitem__(self, node: str) -> Agent:
+        return self._agents[node]
+
+    def answer(self, node: str, key: str, value: int, within_s: float) -> dict[str, Any]:
+        """The answer of a node in which ``key`` has this value.
+
+        Args:
+            node: who was asked.
+            key: what the answer is known by.
+            value: its value.
+            within_s: how long the command itself takes.
+        """
+        agent = self._agents[node]
+        found: dict[str, Any] = self.wait(lambda: agent.take(key, value), within_s + ANSWER_TIMEOUT_S)
+        return found
+
+    def wait(self, find: Callable[[], T | None], timeout_s: float) -> T:
+        """Listen to all agents until something is found; ProvisionError when it is not in time."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            for agent in self._agents.values():
+                agent.listen()
+            found = find()
+            if found is not None:
+                return found
+            if time.monotonic() > deadline:
+                raise ProvisionError(f"verify: an agent did not answer within {timeout_s:g} s")
+            time.sleep(_POLL_S)
+
+    def close(self) -> None:
+        """End all agents."""
+        for agent in self._agents.values():
+            with suppress(ConnectionFailure, OSError):
+                agent.process.kill()
+        for agent in self._agents.values():
+            with suppress(ConnectionFailure, OSError):
+                agent.process.wait(5.0)
+
+
+def _ports(agent: Agent) -> dict[str, int] | None:
+    return next((answer for answer in agent.answers if "udp" in answer), None)

@@ -1,0 +1,67 @@
+"""Ways back to a run that is up: its nodes and its links, from ``state.json`` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from continuum.modules import registry
+from continuum.rundir import run as runs
+from continuum.connection import Connection
+from continuum.errors import UsageError
+from continuum.connection.deployment import Deployment
+from continuum.model.node import Node
+from continuum.rundir.run import Run
+from continuum.model.topology import Link, Tier, Topology
+
+
+def nodes(run: Run) -> tuple[Node, ...]:
+    """The nodes of a run that is up; UsageError when it is not."""
+    state = run.state()
+    if state.get("status") not in {"up", "running"} or not state.get("nodes"):
+        msg = f"run {run.id} is not up (status: {state.get('status', 'unknown')})"
+        raise UsageError(msg)
+    return tuple(runs.node_from_json(node) for node in state["nodes"])
+
+
+def links(run: Run) -> tuple[Link, ...]:
+    """The links as they are now, changes included; those of single nodes after those of tiers."""
+    return tuple(Link(**link) for link in run.state().get("links", []))
+
+
+def deployment(run: Run) -> Deployment:
+    """A run that is up, as the pipeline left it."""
+    existing = nodes(run)
+    specs = tuple(node.spec for node in existing)
+    tiers = tuple(
+        Tier(name, sum(spec.tier == name for spec in specs), 0, 0)
+        for name in dict.fromkeys(spec.tier for spec in specs)
+    )
+    provider = registry.provider(run.state()["provider"])
+    return Deployment(
+        Topology(tiers, specs, links(run), emulated=True),
+        existing,
+        {node.name: provider.connect(node, run) for node in existing},
+        str(run.state().get("engine", "")),
+        {(src, dst): delay_ms for src, dst, delay_ms in run.state().get("native_delays_ms", [])},
+        bool(run.state().get("native_refuses", True)),
+    )
+
+
+@contextmanager
+def connect(run_name: str, node_name: str) -> Iterator[Connection]:
+    """A connection to one node of a run that is up."""
+    run = runs.load(runs.find(run_name))
+    existing = nodes(run)
+    for node in existing:
+        if node.name == node_name:
+            connection = registry.provider(run.state()["provider"]).connect(node, run)
+            try:
+                yield connection
+            finally:
+                connection.close()
+            return
+    names = [node.name for node in existing]
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    msg = f"run {run.id} has no node {node_name!r}; there are: {shown}"
+    raise UsageError(msg)

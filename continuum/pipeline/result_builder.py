@@ -1,0 +1,186 @@
+"""Put together what a run found out: its result, from what the phases left."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from continuum.version import __version__
+from continuum.measure import analysis, clock, lifecycle
+from continuum.rundir import manager_latency
+from continuum.measure.clock import NodeClock, Offset
+from continuum.errors import ContinuumError
+from continuum.host.facts import Host
+from continuum.measure.lifecycle import Life
+from continuum.connection.deployment import Deployment
+from continuum.model.node import Node, Usage
+from continuum.modules.provider import Provider
+from continuum.model.phase import Phase
+from continuum.model.result import Benchmark, Delivery, InstallStep, LinkFidelity, NodeUse, Result
+from continuum.rundir.run import Run
+
+REPORTED_PACKAGES = (
+    "eclipse-zenoh",
+    "matplotlib",
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "paho-mqtt",
+)
+
+
+@dataclass(frozen=True)
+class Stock:
+    """The state of all nodes at one moment.
+
+    Attributes:
+        at_s: that moment on CLOCK_MONOTONIC.
+        usage: what each node has used so far.
+        offsets: how far each node's clock is ahead.
+    """
+
+    at_s: float
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    offsets: Mapping[str, Offset] = field(default_factory=dict)
+
+
+def take_stock(deployment: Deployment, provider: Provider, run: Run) -> Stock:
+    """Read what nodes have used and how their clocks stand."""
+    usage = provider.usage(deployment.nodes, run)
+    offsets: dict[str, Offset] = {}
+    with contextlib.suppress(ContinuumError):  # a node that is gone has no clock; its requests are lost
+        offsets = clock.measure_all(deployment.connections)
+    return Stock(time.monotonic(), usage, offsets)
+
+
+def clocks(stock: Sequence[Stock]) -> dict[str, NodeClock]:
+    """The nodes' clocks from the first and the last stock taken."""
+    if not stock:
+        return {}
+    return clock.pair(stock[0].offsets, stock[-1].offsets if len(stock) > 1 else {})
+
+
+def result(
+    run: Run,
+    *,
+    host: Host,
+    deployment: Deployment | None,
+    engine: str,
+    fidelity: Sequence[LinkFidelity],
+    stock: Sequence[Stock],
+    measured: Benchmark | None,
+    lives: Sequence[Life],
+    simulated: Sequence[Life],
+    incidents: Sequence[str],
+    phases: Sequence[Phase],
+) -> Result:
+    """Everything that goes into ``result.json``; ``incidents`` are why it is invalid, besides the links."""
+    nodes = tuple(_use(node, stock) for node in deployment.nodes) if deployment else ()
+    config = run.config
+    return Result(
+        run_id=run.id,
+        invalid_reasons=_invalid_reasons(incidents, measured, fidelity, nodes),
+        notes=(*run.notes(), *analysis.remarks(measured)),
+        config={"file": config.path.name, "text": config.public_text, "resolved": config.resolved()},
+        versions=_versions(),
+        host=_describe(host),
+        provider=config.infrastructure.text("provider"),
+        engine=engine,
+        seed=run.seed,
+        phases=tuple(phases),
+        nodes=nodes,
+        network=tuple(fidelity),
+        clocks=_foreign_clocks(deployment, stock),
+        deliveries=tuple(Delivery(**row) for row in run.records("deliveries")),
+        installation=tuple(InstallStep(**row) for row in run.records("install_steps")),
+        benchmark=measured,
+        lifecycle=lifecycle.summarise(lives),
+        simulated=lifecycle.summarise(simulated),
+        manager_latency=manager_latency.read(run.directory),
+        directory=run.directory,
+    )
+
+
+def _invalid_reasons(
+    incidents: Sequence[str],
+    measured: Benchmark | None,
+    fidelity: Sequence[LinkFidelity],
+    nodes: Sequence[NodeUse],
+) -> tuple[str, ...]:
+    killed = [
+        f"{node.name} reached its memory limit of {node.memory_mb} MB: "
+        f"{node.out_of_memory_kills} processes killed"
+        for node in nodes
+        if node.out_of_memory_kills
+    ]
+    return tuple(dict.fromkeys([*incidents, *killed, *analysis.reasons(measured, fidelity)]))
+
+
+def _use(node: Node, stock: Sequence[Stock]) -> NodeUse:
+    """A node and what it used between the first and the last stock taken."""
+    spec = node.spec
+    use = NodeUse(node.name, node.tier, spec.cores, spec.memory_mb, spec.quota)
+    if not stock:
+        return use
+    before = stock[0].usage.get(node.name, Usage()).cpu_seconds
+    last = stock[-1].usage.get(node.name, Usage())
+    elapsed_s = stock[-1].at_s - stock[0].at_s
+    percent = None
+    if before is not None and last.cpu_seconds is not None and elapsed_s > 0:
+        percent = 100 * (last.cpu_seconds - before) / elapsed_s / spec.cpu_limit
+    return replace(
+        use,
+        cpu_percent=percent,
+        memory_peak_mb=last.memory_peak_mb,
+        out_of_memory_kills=last.out_of_memory_kills,
+    )
+
+
+def _foreign_clocks(
+    deployment: Deployment | None, stock: Sequence[Stock]
+) -> dict[str, dict[str, float | None]]:
+    """Clocks of nodes that do not share the orchestrator's."""
+    if deployment is None:
+        return {}
+    return {
+        name: {
+            "offset_ms": one.before.offset_ns / 1e6,
+            "error_ms": one.error_ns / 1e6,
+            "drift_ppm": one.drift_ppm,
+        }
+        for name, one in clocks(stock).items()
+        if not deployment.connections[name].host_clock
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"continuum": __version__, "python": platform.python_version()}
+    for package in REPORTED_PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
+
+
+def _describe(host: Host) -> dict[str, Any]:
+    return {
+        "cpus": len(host.cpus),
+        "cpu_model": _cpu_model(),
+        "memory_mb": host.memory_mb,
+        "kernel": host.kernel,
+        "machine": host.machine,
+        "root": host.is_root,
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")

@@ -1,0 +1,90 @@
+"""The end of a run: everything it owns is removed, from its journal alone.
+
+Used by the pipeline, ``down`` and ``destroy`` alike; harmless when repeated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from continuum.modules import registry
+from continuum.errors import ContinuumError, LeftBehindError
+from continuum.modules.provider import Provider
+from continuum.network.fabric import ending
+from continuum.rundir.run import Run
+
+GIVEN_UP = "given up"
+"""State of a run whose rest nobody wants to remove any more."""
+
+NOTHING_LEFT = ("destroyed", "done", GIVEN_UP)
+"""States of a run that owns nothing any more, or nothing that anybody waits for."""
+
+
+def destroy(run: Run, status: str = "destroyed") -> None:
+    """Remove every resource of a run and write down that it is gone.
+
+    Raises ContinuumError, after everything else was removed, for what could not be.
+    """
+    if errors := _remove(run, run.owned()):
+        raise errors[0]
+    with contextlib.suppress(OSError):  # a full disk keeps nobody from cleaning up
+        run.update_state(status=status, nodes=[])
+
+
+def give_up(run: Run) -> tuple[str, ...]:
+    """Remove what can be removed, and drop the rest; returns what may still be there, one line each.
+
+    The journal stays, so that ``destroy`` can be tried again when what could not be reached is back.
+    """
+    owned = run.owned()
+    left = [line for error in _remove(run, owned) for line in _left_by(error, owned)]
+    with contextlib.suppress(OSError):
+        run.update_state(status=GIVEN_UP if left else "destroyed", nodes=[], left_behind=left)
+    return tuple(left)
+
+
+def _left_by(error: ContinuumError, owned: Sequence[tuple[str, str]]) -> list[str]:
+    """What an error says is still there; all that the run ever owned, where it does not say."""
+    if isinstance(error, LeftBehindError):
+        return list(error.left)
+    reason = str(error).splitlines()[0]
+    return [f"{kind} {ident}: may be left ({reason})" for kind, ident in owned if kind != "provider"]
+
+
+def _remove(run: Run, owned: Sequence[tuple[str, str]]) -> list[ContinuumError]:
+    """What went wrong in removing nodes and network at the same time: they do not wait for each other."""
+    providers = [registry.provider(name) for kind, name in owned if kind == "provider"]
+    with ThreadPoolExecutor(len(providers) + 1) as pool:
+        ends = [pool.submit(provider.destroy, run, owned) for provider in providers]
+        ends.append(pool.submit(ending.end, run.directory, run.id))
+    errors = []
+    for error in (error for end in ends if (error := end.exception())):
+        if not isinstance(error, ContinuumError):
+            raise error
+        errors.append(error)
+    return errors
+
+
+def in_use(directory: Path) -> bool:
+    """Whether a process is at work on the run kept in this folder."""
+    try:
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def destroy_stray(provider: Provider, run_id: str) -> None:
+    """Remove what carries the label of a run whose folder is gone."""
+    provider.destroy(Run(Path("/nonexistent") / run_id), ())

@@ -1,0 +1,71 @@
+"""The path on this machine of every artifact that a run needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from continuum.software.artifacts.artifact import Artifact, needed_by
+from continuum.errors import DeployError, HostError, Problem, UsageError
+from continuum.software.packages.store import cache_folder
+
+if TYPE_CHECKING:
+    from continuum.model.config import Config
+    from continuum.modules.base import Module
+
+
+def obtain(
+    needed: Sequence[Artifact], config: Config, tell: Callable[[str], None] = lambda _line: None
+) -> Mapping[str, Path]:
+    """Where each artifact is, by its name, whole: in ``artifact_dir`` if that is given, else downloaded.
+
+    Args:
+        needed: what is wanted.
+        config: says ``artifact_dir`` and ``artifact_mirror``.
+        tell: told of downloads.
+
+    Raises:
+        HostError: a file of ``artifact_dir`` is missing or corrupt; every such file is named.
+        DeployError: a file cannot be downloaded; it is named.
+    """
+    given = config.infrastructure.path("artifact_dir")
+    if given is None:
+        from continuum.software.artifacts.download import Source, fetch_all
+
+        source = Source(cache(), config.infrastructure.maybe_text("artifact_mirror") or "")
+        return fetch_all(needed, source, tell)
+    from continuum.software.artifacts import folder as folders
+
+    if problems := list(_problems(given, needed, config)):
+        raise HostError(problems)
+    found = {one.name: folders.find(one, folders.read(given)) for one in needed}
+    return {name: (given / entry.file).absolute() for name, entry in found.items() if entry}
+
+
+def lacking(modules: Sequence[Module | None], config: Config) -> Iterator[Problem]:
+    """What is missing or corrupt in ``artifact_dir``, before anything is created; reads only."""
+    given, needed = config.infrastructure.path("artifact_dir"), needed_by(modules, config)
+    if given is not None and needed:
+        yield from _problems(given, needed, config)
+
+
+def cache() -> Path:
+    """Where downloads of this user are kept between runs."""
+    return cache_folder() / "artifacts"
+
+
+def _problems(given: Path, needed: Sequence[Artifact], config: Config) -> Iterator[Problem]:
+    from continuum.software.artifacts import folder as folders
+
+    remedy = f"`continuum artifacts {config.path} --download FOLDER`, where there is a network, fetches it"
+    try:
+        faults = folders.check(given, needed)
+    except UsageError as error:
+        yield config.infrastructure.problem("artifact_dir", f"{error}; {remedy}")
+        return
+    for fault in faults:
+        yield config.infrastructure.problem("artifact_dir", f"{fault.message}; {remedy}")
+
+
+__all__ = ["DeployError", "cache", "lacking", "obtain"]

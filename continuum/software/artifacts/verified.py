@@ -1,0 +1,19 @@
+"""Hashes of large files, each computed once while it does not change: a run asks before every playbook."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from continuum.host.files import sha256_of
+
+
+def sha256_once(path: Path) -> str:
+    """Hash of a file; what was found before if size, date and inode are the same."""
+    status = path.stat()
+    return _sha256(path, (status.st_size, status.st_mtime_ns, status.st_ino))
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, _identity: tuple[int, ...]) -> str:
+    return sha256_of(path)

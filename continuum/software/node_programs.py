@@ -1,0 +1,105 @@
+"""Programs that workloads start, such as a message broker: whether nodes have them, and how they get them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from continuum.errors import DeployError, Problem
+from continuum.modules.application import Application
+from continuum.connection.deployment import Deployment
+from continuum.model.workload import Workload
+from continuum.rundir.run import Run
+
+if TYPE_CHECKING:
+    from continuum.model.config import Config
+    from continuum.host.facts import Host
+
+LOOK_TIMEOUT_S = 60.0
+PARALLEL = 16
+# Administrators' folders are often not on the PATH.
+_LOOK = (
+    "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin;"
+    ' for p; do command -v "$p" >/dev/null 2>&1 || printf "%s\\n" "$p"; done'
+)
+
+
+def lacking_here(workloads: Iterable[Workload], config: Config, host: Host) -> Iterator[Problem]:
+    """What this host lacks, where nodes find on themselves what is installed here.
+
+    With ``artifact_dir`` or ``package_mirror`` nodes get it from there, each for itself.
+    """
+    section = config.infrastructure
+    needed = dict.fromkeys(program for workload in workloads for program in workload.programs)
+    missing = [program for program in needed if host.find_command(program.name) is None]
+    if missing and (section.given("artifact_dir") or section.given("package_mirror")):
+        from continuum.software import playbooks
+
+        if lack := playbooks.lacking():
+            yield Problem(lack)
+        return
+    for program in missing:
+        ways = [f"apt install {program.package}", *filter(None, [program.instead])]
+        message = f"no {program.name} on this host; {', or '.join(ways)}"
+        yield config.benchmark.problem(program.key, message)
+
+
+def provide(
+    application: Application, workloads: Sequence[Workload], deployment: Deployment, run: Run
+) -> None:
+    """Install what workloads start on the nodes that lack it, by the application's playbook ``install``.
+
+    Where nothing is missing, that is seen within milliseconds and Ansible is not needed.
+
+    Raises:
+        DeployError: it could not be installed.
+        HostError: Ansible is not installed here.
+    """
+    needed = _needed(workloads, deployment)
+    missing = _missing(needed, deployment)
+    if not missing:
+        return
+    from continuum.software import playbooks
+
+    folder = Path(str(sys.modules[type(application).__module__].__file__)).parent
+    playbook = playbooks.find(folder, "install")
+    if playbook is None:
+        raise DeployError(f"{_describe(missing)}, and {folder.name} has no playbooks/install.yml")
+    playbooks.play(
+        playbook,
+        deployment,
+        run,
+        nodes=tuple(missing),
+        of_node={node: {"continuum_programs": names} for node, names in missing.items()},
+    )
+    if still := _missing(missing, deployment):
+        raise DeployError(f"{_describe(still)}, even after {folder.name}/playbooks/install.yml")
+
+
+def _needed(workloads: Iterable[Workload], deployment: Deployment) -> dict[str, list[str]]:
+    """Names of programs by node; nodes that need none are absent."""
+    needed: dict[str, dict[str, None]] = {}
+    for workload in workloads:
+        for node in deployment.nodes_of(workload.tier):
+            if workload.programs and (not workload.nodes or node.name in workload.nodes):
+                needed.setdefault(node.name, {}).update({one.name: None for one in workload.programs})
+    return {node: list(names) for node, names in needed.items()}
+
+
+def _missing(needed: Mapping[str, Sequence[str]], deployment: Deployment) -> dict[str, list[str]]:
+    """Those of the programs that nodes lack, by node."""
+
+    def look(node: str) -> list[str]:
+        argv = ["sh", "-c", _LOOK, "sh", *needed[node]]
+        return deployment.connections[node].run(argv, timeout=LOOK_TIMEOUT_S).stdout.split()
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        found = dict(zip(needed, pool.map(look, needed), strict=True))
+    return {node: names for node, names in found.items() if names}
+
+
+def _describe(missing: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{node} has no {', '.join(names)}" for node, names in missing.items())

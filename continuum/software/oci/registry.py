@@ -1,0 +1,174 @@
+"""Images from a registry, as archives, by the distribution API; no daemon is needed."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from continuum.software.download import DownloadError, Patience, document, download, mirrored
+from continuum.software.oci.image import MANIFEST_TYPE, Parts, digest_of, pack
+from continuum.software.oci.layer import Layer
+from continuum.host.files import sha256_of
+
+_FORMS = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    MANIFEST_TYPE,
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+_DEFAULT_REGISTRY, _ITS_HOST = "docker.io", "registry-1.docker.io"
+_PARALLEL = 3
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What an image is called.
+
+    Attributes:
+        registry: host, with a port if it has one.
+        repository: the image's name there.
+        tag: the tag, or a digest.
+    """
+
+    registry: str
+    repository: str
+    tag: str
+
+    def url(self, kind: str, name: str) -> str:
+        """Where the registry has a manifest or blob of it."""
+        host = _ITS_HOST if self.registry == _DEFAULT_REGISTRY else self.registry
+        scheme = "http" if re.fullmatch(r"(localhost|127\.[\d.]+)(:\d+)?", host) else "https"
+        return f"{scheme}://{host}/v2/{self.repository}/{kind}/{name}"
+
+
+def parse(text: str) -> Reference:
+    """A reference, with what may be left out of it: ``nginx`` is ``docker.io/library/nginx:latest``."""
+    name, _, digest = text.partition("@")
+    first, slash, rest = name.partition("/")
+    if not slash or not re.search(r"[.:]|^localhost$", first):
+        first, rest = _DEFAULT_REGISTRY, name if slash else f"library/{name}"
+    repository, colon, tag = rest.rpartition(":")
+    return Reference(first, repository if colon else rest, digest or (tag if colon else "latest"))
+
+
+@dataclass
+class Puller:
+    """Fetches images.
+
+    Attributes:
+        blobs: folder in which what is fetched is kept under its hash.
+        mirror: address under which registries are folders; empty for the registries themselves.
+        patience: how long each download may take.
+    """
+
+    blobs: Path
+    mirror: str = ""
+    patience: Patience = field(default_factory=Patience)
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    def pull(self, reference: str, architecture: str, to: Path, *, digest: str = "") -> str:
+        """Fetch an image for one architecture and write its archive; atomically.
+
+        Args:
+            reference: the image's full name.
+            architecture: as images name it, such as ``amd64``.
+            to: the archive to write.
+            digest: what the image must have; empty to take what the tag stands for now.
+
+        Returns:
+            What the tag stands for.
+
+        Raises:
+            DownloadError: it cannot be had, or is not what the digest says.
+        """
+        try:
+            return self._pull(reference, architecture, to, digest)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DownloadError(f"its answer is not that of a registry ({error})") from error
+
+    def _pull(self, reference: str, architecture: str, to: Path, digest: str) -> str:
+        image = parse(reference)
+        manifest, top = self._manifest(image, digest or image.tag)
+        if "manifests" in json.loads(manifest):
+            manifest, _ = self._manifest(image, _for(architecture, json.loads(manifest)["manifests"]))
+        described = json.loads(manifest)
+        wanted = {one["digest"]: int(one["size"]) for one in [described["config"], *described["layers"]]}
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            paths = dict(zip(wanted, pool.map(lambda one: self._blob(image, one), wanted), strict=True))
+        config = paths[described["config"]["digest"]].read_bytes()
+        layers = [
+            Layer(paths[one["digest"]], one["digest"], int(one["size"]), one["mediaType"])
+            for one in described["layers"]
+        ]
+        pack(to, Parts(reference, config, manifest, layers, described.get("mediaType") or MANIFEST_TYPE))
+        return top
+
+    def _manifest(self, image: Reference, name: str) -> tuple[bytes, str]:
+        """A manifest by tag or digest, and its digest."""
+        url = mirrored(image.url("manifests", name), self.mirror)
+        data = self._authorized(image, lambda headers: document(url, self.patience, headers)[0])
+        found = digest_of(data)
+        if name.startswith("sha256:") and found != name:
+            raise DownloadError(f"its digest is {found}, but {name} was wanted")
+        return data, found
+
+    def _blob(self, image: Reference, digest: str) -> Path:
+        """A blob, by its digest."""
+        path = self.blobs / digest.replace(":", "-")
+        if path.is_file() and f"sha256:{sha256_of(path)}" == digest:
+            return path
+        self.blobs.mkdir(parents=True, exist_ok=True)
+        part, url = path.with_suffix(".part"), mirrored(image.url("blobs", digest), self.mirror)
+
+        def fetch(headers: Mapping[str, str]) -> None:
+            download(url, part, self.patience, may_resume=True, headers=headers)
+
+        self._authorized(image, fetch)
+        if f"sha256:{sha256_of(part)}" != digest:
+            part.unlink()
+            raise DownloadError(f"a layer is not what its digest says ({digest})")
+        part.replace(path)
+        return path
+
+    def _authorized(self, image: Reference, ask: Callable[[Mapping[str, str]], _T]) -> _T:
+        """Ask a registry; as nobody in particular, with the token it hands out where it wants one."""
+        scope = f"{image.registry}/{image.repository}"
+        try:
+            return ask(self._headers(scope))
+        except DownloadError as refused:
+            if not refused.challenge:
+                raise
+            self._tokens[scope] = _token(refused.challenge, self.mirror, self.patience)
+            return ask(self._headers(scope))
+
+    def _headers(self, scope: str) -> dict[str, str]:
+        token = self._tokens.get(scope)
+        return {"Accept": ", ".join(_FORMS), **({"Authorization": f"Bearer {token}"} if token else {})}
+
+
+def _for(architecture: str, manifests: Sequence[Mapping[str, Any]]) -> str:
+    """The digest of the manifest for an architecture."""
+    for one in manifests:
+        platform = one.get("platform", {})
+        if (platform.get("os"), platform.get("architecture")) == ("linux", architecture):
+            return str(one["digest"])
+    raise DownloadError(f"there is none for linux on {architecture}")
+
+
+def _token(challenge: str, mirror: str, patience: Patience) -> str:
+    """A token for what a registry asks, from where it says; for everyone, without a name."""
+    kind, _, rest = challenge.partition(" ")
+    asked = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+    if kind.lower() != "bearer" or "realm" not in asked:
+        raise DownloadError(f"it wants to know who asks ({kind or 'no way'} to say so is not supported)")
+    query = urllib.parse.urlencode({name: asked[name] for name in ("service", "scope") if name in asked})
+    data, _ = document(mirrored(f"{asked['realm']}?{query}", mirror), patience)
+    answer = json.loads(data)
+    return str(answer.get("token") or answer["access_token"])

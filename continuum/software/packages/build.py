@@ -1,0 +1,144 @@
+"""A workload's package for one kind of interpreter: libraries, the workload's code, a manifest."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from continuum.errors import DeployError
+from continuum.software.packages import lock, store
+from continuum.software.packages.interpreter import Interpreter
+from continuum.software.packages.store import Store
+from continuum.software.packages.trees import Archive, Trees
+
+ALWAYS = ("continuum",)
+"""Code that every workload has: what it takes part in a run with."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """Everything one workload needs on nodes of one kind.
+
+    Attributes:
+        interpreter: what it was built for.
+        libraries: what is to be had for import, unpacked one over the other.
+        code: the workload's own code.
+        environment_id: the same for packages with the same libraries for the same kind of interpreter;
+            empty without libraries.
+        build_s: how long it took to build.
+    """
+
+    interpreter: Interpreter
+    libraries: tuple[Archive, ...]
+    code: Archive
+    environment_id: str
+    build_s: float = 0.0
+
+    def parts(self) -> Mapping[str, Path]:
+        """What has to be on the node, each by a name that begins with its hash, and where it is here."""
+        return {archive.name: archive.path for archive in (*self.libraries, self.code)}
+
+    def manifest(self) -> dict[str, Any]:
+        """What the node installs, by the hashes of everything that was copied; plain JSON."""
+        return {
+            "schema": 2,
+            "interpreter": self.interpreter.to_json(),
+            "environment": self.environment_id,
+            "libraries": [archive.name for archive in self.libraries],
+            "code": self.code.name,
+        }
+
+    def manifest_id(self) -> str:
+        """Hash of the manifest, which stands for the whole package."""
+        return hashlib.sha256(json.dumps(self.manifest(), sort_keys=True).encode()).hexdigest()
+
+
+def build(
+    requirements: Sequence[str],
+    modules: Sequence[str],
+    interpreter: Interpreter,
+    *,
+    root: Path,
+    is_packed: bool = False,
+) -> Package:
+    """Build a package; what the cache holds already is not made again.
+
+    Args:
+        requirements: Python packages, as pip requirement strings.
+        modules: packages and modules of our own, by dotted name, found below ``root``.
+        interpreter: what it is for.
+        root: the folder that holds the top-level packages.
+        is_packed: whether libraries are compressed, for nodes behind a real network.
+
+    Raises:
+        DeployError: requirements cannot be met, or there is no such module.
+    """
+    begin = time.monotonic()
+    cache = store.cache_folder()
+    locked = lock.resolve(requirements, interpreter, cache)
+    wheels = Store(cache / "wheels")
+    trees = Trees(cache / "trees", wheels, is_packed=is_packed)
+    libraries = trees.archives(wheels.wheels(locked, interpreter), interpreter)
+    code = pack_code((*ALWAYS, *modules), root)
+    named = "\n".join([interpreter.key, *(archive.sha256 for archive in libraries)])
+    return Package(
+        interpreter=interpreter,
+        libraries=libraries,
+        code=_kept(cache / "code", code),
+        environment_id=hashlib.sha256(named.encode()).hexdigest()[:16] if libraries else "",
+        build_s=time.monotonic() - begin,
+    )
+
+
+def pack_code(modules: Sequence[str], root: Path) -> bytes:
+    """A ``tar.gz`` of the Python files of some modules; the same bytes for the same files."""
+    packed = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, compresslevel=6) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for path in sorted({path for module in modules for path in _files_of(module, root)}):
+            data = path.read_bytes()
+            entry = tarfile.TarInfo(str(path.relative_to(root)))
+            entry.size, entry.mode = len(data), 0o644
+            archive.addfile(entry, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def _files_of(module: str, root: Path) -> Iterator[Path]:
+    """The module's files and the ``__init__.py`` of every package above it."""
+    parts = module.split(".")
+    for depth in range(1, len(parts)):
+        yield from _if_there(root.joinpath(*parts[:depth], "__init__.py"))
+    folder = root.joinpath(*parts)
+    if folder.is_dir():
+        yield from folder.rglob("*.py")
+    elif folder.with_suffix(".py").is_file():
+        yield folder.with_suffix(".py")
+    else:
+        raise DeployError(f"no module {module} below {root}: a workload names it as its code")
+
+
+def _if_there(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+
+
+def _kept(folder: Path, data: bytes) -> Archive:
+    """A file of the cache with this content."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    path = folder / f"{sha256}.tar.gz"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{time.monotonic_ns()}")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    return Archive(path, sha256)

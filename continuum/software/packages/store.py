@@ -1,0 +1,144 @@
+"""Wheels of this user's cache, each kept under the hash of its content.
+
+A wheel comes in once, is checked by pip against its hash then, and never changes; whatever needs it names
+it by that hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from continuum.host import run_command
+from continuum.errors import DeployError
+from continuum.software.packages.interpreter import Interpreter
+
+DOWNLOAD_TIMEOUT_S = 900
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel in the store.
+
+    Attributes:
+        name: its file name, which says what it is for.
+        sha256: hash of its content, in hexadecimal digits.
+        size_bytes: its size.
+    """
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+def cache_folder() -> Path:
+    """Where this user's packages are kept between runs (``$XDG_CACHE_HOME/continuum``)."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "continuum"
+
+
+class Store:
+    """The wheels below one folder.
+
+    Args:
+        folder: where they are kept; made when needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, wheel: Wheel) -> Path:
+        """Where a wheel is."""
+        return self.folder / wheel.sha256 / wheel.name
+
+    def has(self, wheel: Wheel) -> bool:
+        """Whether a wheel is there, whole."""
+        try:
+            return self.path(wheel).stat().st_size == wheel.size_bytes
+        except OSError:
+            return False
+
+    def add(self, source: Path) -> Wheel:
+        """Take a file into the store; it is moved there."""
+        wheel = Wheel(source.name, sha256_of(source), source.stat().st_size)
+        target = self.path(wheel)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+        return wheel
+
+    def wheels(self, lock: str, interpreter: Interpreter) -> tuple[Wheel, ...]:
+        """The wheels a lock names for an interpreter; downloaded unless all of them are here.
+
+        Raises:
+            DeployError: one cannot be had.
+        """
+        if not lock.strip():
+            return ()
+        index = self._index(lock, interpreter.key)
+        known = _read_index(index)
+        if known and all(self.has(wheel) for wheel in known):
+            return known
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder) as temporary:
+            _download(lock, interpreter, Path(temporary))
+            found = tuple(self.add(path) for path in sorted(Path(temporary).glob("*.whl")))
+        _write_index(index, found)
+        return found
+
+    def remember(self, lock: str, interpreter_key: str, wheels: Iterable[Wheel]) -> None:
+        """Have ``wheels`` answer with these from now on, while they are here."""
+        _write_index(self._index(lock, interpreter_key), wheels)
+
+    def _index(self, lock: str, interpreter_key: str) -> Path:
+        return self.folder / "sets" / f"{hashlib.sha256((lock + interpreter_key).encode()).hexdigest()}.json"
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def download_command(interpreter: Interpreter, lock: Path, to: Path) -> list[str]:
+    """The command that fetches what a lock names, for another interpreter than this one."""
+    tag = f"cp{interpreter.version[0]}{interpreter.version[1]}"
+    platforms = [f"--platform={name}" for name in interpreter.platforms()]
+    return [
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+        *("--no-deps", "--require-hashes", "--only-binary=:all:"),
+        *("--implementation=cp", f"--python-version={interpreter.short_version}"),
+        *(f"--abi={tag}", "--abi=abi3", "--abi=none", *platforms),
+        *("--requirement", str(lock), "--dest", str(to)),
+    ]
+
+
+def _download(lock: str, interpreter: Interpreter, to: Path) -> None:
+    names = to / "lock.txt"
+    names.write_text(lock, encoding="utf-8")
+    command = download_command(interpreter, names, to)
+    failure = f"wheels for {interpreter} cannot be downloaded"
+    run_command.run(command, failure, DeployError, timeout_s=DOWNLOAD_TIMEOUT_S)
+
+
+def _read_index(path: Path) -> tuple[Wheel, ...]:
+    try:
+        return tuple(Wheel(**one) for one in json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return ()
+
+
+def _write_index(path: Path, wheels: Iterable[Wheel]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps([vars(wheel) for wheel in wheels], indent=1), encoding="utf-8")
+    temporary.replace(path)

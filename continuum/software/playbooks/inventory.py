@@ -1,0 +1,98 @@
+"""What Ansible is told of a deployment: its nodes by tier, and the way to each; pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from continuum.connection import Connection
+from continuum.connection.ssh.connection import SshConnection
+from continuum.connection.deployment import Deployment
+from continuum.model.node import Node
+
+FOLDER = "/var/lib/continuum"
+Variables = Mapping[str, Any]
+
+
+def inventory(
+    deployment: Deployment,
+    folder: Path,
+    *,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    of_node: Mapping[str, Variables] | None = None,
+) -> dict[str, Any]:
+    """An inventory in the form of Ansible's YAML plugin, which reads JSON too.
+
+    Args:
+        deployment: the nodes.
+        folder: where the broker's socket is.
+        groups: further groups, besides one of each tier's name.
+        of_node: variables of single nodes.
+    """
+    own = of_node or {}
+    tiers = dict.fromkeys(node.tier for node in deployment.nodes)
+    children = {tier: {"hosts": _names(node.name for node in deployment.nodes_of(tier))} for tier in tiers}
+    children |= {group: {"hosts": _names(names)} for group, names in (groups or {}).items()}
+    hosts = {
+        node.name: {**_describe(node), **access(node, deployment.connections[node.name], folder)}
+        | dict(own.get(node.name, {}))
+        for node in deployment.nodes
+    }
+    return {"all": {"hosts": hosts, "children": children}}
+
+
+def access(node: Node, connection: Connection, folder: Path) -> dict[str, Any]:
+    """How Ansible reaches a node: by ssh where ssh alone makes us root, else through our connection."""
+    common = {
+        "ansible_python_interpreter": str(node.handle.get("python") or "auto_silent"),
+        "ansible_remote_tmp": f"{_folder(node)}/ansible",  # beside all else of ours; the home stays as it is
+    }
+    if isinstance(connection, SshConnection) and not connection.target.sudo:
+        return {**_by_ssh(connection.client()), **common}
+    return {
+        "ansible_connection": "continuum_node",
+        "continuum_broker_folder": str(folder),
+        "ansible_user": "root",
+        **common,
+    }
+
+
+def _by_ssh(command: Sequence[str]) -> dict[str, Any]:
+    """The variables that make Ansible start ``ssh`` with the very options of a command like it.
+
+    Args:
+        command: ``ssh OPTION... -- [USER@]HOST``, which needs no more than that to get in.
+    """
+    *words, _, destination = command
+    user, _, host = destination.rpartition("@")
+    return {
+        "ansible_connection": "ssh",
+        "ansible_host": host,
+        **({"ansible_user": user} if user else {}),
+        # Nothing of Ansible's own: it would start a connection that outlives it.
+        "ansible_ssh_args": "",
+        "ansible_ssh_common_args": shlex.join(words[1:]),
+        "ansible_ssh_transfer_method": "piped",  # these are options of ssh, not of sftp and scp
+    }
+
+
+def _describe(node: Node) -> dict[str, Any]:
+    return {
+        "continuum_node": node.name,
+        "continuum_tier": node.tier,
+        "continuum_address": node.address,
+        "continuum_management": node.management,
+        "continuum_folder": _folder(node),
+        "continuum_shares_host": bool(node.handle.get("shares_host", False)),
+    }
+
+
+def _folder(node: Node) -> str:
+    """The one folder on a node that is ours."""
+    return str(node.handle.get("folder", FOLDER))
+
+
+def _names(names: Any) -> dict[str, dict[str, Any]]:
+    return {name: {} for name in names}
