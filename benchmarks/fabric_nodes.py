@@ -16,14 +16,14 @@ from typing import Any, TypeVar
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from continuum.connection.base import Completed
-from continuum.model.limits import Limits
-from continuum.errors import CommandFailed
 from continuum.connection.deployment import Deployment
-from continuum.model.node import Node
+from continuum.errors import CommandFailed
 from continuum.host import netns
+from continuum.model.limits import Limits
+from continuum.model.node import Node
+from continuum.model.topology import Link, NodeSpec, Tier, Topology
 from continuum.network.fabric import tun
 from continuum.network.fabric.client import Client, launch
-from continuum.model.topology import Link, NodeSpec, Tier, Topology
 
 T = TypeVar("T")
 

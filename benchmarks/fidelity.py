@@ -13,9 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from table import Row
 
 from continuum.connection.deployment import Deployment
-from continuum.network.verification.verify import BUSY
-from continuum.network.verification.node_agent import busiest, processors
 from continuum.network.verification.agents import Agents
+from continuum.network.verification.node_agent import busiest, processors
+from continuum.network.verification.verify import BUSY
 
 PROTOCOL_SHARE = 0.955
 """Share of the link's rate that TCP over IPv4 makes of it at MTU 1500, as the bar counts it."""

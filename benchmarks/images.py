@@ -14,16 +14,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from continuum.config import topology_builder
+
 sys.path.insert(0, str(Path(__file__).parent))
 import containerd
 from table import Row, arguments, report
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from continuum.config import loader as config
-from continuum.software import oci
-from continuum.modules import registry
-from continuum.model import topology
 from continuum.model.workload import Workload
+from continuum.modules import registry
+from continuum.software import oci
 from continuum.software.oci import workload
 from continuum.software.oci.workload import workload_image
 
@@ -86,7 +87,7 @@ def _rows(daemon: containerd.Containerd, folder: Path) -> Iterator[Row]:
 def _worker() -> Workload:
     read = config.parse(CONFIG, "images.cfg")
     application = registry.application("video")
-    planned = application.workloads(read, topology.from_config(read))
+    planned = application.workloads(read, topology_builder.from_config(read))
     return next(one for one in planned if one.name == "worker")
 
 

@@ -22,15 +22,15 @@ import dockerd
 from table import Row, arguments, report
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from continuum.connection.deployment import Deployment
+from continuum.connection.ssh.connection import SshConnection
+from continuum.model.node import Node
+from continuum.model.topology import NodeSpec, Topology
+from continuum.model.workload import Workload
 from continuum.pipeline import open_run
 from continuum.rundir import run as runs
-from continuum.connection.ssh.connection import SshConnection
-from continuum.connection.deployment import Deployment
-from continuum.model.node import Node
-from continuum.model.workload import Workload
 from continuum.software.packages import deliver
 from continuum.software.packages.deliver import Placed
-from continuum.model.topology import NodeSpec, Topology
 from tests.e2e import sshd
 
 PROGRAM = [sys.executable, str(Path(__file__).resolve().parent.parent / "continuum.py")]

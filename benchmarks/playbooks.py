@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from table import Row, arguments, report
 
 from continuum.pipeline import open_run
-from continuum.software import playbooks
 from continuum.rundir import run as rundir
+from continuum.software import playbooks
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PLAYBOOK = CHECKOUT / "resource_manager" / "mist" / "playbooks" / "install.yml"

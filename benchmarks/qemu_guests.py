@@ -22,11 +22,11 @@ from fabric_nodes import both_ways
 from fidelity import flow, goodput_row, round_trip_rows, round_trips
 from table import Row, arguments, report
 
-from continuum.pipeline import open_run
-from continuum.rundir import run as rundir
 from continuum.connection.deployment import Deployment
 from continuum.network.engines import open_engine
 from continuum.network.verification.agents import Agents
+from continuum.pipeline import open_run
+from continuum.rundir import run as rundir
 from continuum.rundir.run import Run
 
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -15,9 +15,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from continuum.version import __version__
 from continuum.errors import ContinuumError, InterruptedRunError
 from continuum.pipeline.recorder import LOGGERS
+from continuum.version import __version__
 
 VERBS = {
     "run": "run one or more configs and report; several end with a comparison",

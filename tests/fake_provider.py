@@ -17,9 +17,9 @@ from typing import ClassVar
 
 from continuum.connection.fake import FakeConnection
 from continuum.model.node import Node
+from continuum.model.topology import NodeSpec
 from continuum.modules.provider import Provider
 from continuum.rundir.run import Run
-from continuum.model.topology import NodeSpec
 
 FIRST_ADDRESS = IPv4Address("127.77.0.1")
 FOLDER = "fake-nodes"

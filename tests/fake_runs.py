@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from continuum.measure import analysis, trace
+from continuum.measure import analysis, samples, trace
 from continuum.measure.clock import NodeClock, Offset
 from continuum.model.events import Event
 from continuum.model.phase import PHASES, Phase
-from continuum.measure import samples
 from continuum.model.result import LinkFidelity, NodeUse, Result
 
 STAGES = ("preprocess", "uplink", "queue", "process", "downlink")

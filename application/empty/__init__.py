@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from continuum.model.events import Event, read
-from continuum.modules.application import Application
 from continuum.model.workload import Workload
+from continuum.modules.application import Application
 from continuum.options import Duration, Option
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.errors import Problem
+    from continuum.model.config import Config
     from continuum.model.topology import Topology
 
 PREFERRED_TIERS = ("cloud", "edge", "endpoint")

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from application.video import checks, files, plan, settings
 from application.video.options import ENDPOINT, OPTIONS, PEER
-from continuum.model import events as recorded
 from continuum.errors import Problem
+from continuum.model import events as recorded
 from continuum.model.events import Event
+from continuum.model.topology import Topology
+from continuum.model.workload import Program, Workload
 from continuum.modules.application import Application
 from continuum.modules.base import Finding
-from continuum.model.workload import Program, Workload
-from continuum.model.topology import Topology
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.host.facts import Host
+    from continuum.model.config import Config
 
 __all__ = ["MODULE", "Video"]
 

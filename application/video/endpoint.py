@@ -21,8 +21,8 @@ from application.video.message import Answer, Frame
 from application.video.model import ModelError
 from application.video.service import Service
 from application.video.settings import EndpointSettings
-from continuum.sdk import session as workload
 from continuum.model.events import HELD
+from continuum.sdk import session as workload
 
 _CONNECT_S = 60.0
 _ASK_S = 0.25

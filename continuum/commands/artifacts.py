@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from continuum.commands.run import load_all
+from continuum.config import topology_builder
+from continuum.errors import UsageError
+from continuum.model.config import Config
+from continuum.modules.plan import Modules
 from continuum.pipeline import run as pipeline
-from continuum.model import topology
 from continuum.software.artifacts import Artifact, architecture_of, folder, needed_by
 from continuum.software.artifacts.obtain import cache
-from continuum.commands.run import load_all
-from continuum.model.config import Config
-from continuum.errors import UsageError
-from continuum.modules.plan import Modules
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +89,7 @@ def _download_libraries(to: Path, modules: Modules, config: Config) -> None:
     if modules.provider.shares_host:
         return
     wish = libraries.Wish(
-        workloads=modules.workloads(config, topology.from_config(config)),
+        workloads=modules.workloads(config, topology_builder.from_config(config)),
         architecture=architecture_of(config),
         in_images=modules.resource_manager.runs_containers,
         mirror=config.infrastructure.maybe_text("package_mirror"),
@@ -101,7 +101,7 @@ def _note_libraries(there: Path, modules: Modules, config: Config) -> None:
     """Say if libraries of workloads will have to come from elsewhere."""
     from continuum.software.artifacts.libraries import FOLDER
 
-    planned = modules.workloads(config, topology.from_config(config))
+    planned = modules.workloads(config, topology_builder.from_config(config))
     if not modules.provider.shares_host and planned and not (there / FOLDER).is_dir():
         print(
             f"{there}: no libraries of workloads in it; they are taken from a package index", file=sys.stderr
@@ -125,7 +125,7 @@ def _row(artifact: Artifact, entries: Sequence[folder.Entry]) -> dict[str, Any]:
 def _packages(modules: Modules, config: Config) -> list[str]:
     """Debian packages that are installed on nodes."""
     named = [name for module in modules.all() for name in module.packages(config)]
-    planned = modules.workloads(config, topology.from_config(config))
+    planned = modules.workloads(config, topology_builder.from_config(config))
     named += [program.package for workload in planned for program in workload.programs]
     return list(dict.fromkeys(named))
 

@@ -7,10 +7,10 @@ import json
 import sys
 from pathlib import Path
 
-from continuum.host import facts
-from continuum.pipeline import run as pipeline
 from continuum.commands.run import load_all
 from continuum.errors import HostError
+from continuum.host import facts
+from continuum.pipeline import run as pipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

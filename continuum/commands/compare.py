@@ -6,9 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from continuum.rundir import run as runs
 from continuum.commands.run import runs_folder
 from continuum.model.result import Result
+from continuum.rundir import run as runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

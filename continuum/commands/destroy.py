@@ -6,12 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from continuum.errors import ContinuumError, UsageError
 from continuum.host import facts
 from continuum.modules import registry
+from continuum.modules.provider import Provider
 from continuum.pipeline import teardown
 from continuum.rundir import run as runs
-from continuum.errors import ContinuumError, UsageError
-from continuum.modules.provider import Provider
 from continuum.rundir.run import Run
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from continuum.rundir import run as runs
 from continuum.pipeline import teardown
+from continuum.rundir import run as runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from continuum.pipeline.open_run import connect
 from continuum.errors import UsageError
+from continuum.pipeline.open_run import connect
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,9 +7,9 @@ import contextlib
 import sys
 import threading
 
-from continuum.pipeline.open_run import connect
 from continuum.connection.forward import HOST, forward
 from continuum.errors import InterruptedRunError, UsageError
+from continuum.pipeline.open_run import connect
 from continuum.pipeline.signals import interruptible
 
 

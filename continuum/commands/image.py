@@ -7,8 +7,8 @@ import sys
 import time
 
 from continuum.host import facts
-from continuum.software import debian_image
 from continuum.modules import registry
+from continuum.software import debian_image
 from continuum.software.debian_image import ImageRequest
 
 
@@ -17,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("build",), help="what to do")
     parser.add_argument("--provider", required=True, help="provider whose nodes it is for")
     parser.add_argument("--name", help="name or path of the image; default: the one nodes use unless told")
-    parser.add_argument("--suite", default=debian_image.SUITE, help="release of Debian (default: %(default)s)")
+    parser.add_argument(
+        "--suite", default=debian_image.SUITE, help="release of Debian (default: %(default)s)"
+    )
     parser.add_argument("--mirror", help="where Debian's packages come from")
     parser.add_argument(
         "--package", action="append", default=[], metavar="NAME", help="a further Debian package"

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from continuum.pipeline import open_run
-from continuum.rundir import run as runs
 from continuum.errors import UsageError
-from continuum.options.value_types import Kind
+from continuum.model.topology import Link
 from continuum.network.engines import open_engine
 from continuum.options.quantities import Latency, Percent, Throughput
-from continuum.model.topology import Link
+from continuum.options.value_types import Kind
+from continuum.pipeline import open_run
+from continuum.rundir import run as runs
 
 CHANGES: dict[str, tuple[str, Kind, str]] = {
     "latency": ("latency_ms", Latency(), "one-way delay, as in 80ms"),

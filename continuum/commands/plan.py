@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from continuum.pipeline import run as pipeline
 from continuum.commands.link import describe
 from continuum.commands.run import load_all
 from continuum.model.config import Config
 from continuum.model.topology import Link
+from continuum.pipeline import run as pipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

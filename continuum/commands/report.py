@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from continuum.rundir import run as runs
 from continuum.model.result import Result
+from continuum.rundir import run as runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from continuum.config import loader as configs
-from continuum.pipeline import run as pipeline, progress
 from continuum.errors import ConfigError, Problem
 from continuum.model.result import Result
+from continuum.pipeline import progress
+from continuum.pipeline import run as pipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from continuum.pipeline import run as pipeline, progress
 from continuum.commands.run import load_all
+from continuum.pipeline import progress
+from continuum.pipeline import run as pipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

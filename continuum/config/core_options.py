@@ -6,6 +6,7 @@ framework's files that belong to modules nobody has written for this project yet
 
 from __future__ import annotations
 
+from continuum.config.link_presets import BUILTIN_TIERS, PRESETS
 from continuum.options import (
     Choice,
     Cores,
@@ -24,7 +25,6 @@ from continuum.options import (
     Texts,
     Throughput,
 )
-from continuum.config.link_presets import BUILTIN_TIERS, PRESETS
 from continuum.options.tolerance import ToleranceKind
 
 INFRASTRUCTURE = (

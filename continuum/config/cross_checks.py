@@ -6,15 +6,14 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from continuum.modules import registry
-from continuum.config.select_modules import Chosen
 from continuum.config.core_options import CORE, TIER
-from continuum.errors import Problem
 from continuum.config.ini import Document
-from continuum.model.section import Entry
-from continuum.options import Flag
 from continuum.config.link_presets import BUILTIN_TIERS
-from continuum.model.section import Section
+from continuum.config.select_modules import Chosen
+from continuum.errors import Problem
+from continuum.model.section import Entry, Section
+from continuum.modules import registry
+from continuum.options import Flag
 
 if TYPE_CHECKING:
     from continuum.model.config import Config

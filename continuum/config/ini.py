@@ -16,29 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from continuum.errors import Problem
+from continuum.model.section import Entry
 
 _HEADER = re.compile(r"\[([^\]]*)\]\s*(?:[#;].*)?")
 _PAIR = re.compile(r"([^=:]*?)\s*[=:]\s*(.*)", re.DOTALL)
 _QUOTED = re.compile(r"""(["'])((?:(?!\1).)*)\1\s*(?:[#;].*)?""", re.DOTALL)
 _INLINE_COMMENT = re.compile(r"(?:^|\s)[#;].*")
 _NUMBER_THEN_COMMENT = re.compile(r"([+-]?[0-9][0-9.]*)[#;].*")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One key and its value.
-
-    Attributes:
-        section: section it stands in, lower case.
-        key: the key as written.
-        value: the value without quotes and comments; empty when none is given.
-        line: its line, from 1.
-    """
-
-    section: str
-    key: str
-    value: str
-    line: int
 
 
 @dataclass(frozen=True)

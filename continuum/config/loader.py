@@ -5,79 +5,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from continuum.config import cross_checks, ini
-from continuum.config.select_modules import Chosen, choose
 from continuum.config.core_options import LINK, TIER
-from continuum.errors import ConfigError, Problem
-from continuum.options import Option, Value
 from continuum.config.link_presets import BUILTIN_TIERS
-from continuum.model.section import Section
-from continuum.options.tolerance import Tolerance
 from continuum.config.resolve_keys import PLAIN_SECTIONS, Places, options_in_use, place
+from continuum.config.select_modules import Chosen, choose
+from continuum.errors import ConfigError, Problem
+from continuum.model.config import Config
+from continuum.model.section import Section
+from continuum.options import Option, Value
 
 _MAX_BYTES = 1_000_000
-_SECRET = re.compile(r"(?im)^(\s*\w*(?:secret|password|token|access_key)\w*\s*[=:][ \t]*)\S.*$")
 
 #: What a wrong or missing value of a tier counts as while the rest is checked: plenty, so that one
 #: mistake is not reported twice.
 _PLENTY: dict[str, Value] = {"nodes": 1, "cores": 4096.0, "memory": 64 * 1024**2}
-
-
-@dataclass(frozen=True)
-class Config:
-    """What a config file says, checked.
-
-    Attributes:
-        path: the file.
-        text: its content, as it is.
-        infrastructure: section ``[infrastructure]``, without tiers and links.
-        benchmark: section ``[benchmark]``, the application's and the resource manager's keys included.
-        execution_model: section ``[execution_model]``.
-        run: section ``[run]``.
-        tiers: keys of each tier by its name, whichever way they were written: cloud, edge, endpoint,
-            then the user's own. A tier may have no nodes.
-        links: keys of each link that was described, by ``a-b`` (both ways) or ``a->b``.
-        warnings: what the user should know.
-    """
-
-    path: Path
-    text: str
-    infrastructure: Section
-    benchmark: Section
-    execution_model: Section
-    run: Section
-    tiers: Mapping[str, Section]
-    links: Mapping[str, Section]
-    warnings: tuple[Problem, ...] = ()
-
-    @property
-    def keep(self) -> str:
-        """When to leave the nodes running at the end: ``never``, ``on-failure`` or ``always``."""
-        return self.run.text("keep")
-
-    @property
-    def tolerance(self) -> Tolerance:
-        """How far a measured link may be from the configured one."""
-        value = self.run.values["tolerance"]
-        return value if isinstance(value, Tolerance) else Tolerance()
-
-    @property
-    def public_text(self) -> str:
-        """The file's content with passwords, tokens and secret keys blotted out."""
-        return _SECRET.sub(r"\1***", self.text)
-
-    def resolved(self) -> dict[str, dict[str, Any]]:
-        """Every value by section and key, defaults included, as plain JSON."""
-        sections = (self.infrastructure, self.benchmark, self.execution_model, self.run)
-        all_sections = (*sections, *self.tiers.values(), *self.links.values())
-        return {
-            section.name: {key: _plain(value) for key, value in section.values.items()}
-            for section in all_sections
-        }
 
 
 def load(path: str | Path) -> Config:
@@ -218,11 +163,3 @@ def _news(found: Iterable[Problem], known: list[Problem]) -> list[Problem]:
     """Those problems that are not about a value which is known to be wrong."""
     wrong = {(p.line, p.key) for p in known if p.severity == "error" and p.line and p.key}
     return [problem for problem in found if (problem.line, problem.key) not in wrong]
-
-
-def _plain(value: Value) -> Any:
-    if isinstance(value, Tolerance):
-        return asdict(value)
-    if isinstance(value, tuple):
-        return list(value)
-    return "unlimited" if value == math.inf else value

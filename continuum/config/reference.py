@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from continuum.options import units
 from continuum.config.core_options import (
     BENCHMARK,
     EXECUTION_MODEL,
@@ -20,8 +19,8 @@ from continuum.config.core_options import (
     RUN,
     TIER,
 )
-from continuum.options import Option
 from continuum.config.link_presets import PRESETS, WIRED
+from continuum.options import Option, units
 
 _INTRODUCTION = """\
 # Configuration reference

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from continuum.modules import registry
 from continuum.config.core_options import CORE, FLAT, FOREIGN_KEYS, LINK, TIER
-from continuum.errors import Problem
 from continuum.config.ini import Document
+from continuum.config.link_presets import BUILTIN_TIERS
+from continuum.errors import Problem
 from continuum.model.section import Entry
+from continuum.modules import registry
 from continuum.modules.base import Module
 from continuum.options import Option, nearest
-from continuum.config.link_presets import BUILTIN_TIERS
 
 Options = Mapping[tuple[str, str], Option]
 

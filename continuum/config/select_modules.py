@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from continuum.modules import registry
 from continuum.config.core_options import CORE
-from continuum.errors import Problem, UsageError
 from continuum.config.ini import Document
+from continuum.errors import Problem, UsageError
+from continuum.modules import registry
 from continuum.modules.application import Application
-from continuum.modules.execution_model import ExecutionModel
 from continuum.modules.base import Module
+from continuum.modules.execution_model import ExecutionModel
 from continuum.modules.provider import Provider
-from continuum.modules.resource_manager import ResourceManager
 from continuum.modules.registry import Kind
+from continuum.modules.resource_manager import ResourceManager
 
 _M = TypeVar("_M", bound=Module)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from continuum.model.limits import Limits
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -28,19 +30,6 @@ class Completed:
     status: int
     stdout: str
     stderr: str
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one workload may use of its node.
-
-    Attributes:
-        cpu_cores: cores of the node, before the node's quota; None for all of them.
-        memory_mb: memory in MiB; None for all of the node's.
-    """
-
-    cpu_cores: float | None = None
-    memory_mb: int | None = None
 
 
 class Process(Protocol):

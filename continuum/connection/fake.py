@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from continuum.connection.base import Completed
-from continuum.model.limits import Limits
 from continuum.connection.process import END_TIMEOUT_S, ClientProcess
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+from continuum.model.limits import Limits
 
 DIAL_TIMEOUT_S = 10.0
 

@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 
 from continuum.connection import namespace_files
 from continuum.connection.base import Completed
-from continuum.model.limits import Limits
 from continuum.connection.process import MarkedProcess
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+from continuum.model.limits import Limits
 
 _MARK = "CONTINUUM_PROCESS"
 _NODE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -251,7 +251,9 @@ class NamespaceProcess(MarkedProcess):
 
     def signal_there(self, number: int, *, first_only: bool) -> int:
         """Send a signal to the command and its children within the node."""
-        return namespace_files.signal_marked(self._pid, self._mark, signal.Signals(number), first_only=first_only)
+        return namespace_files.signal_marked(
+            self._pid, self._mark, signal.Signals(number), first_only=first_only
+        )
 
     def kill(self) -> None:
         """End it and all its children on the node (SIGKILL); harmless when it has ended."""

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from continuum.measure.statistics import summarise
+from continuum.measure.trace import Request, Trace
 from continuum.model.phase import Phase
 from continuum.model.result import Benchmark, LinkFidelity, NodeUse, RequestCounts
 from continuum.model.summary import Summary
-from continuum.measure.statistics import summarise
-from continuum.measure.trace import Request, Trace
 
 LATE_SHARE = 0.1
 """A generator whose mean lateness is more than this share of the mean latency is worth a note."""

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from continuum.model.marks import STAGES
 from continuum.measure.lifecycle import Life
+from continuum.model.marks import STAGES
 from continuum.model.sample_table import milliseconds
 
 

@@ -18,44 +18,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import NormalDist, fmean
+
+from continuum.model.summary import Summary
 
 PERMILLE = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
 """The percentiles that are given, in thousandths, so that no rounding decides what is supported."""
 
 _STUDENT_975 = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
 """97.5 % quantile of Student's t for 1 to 9 degrees of freedom (any statistical table)."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a set of samples says, in the samples' own unit.
-
-    Attributes:
-        count: number of samples.
-        mean: their mean; None without samples.
-        ci95: half the width of the 95 % confidence interval of the mean; None below two samples.
-        p50: median; like every percentile None where the samples cannot support it.
-        p90: 90th percentile.
-        p95: 95th percentile.
-        p99: 99th percentile.
-        p999: 99.9th percentile.
-        max: largest sample.
-        clock_error: largest error that uncertain clock offsets put on one sample; 0 with one clock.
-    """
-
-    count: int = 0
-    mean: float | None = None
-    ci95: float | None = None
-    p50: float | None = None
-    p90: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-    p999: float | None = None
-    max: float | None = None
-    clock_error: float = 0.0
 
 
 def summarise(samples: Sequence[float], clock_error: float = 0.0) -> Summary:

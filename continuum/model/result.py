@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from continuum.errors import UsageError
+from continuum.model import sample_table
 from continuum.model.phase import Phase
 from continuum.model.summary import Summary
 
@@ -353,9 +354,7 @@ class Result:
         try:
             pandas = importlib.import_module("pandas")  # the extra `table`
         except ImportError:
-            from continuum.measure import samples
-
-            return samples.read(path)
+            return sample_table.read(path)
         return pandas.read_csv(path, keep_default_na=False, na_values=[""])
 
 

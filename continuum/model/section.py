@@ -8,10 +8,26 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from continuum.errors import Problem
-from continuum.model.section import Entry
-from continuum.options import Value
+from continuum.options.value_types import Value
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One key and its value.
+
+    Attributes:
+        section: section it stands in, lower case.
+        key: the key as written.
+        value: the value without quotes and comments; empty when none is given.
+        line: its line, from 1.
+    """
+
+    section: str
+    key: str
+    value: str
+    line: int
 
 
 @dataclass(frozen=True)

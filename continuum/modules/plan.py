@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from continuum.modules import registry
-from continuum.model import topology
-from continuum.model.config import Config
-from continuum.modules.application import Application
+from continuum.config import topology_builder
 from continuum.connection.deployment import Deployment
+from continuum.model.config import Config
+from continuum.model.topology import Topology
+from continuum.model.workload import Workload
+from continuum.modules import registry
+from continuum.modules.application import Application
+from continuum.modules.base import Module
 from continuum.modules.execution_model import ExecutionModel
 from continuum.modules.job import Job
-from continuum.modules.base import Module
 from continuum.modules.provider import Provider
 from continuum.modules.resource_manager import ResourceManager
-from continuum.model.workload import Workload
 from continuum.rundir.run import Run
-from continuum.model.topology import Topology
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Modules:
 
     def topology(self, config: Config) -> Topology:
         """What shall exist: what the config says, and what the resource manager demands of it."""
-        return self.resource_manager.demand(topology.from_config(config), config)
+        return self.resource_manager.demand(topology_builder.from_config(config), config)
 
     def workloads(self, config: Config, planned: Topology) -> tuple[Workload, ...]:
         """What the application runs on the nodes that the resource manager offers; nothing without one."""

@@ -17,8 +17,8 @@ from typing import Literal
 
 from continuum.errors import UsageError
 from continuum.modules.application import Application
-from continuum.modules.execution_model import ExecutionModel
 from continuum.modules.base import Module
+from continuum.modules.execution_model import ExecutionModel
 from continuum.modules.provider import Provider
 from continuum.modules.resource_manager import ResourceManager
 from continuum.options import nearest_first

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from continuum.network import baseline_delay, netem
-from continuum.network.fabric.client import Client, launch
-from continuum.network.engine import Engine
-from continuum.network.plan import routes, tier_links
+from continuum.errors import HostError, Problem
+from continuum.model.config import Config
 from continuum.model.topology import Link
+from continuum.modules.provider import Provider
+from continuum.network import baseline_delay, netem
+from continuum.network.engine import Engine, NoEngine
+from continuum.network.fabric.client import Client, launch
+from continuum.network.plan import routes, tier_links
 
 if TYPE_CHECKING:
     from continuum.connection.deployment import Deployment
@@ -76,3 +81,95 @@ class NetemEngine(Engine):
 
 def _addresses(deployment: Deployment) -> dict[str, str]:
     return {node.name: node.address for node in deployment.nodes}
+
+
+def open_engine(name: str) -> Engine:
+    """The engine of that name; the empty name is that of links that are not emulated."""
+    if name == "fabric":
+        from continuum.network.engines import FabricEngine
+
+        return FabricEngine()
+    if name == "netem":
+        from continuum.network.engines import NetemEngine
+
+        return NetemEngine()
+    return NoEngine()
+
+
+def choose_engine(config: Config, provider: Provider) -> Engine:
+    """The engine for a run.
+
+    Raises:
+        HostError: the one that is asked for, or every one, does not work here.
+    """
+    requested = config.infrastructure.text("network_engine")
+    if provider.real_network and not config.infrastructure.flag("network_emulation"):
+        return NoEngine()
+    lacks = {} if provider.own_kernel else capabilities()
+    return open_engine(choose(requested, provider.engines, lacks))
+
+
+def choose(requested: str, supported: Sequence[str], lacks: Mapping[str, str]) -> str:
+    """The name of the engine to use; empty when the provider's nodes need none.
+
+    Args:
+        requested: ``auto`` or an engine's name.
+        supported: engines that the provider's nodes can use, the preferred one first.
+        lacks: what this host lacks for each engine; an empty text for one that works.
+
+    Raises:
+        HostError: the one that is asked for, or every one, does not work here.
+    """
+    if requested not in ("auto", *supported):
+        if not supported:
+            return ""
+        remedy = " or ".join(f'"{name}"' for name in ("auto", *supported))
+        raise HostError(f'network_engine = "{requested}": this provider cannot use it; write {remedy}')
+    candidates = supported if requested == "auto" else (requested,)
+    for name in candidates:
+        if not lacks.get(name):
+            return name
+    if not candidates:
+        return ""
+    raise HostError([Problem(f"network engine {name}: {lacks[name]}") for name in candidates])
+
+
+def capabilities(root: Path = Path("/")) -> dict[str, str]:
+    """What this host lacks for each engine, with the remedy; an empty text for one that works.
+
+    Reads files below ``root`` only. Of use for nodes that share this host's kernel.
+    """
+    tun = root / "dev/net/tun"
+    fabric = ""
+    if not tun.exists():
+        fabric = "there is no /dev/net/tun; run: modprobe tun"
+    elif not os.access(tun, os.R_OK | os.W_OK):
+        fabric = "/dev/net/tun may not be used; run: chmod 666 /dev/net/tun"
+    missing = [name for name in ("sch_htb", "sch_netem", "cls_u32") if not _has_module(root, name)]
+    netem = f"the kernel has no {', '.join(missing)}; use the fabric" if missing else ""
+    return {"fabric": fabric, "netem": netem}
+
+
+def _has_module(root: Path, name: str) -> bool:
+    """Whether a part of the kernel is loaded, built in, or there to be loaded."""
+    if (root / "sys/module" / name).is_dir():
+        return True
+    folder = root / "lib/modules" / os.uname().release
+    for index in ("modules.builtin", "modules.dep"):
+        try:
+            text = (folder / index).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        if any(f"/{name}.ko" in line.partition(":")[0] for line in text.splitlines()):
+            return True
+    return f"CONFIG_NET_{name.upper()}=y" in _kernel_config(root).splitlines()
+
+
+def _kernel_config(root: Path) -> str:
+    """The options the kernel was built with, where it tells; parts without parameters show only here."""
+    import gzip
+
+    try:
+        return gzip.decompress((root / "proc/config.gz").read_bytes()).decode("ascii", "replace")
+    except OSError:
+        return ""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import erf, exp, pi, sqrt
 
-from continuum.options.tolerance import Tolerance
 from continuum.model.topology import Link
+from continuum.options.tolerance import Tolerance
 
 STANDARD_ERRORS = 3.0
 """Standard errors of the mean that chance may account for: 1 sample in 370 strays further."""

@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from continuum.model.topology import Link, Topology
 from continuum.network.fabric.shape import MTU_BYTES, queue_bytes
 from continuum.network.plan import Route
-from continuum.model.topology import Link, Topology
 
 if TYPE_CHECKING:
     from continuum.connection.base import Connection

@@ -1,65 +1,10 @@
-"""What a key of a config file may hold: the one declaration that parsing, checking and docs share.
-
-The core's own options are in ``continuum.config.core_options``; a module declares its own as
-``options: ClassVar[tuple[Option, ...]]``, so a key is described in one place only::
-
-    Option("benchmark", "frequency", Real(minimum=0.1), 5.0, "frames per second of each endpoint")
-"""
+"""One key of a config file: its section, kind, default and help."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from continuum.options.value_types import (
-    Choice,
-    FilePath,
-    Flag,
-    Kind,
-    Name,
-    Text,
-    Texts,
-    Value,
-    nearest,
-    nearest_first,
-)
-from continuum.options.quantities import (
-    Cores,
-    DiskRate,
-    Duration,
-    Integer,
-    Latency,
-    Memory,
-    Percent,
-    Quantity,
-    Real,
-    Share,
-    Throughput,
-)
-
-__all__ = [
-    "Choice",
-    "Cores",
-    "DiskRate",
-    "Duration",
-    "FilePath",
-    "Flag",
-    "Integer",
-    "Kind",
-    "Latency",
-    "Memory",
-    "Name",
-    "Option",
-    "Percent",
-    "Quantity",
-    "Real",
-    "Share",
-    "Text",
-    "Texts",
-    "Throughput",
-    "Value",
-    "nearest",
-    "nearest_first",
-]
+from continuum.options.value_types import Kind, Value
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from continuum.options import units
-from continuum.options.value_types import Kind, Value
 from continuum.options.units import Scale
+from continuum.options.value_types import Kind, Value
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from continuum.options import Kind, Latency, Percent, Value
+from continuum.options.quantities import Latency, Percent
+from continuum.options.value_types import Kind, Value
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from continuum.connection import Connection
+from continuum.connection.deployment import Deployment
+from continuum.errors import UsageError
+from continuum.model.node import Node, node_from_json
+from continuum.model.topology import Link, Tier, Topology
 from continuum.modules import registry
 from continuum.rundir import run as runs
-from continuum.connection import Connection
-from continuum.errors import UsageError
-from continuum.connection.deployment import Deployment
-from continuum.model.node import Node
 from continuum.rundir.run import Run
-from continuum.model.topology import Link, Tier, Topology
 
 
 def nodes(run: Run) -> tuple[Node, ...]:
@@ -21,7 +21,7 @@ def nodes(run: Run) -> tuple[Node, ...]:
     if state.get("status") not in {"up", "running"} or not state.get("nodes"):
         msg = f"run {run.id} is not up (status: {state.get('status', 'unknown')})"
         raise UsageError(msg)
-    return tuple(runs.node_from_json(node) for node in state["nodes"])
+    return tuple(node_from_json(node) for node in state["nodes"])
 
 
 def links(run: Run) -> tuple[Link, ...]:

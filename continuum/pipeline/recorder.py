@@ -6,51 +6,15 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from continuum.errors import ContinuumError
+from continuum.model.phase import PHASES, Phase
 from continuum.pipeline.progress import Progress
 from continuum.rundir.run import Run
 
 LOGGERS = ("continuum", "infrastructure", "resource_manager", "execution_model", "application")
 """The packages whose logging goes to the phases' files."""
-
-Status = Literal["not_run", "ok", "failed", "skipped"]
-
-PHASES = (
-    "check",
-    "probe",
-    "provision",
-    "install",
-    "deploy",
-    "shape",
-    "verify",
-    "benchmark",
-    "collect",
-    "analyse",
-    "report",
-    "teardown",
-)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """How one phase went.
-
-    Attributes:
-        name: one of PHASES.
-        status: ``not_run`` when the run ended before it, ``skipped`` when it was not asked for.
-        seconds: how long it took.
-        started_at: seconds since the epoch; None when it did not start.
-        error: what went wrong, in words.
-    """
-
-    name: str
-    status: Status = "not_run"
-    seconds: float = 0.0
-    started_at: float | None = None
-    error: str = ""
 
 
 class Recorder:

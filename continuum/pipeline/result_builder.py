@@ -11,19 +11,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from continuum.version import __version__
-from continuum.measure import analysis, clock, lifecycle
-from continuum.rundir import manager_latency
-from continuum.measure.clock import NodeClock, Offset
+from continuum.connection.deployment import Deployment
 from continuum.errors import ContinuumError
 from continuum.host.facts import Host
+from continuum.measure import analysis, clock, lifecycle
+from continuum.measure.clock import NodeClock, Offset
 from continuum.measure.lifecycle import Life
-from continuum.connection.deployment import Deployment
 from continuum.model.node import Node, Usage
-from continuum.modules.provider import Provider
 from continuum.model.phase import Phase
 from continuum.model.result import Benchmark, Delivery, InstallStep, LinkFidelity, NodeUse, Result
+from continuum.modules.provider import Provider
+from continuum.rundir import manager_latency
 from continuum.rundir.run import Run
+from continuum.version import __version__
 
 REPORTED_PACKAGES = (
     "eclipse-zenoh",

@@ -11,18 +11,18 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from continuum.host import facts
-from continuum.pipeline import steps, teardown
-from continuum.rundir import run as runs
-from continuum.model.config import Config
 from continuum.errors import ContinuumError, HostError, InterruptedRunError, InvalidRunError, ProvisionError
-from continuum.modules.plan import load_modules
-from continuum.pipeline.recorder import Recorder
-from continuum.pipeline.progress import Progress
+from continuum.host import facts
+from continuum.model.config import Config
 from continuum.model.result import Result
-from continuum.rundir.run import Run
+from continuum.modules.plan import load_modules
+from continuum.pipeline import steps, teardown
+from continuum.pipeline.progress import Progress
+from continuum.pipeline.recorder import Recorder
 from continuum.pipeline.signals import Interruption, interruptible
 from continuum.pipeline.steps import Session, probe
+from continuum.rundir import run as runs
+from continuum.rundir.run import Run
 
 __all__ = ["Outcome", "load_modules", "probe", "run", "up"]
 

@@ -10,28 +10,27 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from continuum.measure import analysis, lifecycle, trace
-from continuum.software import artifacts, node_programs
-from continuum.pipeline import result_builder
-from continuum.modules import registry
-from continuum.pipeline.result_builder import Stock
-from continuum.model.config import Config
+from continuum.connection.deployment import Deployment
 from continuum.errors import BenchmarkError, ContinuumError, Problem
 from continuum.host.facts import Host
-from continuum.connection.deployment import Deployment
+from continuum.host.files import write_json
+from continuum.measure import analysis, lifecycle, trace
+from continuum.model.config import Config
+from continuum.model.node import Node, node_to_json
+from continuum.model.phase import Phase
+from continuum.model.result import INSTANCES_FILE, Benchmark, LinkFidelity, Result
+from continuum.model.topology import Topology
+from continuum.modules import registry
 from continuum.modules.job import Job
-from continuum.model.node import Node
 from continuum.modules.plan import Modules
 from continuum.network.engine import Engine
 from continuum.network.engines import choose_engine
 from continuum.network.plan import tier_links
-from continuum.model.phase import Phase
+from continuum.pipeline import result_builder
 from continuum.pipeline.progress import Progress
-from continuum.model.result import INSTANCES_FILE, Benchmark, LinkFidelity, Result
+from continuum.pipeline.result_builder import Stock
 from continuum.rundir.run import Run
-from continuum.model.node import node_to_json
-from continuum.host.files import write_json
-from continuum.model.topology import Topology
+from continuum.software import artifacts, node_programs
 
 if TYPE_CHECKING:
     from continuum.measure.lifecycle import Life
@@ -187,7 +186,9 @@ def _measure_native_delays(session: Session) -> None:
 
     logs, refuses = session.run.log("native").parent, session.modules.provider.real_network
     delays_ms = baseline_delay.measure(session.existing, logs)
-    session.deployment, notes = baseline_delay.settle(replace(session.existing, native_refuses=refuses), delays_ms)
+    session.deployment, notes = baseline_delay.settle(
+        replace(session.existing, native_refuses=refuses), delays_ms
+    )
     for note in notes:
         session.run.note(note)
     session.run.update_state(

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from continuum.modules import registry
 from continuum.errors import ContinuumError, LeftBehindError
+from continuum.modules import registry
 from continuum.modules.provider import Provider
 from continuum.network.fabric import ending
 from continuum.rundir.run import Run

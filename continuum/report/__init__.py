@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from continuum.model import sample_table
 from continuum.model.result import INSTANCES_FILE, SAMPLES_FILE, Result
 
 if TYPE_CHECKING:
@@ -49,12 +50,12 @@ def write(run_dir: Path, result: Result | None = None) -> ReportPaths:
 def draw(run_dir: Path, result: Result) -> tuple[Plot, ...]:
     """Draw the plots of a run, as far as there is data for them."""
     # These import numpy and matplotlib, which only a report has to pay for.
-    from continuum.rundir import node_metrics
     from continuum.measure import instances, samples
     from continuum.report import plots
+    from continuum.rundir import node_metrics
 
     table, lives = run_dir / SAMPLES_FILE, run_dir / INSTANCES_FILE
-    rows = samples.read(table) if table.is_file() else []
+    rows = sample_table.read(table) if table.is_file() else []
     born = instances.read(lives) if lives.is_file() else []
     return plots.draw(result, rows, run_dir / "plots", born, node_metrics.read(run_dir))
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from continuum.errors import UsageError
-from continuum.report import view
-from continuum.model.result import Benchmark, Result
 from continuum.measure.statistics import difference
+from continuum.model.result import Benchmark, Result
+from continuum.report import view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from continuum.report import palette, view
 from continuum.model.result import Result
+from continuum.report import palette, view
 
 if TYPE_CHECKING:
     from jinja2 import Environment

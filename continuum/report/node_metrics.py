@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from continuum.rundir.node_metrics import Series
 from continuum.report import palette
 from continuum.report.style import figure_of
+from continuum.rundir.node_metrics import Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from continuum.rundir.node_metrics import Series
+from continuum.model.result import Result
 from continuum.report import instance_timeline, node_metrics, palette, topology, view
 from continuum.report.style import FAINT, INK, PAPER, Plot, figure_of, save
-from continuum.model.result import Result
+from continuum.rundir.node_metrics import Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

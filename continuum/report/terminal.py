@@ -13,8 +13,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from continuum.report import palette, view
 from continuum.model.result import Benchmark, Result
+from continuum.report import palette, view
 
 if TYPE_CHECKING:
     from continuum.report.compare import Comparison

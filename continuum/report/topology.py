@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from continuum.model.result import LinkFidelity, NodeUse, Result
 from continuum.report import palette, view
 from continuum.report.style import FAINT, PAPER, RULE
-from continuum.model.result import LinkFidelity, NodeUse, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from continuum.model.result import PartLatency
 from continuum.host.files import read_json, write_json
+from continuum.model.result import PartLatency
 
 FILE = "manager-latency.json"
 SCHEMA = 1

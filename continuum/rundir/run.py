@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import json
 import os
 import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from continuum.rundir import index
 from continuum.errors import HostError, UsageError
+from continuum.host.files import read_json, write_json
+from continuum.rundir import index
 from continuum.rundir.journal import Journal
-from continuum.model.node import Node
-from continuum.model.topology import NodeSpec
 
 if TYPE_CHECKING:
     from continuum.model.config import Config
@@ -195,50 +192,6 @@ def all_runs() -> Iterator[tuple[str, Path]]:
     for run_id, directory in index.entries():
         if directory.is_dir():
             yield run_id, directory
-
-
-def node_to_json(node: Node) -> dict[str, Any]:
-    """A node as it is kept in ``state.json``."""
-    spec = node.spec
-    return {
-        "spec": {**vars(spec), "cpus": list(spec.cpus)},
-        "address": node.address,
-        "handle": dict(node.handle),
-        "management": node.management,
-        "patience": node.patience,
-    }
-
-
-def node_from_json(data: Mapping[str, Any]) -> Node:
-    """A node as it was kept in ``state.json``."""
-    spec = dict(data["spec"])
-    spec["cpus"] = tuple(spec["cpus"])
-    return Node(
-        NodeSpec(**spec),
-        data["address"],
-        data["handle"],
-        data.get("management", ""),
-        data.get("patience", 1.0),
-    )
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write plain JSON so that a reader sees the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-
-
-def read_json(path: Path, default: Any) -> Any:
-    """The value kept in a file; ``default`` when the file is missing."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return default
 
 
 def _fresh_directory(parent: Path, name: str) -> tuple[Path, socket.socket]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from continuum.host import run_command
 from continuum.errors import HostError, ProvisionError
+from continuum.host import run_command
 from continuum.host.facts import Host
 
 SUITE = "bookworm"

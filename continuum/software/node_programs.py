@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from continuum.errors import DeployError, Problem
-from continuum.modules.application import Application
 from continuum.connection.deployment import Deployment
+from continuum.errors import DeployError, Problem
 from continuum.model.workload import Workload
+from continuum.modules.application import Application
 from continuum.rundir.run import Run
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.host.facts import Host
+    from continuum.model.config import Config
 
 LOOK_TIMEOUT_S = 60.0
 PARALLEL = 16

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from continuum.measure import clock
 from continuum.connection import Connection
+from continuum.measure import clock
 
 _TIMEOUT_S = 30.0
 # The least of some differences: a reading that is interrupted between the two clocks gives a greater one.

@@ -14,18 +14,18 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from continuum.software import artifacts, oci
-from continuum.modules import plan as modules
-from continuum.software.artifacts import Artifact
+from continuum.connection.deployment import Deployment
 from continuum.connection.forward import forward
 from continuum.errors import DeployError
-from continuum.sdk.http_front import ADDRESS, FRONT, Front
-from continuum.connection.deployment import Deployment
-from continuum.modules.job import Job
-from continuum.model.workload import Workload
-from continuum.software.packages.store import cache_folder
-from continuum.rundir.run import Run
 from continuum.model.topology import Topology
+from continuum.model.workload import Workload
+from continuum.modules import plan as modules
+from continuum.modules.job import Job
+from continuum.rundir.run import Run
+from continuum.sdk.http_front import ADDRESS, FRONT, Front
+from continuum.software import artifacts, oci
+from continuum.software.artifacts import Artifact
+from continuum.software.packages.store import cache_folder
 from execution_model.openfaas import clocks, manifests, ports, single_node
 from execution_model.openfaas.gateway_api import GatewayApi
 from execution_model.openfaas.manifests import FUNCTION_LABEL, Function

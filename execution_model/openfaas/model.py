@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum.software import artifacts
-from continuum.modules import registry
-from continuum.software.artifacts import Artifact
-from continuum.errors import Problem, UsageError
 from continuum.connection.deployment import Deployment
+from continuum.errors import Problem, UsageError
+from continuum.model.topology import Topology
+from continuum.model.workload import Workload
+from continuum.modules import registry
 from continuum.modules.execution_model import ExecutionModel
 from continuum.modules.job import Job
 from continuum.modules.resource_manager import ResourceManager
-from continuum.model.workload import Workload
 from continuum.options import Integer, Option, Text
 from continuum.rundir.run import Run
-from continuum.model.topology import Topology
+from continuum.software import artifacts
+from continuum.software.artifacts import Artifact
 from execution_model.openfaas import single_node
 
 if TYPE_CHECKING:

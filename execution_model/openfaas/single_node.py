@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from continuum.errors import DeployError, Problem
+from continuum.model.workload import Workload
+from continuum.sdk.http_front import ADDRESS, Front
 from continuum.software import artifacts, oci
 from continuum.software.artifacts import Artifact
-from continuum.errors import DeployError, Problem
-from continuum.sdk.http_front import ADDRESS, Front
-from continuum.model.workload import Workload
 from continuum.software.packages.store import cache_folder
 from execution_model.openfaas import ports
 

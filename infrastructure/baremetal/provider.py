@@ -11,22 +11,22 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum.model import topology
+from continuum.config import topology_builder
 from continuum.connection.ssh import hosts
 from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import ConnectionFailure, LeftBehindError, Problem, ProvisionError
-from continuum.modules.base import Finding
 from continuum.model.node import Node, Usage
+from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from infrastructure.baremetal import facts, settings
 from infrastructure.baremetal.settings import Place
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.host.facts import Host
+    from continuum.model.config import Config
+    from continuum.model.topology import NodeSpec
     from continuum.options import Option
     from continuum.rundir.run import Run
-    from continuum.model.topology import NodeSpec
 
 PLACE = "baremetal-host"
 _TIMEOUT_S = 60.0
@@ -57,7 +57,7 @@ class BaremetalProvider(Provider):
 
     def check(self, config: Config) -> Iterable[Problem]:
         """Hosts that are missing, named twice or wrongly."""
-        return list(settings.problems(config, topology.from_config(config)))
+        return list(settings.problems(config, topology_builder.from_config(config)))
 
     def doctor(self, host: Host) -> Iterable[Finding]:
         """What this host has to reach others."""
@@ -79,7 +79,7 @@ class BaremetalProvider(Provider):
         if lacking:
             yield Problem("; ".join(lacking))
             return
-        planned = topology.from_config(config)
+        planned = topology_builder.from_config(config)
         places = {place.node: place for place in settings.places(config, planned, "probe")}
         found: dict[str, list[str]] = {}
 
@@ -106,7 +106,8 @@ class BaremetalProvider(Provider):
         """
         config = run.config
         places = {
-            place.node: place for place in settings.places(config, topology.from_config(config), run.id)
+            place.node: place
+            for place in settings.places(config, topology_builder.from_config(config), run.id)
         }
         given = settings.addresses(config)
         addresses = {name: given.get(name) or _address(place) for name, place in places.items()}
@@ -183,7 +184,7 @@ class BaremetalProvider(Provider):
 
     def notes(self, run: Run) -> tuple[str, ...]:
         """What these hosts do not limit."""
-        return settings.unlimited(topology.from_config(run.config))
+        return settings.unlimited(topology_builder.from_config(run.config))
 
 
 def _target(place: Place, run_id: str) -> SshTarget:

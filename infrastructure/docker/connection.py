@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from continuum.connection.base import Completed
+from continuum.connection.unpack import unpack
+from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+from continuum.host import netns
 from continuum.model.limits import Limits
 from infrastructure.docker.engine_api import DaemonError, Stream, client, worded
 from infrastructure.docker.exec_process import (
@@ -26,9 +29,6 @@ from infrastructure.docker.exec_process import (
     Target,
 )
 from infrastructure.docker.tar_archive import archive_of
-from continuum.connection.unpack import unpack
-from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
-from continuum.host import netns
 
 __all__ = ["DockerConnection", "DockerProcess", "Target"]
 

@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from continuum.errors import ProvisionError
 from continuum.host.cgroup import find
 from continuum.host.cgroup.node import NodeGroups
-from infrastructure.docker.engine_api import DaemonError, client, worded
-from continuum.errors import ProvisionError
 from continuum.model.node import Node
 from continuum.model.topology import NodeSpec
 from infrastructure.docker import cgroups, containers
 from infrastructure.docker.containers import LABEL_RUN
+from infrastructure.docker.engine_api import DaemonError, client, worded
 
 T = TypeVar("T")
 

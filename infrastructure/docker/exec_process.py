@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from continuum.errors import CommandTimeout, ConnectionFailure
 from continuum.model.limits import Limits
 from infrastructure.docker.engine_api import DaemonError, Stream, client, worded
-from continuum.errors import CommandTimeout, ConnectionFailure
 
 MARK = "CONTINUUM_PROCESS"
 _START_TIMEOUT_S = 60.0

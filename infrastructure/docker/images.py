@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from infrastructure.docker.engine_api import DaemonError, client, worded
 from continuum.errors import ProvisionError
 from continuum.software.debian_image import NODE_PACKAGES, ImageRequest, debian_root
+from infrastructure.docker.engine_api import DaemonError, client, worded
 
 BUILT = "continuum-node"
 """What ``continuum image build`` makes, unless told otherwise."""

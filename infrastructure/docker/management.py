@@ -13,8 +13,8 @@ from ipaddress import IPv4Address
 
 from continuum.errors import HostError, ProvisionError
 from continuum.host import netns
-from continuum.network.fabric import tun
 from continuum.model.topology import NodeSpec
+from continuum.network.fabric import tun
 from infrastructure.docker.interfaces import PREFIX_BITS, Place
 
 HUB = "management"

@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from continuum.host import capacity
-from infrastructure.docker.engine_api import NO_LIBRARY, DaemonError, client, why_silent, worded
 from continuum.errors import Problem
+from continuum.host import capacity
 from continuum.host.facts import Host
-from continuum.modules.base import Finding
 from continuum.model.topology import Topology
+from continuum.modules.base import Finding
 from infrastructure.docker import images
+from infrastructure.docker.engine_api import NO_LIBRARY, DaemonError, client, why_silent, worded
 
 _UNIX = "unix://"
 

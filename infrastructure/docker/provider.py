@@ -9,27 +9,27 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from continuum.host import capacity
-from continuum.model import topology
-from continuum.host.cgroup.node import NodeGroups
-from infrastructure.docker.connection import DockerConnection, Target
-from infrastructure.docker.engine_api import DEFAULT_URL, DaemonError, client, worded
+from continuum.config import topology_builder
 from continuum.errors import ContinuumError, HostError, ProvisionError
-from continuum.modules.base import Finding
+from continuum.host import capacity
+from continuum.host.cgroup.node import NodeGroups
 from continuum.model.node import Node, Usage
+from continuum.model.topology import NodeSpec
+from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from continuum.network import host_addresses
 from continuum.options import Option, Text
-from continuum.model.topology import NodeSpec
 from infrastructure.docker import cgroups, containers, daemon, images, interfaces, management, probe
+from infrastructure.docker.connection import DockerConnection, Target
 from infrastructure.docker.containers import LABEL_FOLDER, LABEL_RUN, LABEL_USER, Labels
+from infrastructure.docker.engine_api import DEFAULT_URL, DaemonError, client, worded
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.errors import Problem
     from continuum.host.facts import Host
-    from continuum.software.debian_image import ImageRequest
+    from continuum.model.config import Config
     from continuum.rundir.run import Run
+    from continuum.software.debian_image import ImageRequest
 
 DAEMON = "docker-daemon"
 CONTAINER = "docker-container"
@@ -66,7 +66,7 @@ class DockerProvider(Provider):
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
         """What the host lacks for these nodes, each with its remedy."""
         pinned = config.infrastructure.flag("cpu_pin")
-        return list(probe.problems(topology.from_config(config), pinned, _url(config), host))
+        return list(probe.problems(topology_builder.from_config(config), pinned, _url(config), host))
 
     def doctor(self, host: Host) -> Iterable[Finding]:
         """What this host can do for containers as nodes."""

@@ -13,8 +13,8 @@ from infrastructure.gcp import names, places, resources, settings, source
 from infrastructure.gcp.resources import Machine
 
 if TYPE_CHECKING:
-    from continuum.rundir.run import Run
     from continuum.model.topology import NodeSpec
+    from continuum.rundir.run import Run
     from infrastructure.gcp.api import Cloud, Patience
 
 KINDS = {

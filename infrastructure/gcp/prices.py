@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from infrastructure.gcp.settings import BUILTIN, machine_of, place_of
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.errors import Problem
+    from continuum.model.config import Config
     from continuum.model.topology import Topology
 
 _HOURS_PER_MONTH = 730

@@ -8,22 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from continuum.model import topology
+from continuum.config import topology_builder
 from continuum.connection.ssh import hosts
 from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import HostError, Problem
-from continuum.modules.base import Finding
 from continuum.model.node import Node, Usage
+from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from infrastructure.gcp import places, prices, settings
 from infrastructure.gcp.settings import Place
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.host.facts import Host
+    from continuum.model.config import Config
+    from continuum.model.topology import NodeSpec, Topology
     from continuum.options import Option
     from continuum.rundir.run import Run
-    from continuum.model.topology import NodeSpec, Topology
     from infrastructure.gcp.api import Patience
 
 PLACE = "gcp-place"
@@ -50,7 +50,7 @@ class GcpProvider(Provider):
 
     def check(self, config: Config) -> Iterable[Problem]:
         """Keys that are missing or contradict each other."""
-        planned = topology.from_config(config)
+        planned = topology_builder.from_config(config)
         return [*settings.problems(config, planned), *prices.mismatches(config, planned)]
 
     def estimate(self, config: Config, topology: Topology) -> tuple[str, ...]:
@@ -162,7 +162,7 @@ class GcpProvider(Provider):
 
     def notes(self, run: Run) -> tuple[str, ...]:
         """What Google's machines do not limit."""
-        return settings.unlimited(topology.from_config(run.config))
+        return settings.unlimited(topology_builder.from_config(run.config))
 
     def _patience(self) -> Patience:
         from infrastructure.gcp.api import Patience

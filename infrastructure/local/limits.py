@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from continuum.errors import ProvisionError
 from continuum.host.cgroup import find, groups, plan
 from continuum.host.cgroup.plan import Layout
-from continuum.errors import ProvisionError
 from continuum.model.topology import NodeSpec
 
 

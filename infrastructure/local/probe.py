@@ -6,12 +6,12 @@ import errno
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from continuum.errors import Problem
 from continuum.host import capacity
 from continuum.host.cgroup import find
-from continuum.errors import Problem
 from continuum.host.facts import Host
-from continuum.modules.base import Finding
 from continuum.model.topology import Topology
+from continuum.modules.base import Finding
 from infrastructure.local import trial
 
 _SWITCHES = {

@@ -11,26 +11,27 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum.host import capacity, mounts as mount_table
-from continuum.model import topology
+from continuum.config import topology_builder
+from continuum.connection.namespace import NamespaceConnection, Target
+from continuum.errors import ProvisionError
+from continuum.host import capacity
+from continuum.host import mounts as mount_table
 from continuum.host.cgroup import find, groups, plan
 from continuum.host.cgroup.node import NodeGroups
 from continuum.host.cgroup.plan import Layout
-from continuum.connection.namespace import NamespaceConnection, Target
-from continuum.errors import ProvisionError
-from continuum.modules.base import Finding
 from continuum.model.node import Node, Usage
+from continuum.model.topology import NodeSpec
+from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from continuum.network import host_addresses
-from continuum.model.topology import NodeSpec
 from infrastructure.local import limits, mounts, probe, processes, trial
 from infrastructure.local.keeper.plan import NodePlan, Plan
 from infrastructure.local.launch import Launch, Made
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.errors import Problem
     from continuum.host.facts import Host
+    from continuum.model.config import Config
     from continuum.network.fabric.client import Client
     from continuum.rundir.run import Run
 
@@ -54,7 +55,7 @@ class LocalProvider(Provider):
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
         """What the host lacks for these nodes, each with its remedy."""
         pinned = config.infrastructure.flag("cpu_pin")
-        return list(probe.problems(topology.from_config(config), pinned, host))
+        return list(probe.problems(topology_builder.from_config(config), pinned, host))
 
     def doctor(self, host: Host) -> Iterable[Finding]:
         """What this host can do for nodes."""

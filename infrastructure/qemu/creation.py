@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from continuum.host import facts
 from continuum.connection.ssh.connection import SshConnection
 from continuum.errors import HostError, ProvisionError
+from continuum.host import facts
 from continuum.model.node import Node
-from continuum.rundir.run import Run
 from continuum.model.topology import NodeSpec
+from continuum.rundir.run import Run
 from infrastructure.qemu import (
     daemons,
     describe,

@@ -10,8 +10,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from continuum.host import run_command
 from continuum.errors import HostError, ProvisionError
+from continuum.host import run_command
 from continuum.software.debian_image import BUILD_TIMEOUT_S, ImageRequest, debian_root
 from infrastructure.qemu import recipe
 from infrastructure.qemu.fetched import fetch, hash_of

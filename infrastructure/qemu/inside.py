@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from continuum.model.limits import Limits
 from continuum.connection.ssh.connection import SshConnection
+from continuum.model.limits import Limits
 from continuum.model.node import Usage
 
 _TIMEOUT_S = 30.0

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 
-from continuum.host import capacity
-from continuum.model import topology as topologies
-from continuum.model.config import Config
+from continuum.config import topology_builder
 from continuum.errors import ContinuumError, HostError, Problem
+from continuum.host import capacity
 from continuum.host.facts import Host
-from continuum.modules.base import Finding
+from continuum.model.config import Config
 from continuum.model.topology import Topology
+from continuum.modules.base import Finding
 from infrastructure.qemu import acceleration, fleet, image, placement, wires
 from infrastructure.qemu.fleet import Site
 from infrastructure.qemu.settings import Settings, from_config
@@ -28,7 +28,7 @@ _BUILD = "continuum image build --provider qemu"
 def problems(config: Config, host: Host) -> Iterator[Problem]:
     """Why the guests of a config cannot be on this host, or should not."""
     section, pinned = config.infrastructure, config.infrastructure.flag("cpu_pin")
-    settings, topology = from_config(config), topologies.from_config(config)
+    settings, topology = from_config(config), topology_builder.from_config(config)
     for module, package in _LIBRARIES.items():
         if find_spec(module) is None:
             yield Problem(f"provider qemu needs {package}; to mend it: {_EXTRA}")

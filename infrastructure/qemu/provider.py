@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import ContinuumError, HostError, ProvisionError
-from continuum.modules.base import Finding
 from continuum.model.node import Node, Usage
+from continuum.model.topology import NodeSpec
+from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from continuum.options import Option
-from continuum.model.topology import NodeSpec
 from infrastructure.qemu import (
     creation,
     daemons,
@@ -34,12 +34,12 @@ from infrastructure.qemu.hypervisor import Hypervisor
 from infrastructure.qemu.machines import Machine
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.errors import Problem
     from continuum.host.facts import Host
-    from continuum.software.debian_image import ImageRequest
-    from continuum.rundir.run import Run
+    from continuum.model.config import Config
     from continuum.model.topology import Topology
+    from continuum.rundir.run import Run
+    from continuum.software.debian_image import ImageRequest
 
 
 INTERPRETED_CIPHER = "aes128-ctr"

@@ -12,8 +12,8 @@ from infrastructure.qemu import machines
 from infrastructure.qemu.machines import Machine
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.errors import Problem
+    from continuum.model.config import Config
     from continuum.model.section import Section
 
 SECTION: Final = "infrastructure"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from continuum.model.marks import Mark
 from continuum.connection.deployment import Deployment
+from continuum.model.marks import Mark
 from resource_manager.kubecontrol import sources, told
 from resource_manager.kubecontrol.latency import Watched
 from resource_manager.kubecontrol.pretend import Simulated

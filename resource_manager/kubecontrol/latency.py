@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from continuum.rundir import manager_latency
 from continuum.connection import Connection
 from continuum.errors import ConnectionFailure
 from continuum.model.result import PartLatency
+from continuum.rundir import manager_latency
 from continuum.rundir.run import Run
 from resource_manager.kubecontrol import metrics
 from resource_manager.kubecontrol.https import Way

@@ -6,21 +6,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum.software import artifacts
-from continuum.software.artifacts import Artifact
-from continuum.errors import Problem
 from continuum.connection.deployment import Deployment
-from continuum.modules.job import Job
+from continuum.errors import Problem
 from continuum.model.workload import Workload
+from continuum.modules.job import Job
 from continuum.options import Option
 from continuum.rundir.run import Run
+from continuum.software import artifacts
+from continuum.software.artifacts import Artifact
 from resource_manager.kubecontrol import checks
 from resource_manager.kubecontrol.options import OPTIONS
 from resource_manager.kubernetes.manager import Kubernetes
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.host.facts import Host
+    from continuum.model.config import Config
 
 HERE = Path(__file__).parent
 

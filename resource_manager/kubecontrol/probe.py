@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from continuum.errors import ConnectionFailure
-from continuum.model.result import PartLatency
 from continuum.measure.statistics import summarise
+from continuum.model.result import PartLatency
 from resource_manager.kubecontrol.https import Way
 
 PART = "API, asked from here"

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from continuum.connection.deployment import Deployment
+from continuum.errors import DeployError
+from continuum.rundir.run import Run
 from continuum.software import artifacts, playbooks
 from continuum.software.artifacts import Artifact
-from continuum.errors import DeployError
-from continuum.connection.deployment import Deployment
-from continuum.rundir.run import Run
 from resource_manager.kubecontrol import plain, simulated
 from resource_manager.kubernetes import client, facts, files, install, pki, plan, transfer
 from resource_manager.kubernetes.asking import patiently

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from continuum.measure import clock
 from continuum.connection import Connection
+from continuum.measure import clock
 from resource_manager.kubecontrol import api as telling
 from resource_manager.kubecontrol import containerd, kwok, plain
 from resource_manager.kubecontrol.told import Told, Wall

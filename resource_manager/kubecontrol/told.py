@@ -19,7 +19,7 @@ class Told:
 
     Attributes:
         pod: the pod's name.
-        stage: one of ``lifecycle.STAGES``.
+        stage: one of ``marks.STAGES``.
         wall_ns: wall-clock time, in ns since 1970.
         clock: node whose wall clock that is.
         container: the container; empty for all of the pod's.

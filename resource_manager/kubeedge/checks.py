@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from continuum.software import artifacts
 from continuum.errors import Problem
+from continuum.software import artifacts
 from resource_manager.kubernetes import checks
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from continuum.software import artifacts, playbooks
-from continuum.software.artifacts import Artifact
 from continuum.connection.deployment import Deployment
 from continuum.rundir.run import Run
+from continuum.software import artifacts, playbooks
+from continuum.software.artifacts import Artifact
 from resource_manager.kubeedge import files, token
 from resource_manager.kubeedge.files import Edge
 from resource_manager.kubernetes import client, facts, install, pki, plan, transfer, waiting

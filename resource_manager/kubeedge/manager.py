@@ -6,19 +6,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum.software import artifacts
-from continuum.software.artifacts import Artifact
-from continuum.errors import Problem
 from continuum.connection.deployment import Deployment
+from continuum.errors import Problem
 from continuum.options import Option
 from continuum.rundir.run import Run
+from continuum.software import artifacts
+from continuum.software.artifacts import Artifact
 from resource_manager.kubeedge import checks
 from resource_manager.kubeedge.options import OPTIONS
 from resource_manager.kubernetes.manager import Kubernetes
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.host.facts import Host
+    from continuum.model.config import Config
 
 NETWORK = "bridge"
 

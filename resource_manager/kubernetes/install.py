@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from continuum.connection.deployment import Deployment
+from continuum.rundir.run import Run
 from continuum.software import artifacts, playbooks
 from continuum.software.artifacts import Artifact
-from continuum.connection.deployment import Deployment
 from continuum.software.playbooks import Played
-from continuum.rundir.run import Run
 from resource_manager.kubernetes import client, facts, files, observe, pki, plan, transfer, waiting
 from resource_manager.kubernetes.files import Cluster
 from resource_manager.kubernetes.plan import Member

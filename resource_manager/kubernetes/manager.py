@@ -7,22 +7,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum.software import artifacts, playbooks
-from continuum.software.artifacts import Artifact
-from continuum.errors import Problem
 from continuum.connection.deployment import Deployment
+from continuum.errors import Problem
+from continuum.model.topology import Topology
+from continuum.model.workload import Workload
 from continuum.modules.job import Job
 from continuum.modules.resource_manager import ResourceManager
-from continuum.model.workload import Workload
 from continuum.options import Option
 from continuum.rundir.run import Run
-from continuum.model.topology import Topology
+from continuum.software import artifacts, playbooks
+from continuum.software.artifacts import Artifact
 from resource_manager.kubernetes import checks, plan, release
 from resource_manager.kubernetes.options import OPTIONS
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.host.facts import Host
+    from continuum.model.config import Config
 
 HERE = Path(__file__).parent
 API_PORT = 6443

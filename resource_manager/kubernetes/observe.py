@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from continuum.rundir import node_metrics
-from continuum.software import playbooks
 from continuum.connection import Connection
+from continuum.connection.deployment import Deployment
 from continuum.connection.forward import HOST, forward
 from continuum.errors import DeployError
-from continuum.connection.deployment import Deployment
+from continuum.rundir import node_metrics
 from continuum.rundir.node_metrics import Series
 from continuum.rundir.run import Run
+from continuum.software import playbooks
 from resource_manager.kubernetes.plan import Member
 
 HERE = Path(__file__).parent

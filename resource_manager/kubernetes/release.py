@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from continuum.software import artifacts
 from continuum.errors import Problem
 from continuum.model.section import Section
+from continuum.software import artifacts
 
 HERE = Path(__file__).parent
 KEY = "kube_version"

@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from continuum.software import artifacts
+from continuum.connection.deployment import Deployment
 from continuum.connection.forward import forward
 from continuum.errors import DeployError
-from continuum.connection.deployment import Deployment
-from continuum.modules.job import Job
 from continuum.model.node import Node
 from continuum.model.workload import Workload
+from continuum.modules.job import Job
 from continuum.rundir.run import Run
+from continuum.software import artifacts
 from resource_manager.kubernetes import client, explain, pki, plan, pods, transfer
 from resource_manager.kubernetes.asking import patiently
 from resource_manager.kubernetes.client import Api

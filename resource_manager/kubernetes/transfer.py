@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from continuum.software import oci
 from continuum.connection import Connection
 from continuum.errors import CommandFailed, DeployError
+from continuum.software import oci
 from continuum.software.oci.archive import ArchiveError
 from continuum.software.packages.store import cache_folder
 

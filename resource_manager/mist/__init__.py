@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from continuum.software import playbooks
-from continuum.errors import Problem
 from continuum.connection.deployment import Deployment
+from continuum.errors import Problem
 from continuum.options import Option, Texts
 from continuum.rundir.run import Run
+from continuum.software import playbooks
 from resource_manager.none.manager import NoManager
 
 if TYPE_CHECKING:
-    from continuum.model.config import Config
     from continuum.host.facts import Host
+    from continuum.model.config import Config
 
 WORKERS = "edge"
 PLAYBOOK = Path(__file__).parent / "playbooks" / "install.yml"

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
-from continuum.measure import clock, lifecycle
 from continuum.connection import Connection, Process
 from continuum.errors import BenchmarkError, CommandTimeout, ConnectionFailure, DeployError
+from continuum.measure import clock
+from continuum.model.marks import CREATED
 from continuum.model.marks import Mark
-from continuum.sdk.messages import Messages
-from continuum.modules.job import Job
 from continuum.model.workload import Workload
+from continuum.modules.job import Job
+from continuum.sdk.messages import Messages
 
 POLL_S = 0.05
 START_IN_NS = 300_000_000
@@ -74,7 +75,7 @@ class Replica:
         self.messages.refresh()
         name = f"{self.node}/{self.name}"
         if self.created_ns is not None:
-            yield Mark(name, lifecycle.CREATED, self.created_ns, node=self.node)
+            yield Mark(name, CREATED, self.created_ns, node=self.node)
         for stage, clock_ns in self.messages.life.items():
             yield Mark(name, stage, clock_ns, clock=self.node, node=self.node)
 

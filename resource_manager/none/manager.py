@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
 import continuum
-from continuum.model.limits import Limits
 from continuum.connection.deployment import Deployment
+from continuum.model.limits import Limits
 from continuum.model.node import Node
-from continuum.modules.resource_manager import ResourceManager
 from continuum.model.workload import Workload
+from continuum.modules.resource_manager import ResourceManager
 from continuum.rundir.run import Run
 from resource_manager.none.job import DirectJob, Replica
 

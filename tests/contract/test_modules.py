@@ -12,24 +12,24 @@ from pathlib import Path
 
 import pytest
 
-from continuum.software import artifacts, playbooks
 from continuum.config import loader as config
-from continuum.host import facts
-from continuum.modules import registry
-from continuum.pipeline import teardown
-from continuum.model import topology
-from continuum.software.artifacts import table
-from continuum.software.artifacts.artifact import ARCHITECTURES
+from continuum.config import topology_builder
 from continuum.config.core_options import CORE, FLAT, FOREIGN_KEYS
 from continuum.errors import ConfigError
+from continuum.host import facts
+from continuum.modules import registry
 from continuum.modules.application import Application
 from continuum.modules.base import Module
 from continuum.modules.provider import Provider
+from continuum.modules.registry import KINDS, Found
 from continuum.network.engines import choose_engine
 from continuum.options import Option
-from continuum.software.playbooks import settings
-from continuum.modules.registry import KINDS, Found
+from continuum.pipeline import teardown
 from continuum.rundir.run import Run, create
+from continuum.software import artifacts, playbooks
+from continuum.software.artifacts import table
+from continuum.software.artifacts.artifact import ARCHITECTURES
+from continuum.software.playbooks import settings
 
 FOUND = registry.found()
 PROVIDERS = tuple(found for found in FOUND if found.kind == "provider")
@@ -234,7 +234,7 @@ def test_second_destroy_is_harmless(found: Found, tmp_path: Path, monkeypatch: p
     made.own("provider", found.name)
     try:
         choose_engine(read, provider).prepare(made)
-        nodes = provider.create(topology.from_config(read).nodes, made)
+        nodes = provider.create(topology_builder.from_config(read).nodes, made)
         assert [node.name for node in nodes] == ["cloud0", "cloud1"]
     finally:
         teardown.destroy(made)

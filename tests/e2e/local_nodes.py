@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from continuum.config import loader as config
 from continuum import network
-from continuum.modules import registry
-from continuum.rundir import run as rundir
-from continuum.model import topology
+from continuum.config import loader as config
+from continuum.config import topology_builder
 from continuum.connection import Connection
 from continuum.model.node import Node
+from continuum.modules import registry
 from continuum.modules.provider import Provider
 from continuum.network.engines import choose_engine
+from continuum.rundir import run as rundir
 from continuum.rundir.run import Run
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def make(run: Run) -> Nodes:
     engine = choose_engine(run.config, provider)
     run.update_state(engine=engine.name)
     engine.prepare(run)
-    nodes = provider.create(topology.from_config(run.config).nodes, run)
+    nodes = provider.create(topology_builder.from_config(run.config).nodes, run)
     return Nodes(provider, run, nodes, {node.name: provider.connect(node, run) for node in nodes})
 
 

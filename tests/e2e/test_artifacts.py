@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from continuum.software import artifacts, oci
 from continuum import cli
 from continuum.config import loader as config
+from continuum.errors import DeployError
+from continuum.rundir.run import Run
+from continuum.software import artifacts, oci
 from continuum.software.artifacts import Artifact
 from continuum.software.artifacts.download import Source, fetch, fetch_all
-from continuum.errors import DeployError
 from continuum.software.download import Patience
 from continuum.software.oci.archive import Archive
 from continuum.software.playbooks import settings
-from continuum.rundir.run import Run
 from resource_manager.mist import MODULE
 from tests.e2e import program
 from tests.e2e.file_server import Files, serving

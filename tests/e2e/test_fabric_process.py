@@ -17,9 +17,9 @@ import pytest
 
 from benchmarks.fabric_nodes import BareNetwork, why_not
 from continuum.errors import ProvisionError
+from continuum.model.topology import Link
 from continuum.network.fabric import ending, wire
 from continuum.network.fabric.client import SOCKET_NAME, Client, launch
-from continuum.model.topology import Link
 
 pytestmark = [
     pytest.mark.root,

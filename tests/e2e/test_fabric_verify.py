@@ -8,10 +8,10 @@ import pytest
 
 from benchmarks.fabric_nodes import BareNetwork, both_ways, why_not
 from continuum.errors import ProvisionError
-from continuum.network.verification.verify import verify
 from continuum.model.result import LinkFidelity
-from continuum.options.tolerance import Tolerance
 from continuum.model.topology import Link
+from continuum.network.verification.verify import verify
+from continuum.options.tolerance import Tolerance
 
 pytestmark = [
     pytest.mark.root,

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from continuum.host import facts
 from continuum import network
-from continuum.modules import registry
-from continuum.pipeline import teardown
-from continuum.model import topology
+from continuum.config import topology_builder
 from continuum.errors import ConnectionFailure, ProvisionError
+from continuum.host import facts
+from continuum.modules import registry
 from continuum.network.engines import choose_engine
+from continuum.pipeline import teardown
 from infrastructure.local import processes
 from infrastructure.local.launch import Launch
 from tests.e2e.leaks import no_leaks
@@ -171,7 +171,7 @@ def test_groups_alone_are_found_by_their_label(tmp_path: Path) -> None:
 
 def test_too_many_nodes_are_refused_before_anything_is_made(tmp_path: Path) -> None:
     run = new_run(tmp_path)
-    spec = topology.from_config(run.config).nodes[0]
+    spec = topology_builder.from_config(run.config).nodes[0]
     with pytest.raises(ProvisionError, match="holds 65000"):
         registry.provider("local").create([spec] * 65_001, run)
     assert run.owned() == ()
@@ -182,7 +182,7 @@ def test_without_a_fabric_nothing_is_left(tmp_path: Path) -> None:
         run = new_run(tmp_path)
         assert choose_engine(run.config, registry.provider("local")).name == "fabric"
         with pytest.raises(ProvisionError, match="fabric"):
-            registry.provider("local").create(topology.from_config(run.config).nodes, run)
+            registry.provider("local").create(topology_builder.from_config(run.config).nodes, run)
         wait_until_gone(run.id)
         registry.provider("local").destroy(run, run.owned())
         network.destroy(run, run.owned())

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum.modules import registry
-from continuum.model import topology
+from continuum.config import topology_builder
 from continuum.connection.deployment import Deployment
+from continuum.modules import registry
 from continuum.network.engines import capabilities, open_engine
 from infrastructure.local import mounts, provider
 from tests.e2e.local_nodes import Nodes, destroy, new_run, nodes, shared_nodes
@@ -236,7 +236,7 @@ def test_kernels_traffic_control_shapes_what_leaves_a_node(tmp_path: Path) -> No
         pytest.skip(lack)
     links = "network_engine = netem\nnetwork_emulation = True\ncloud_endpoint_latency_avg = 20"
     with nodes(tmp_path, more=links) as made:
-        shape = topology.from_config(made.run.config)
+        shape = topology_builder.from_config(made.run.config)
         deployment = Deployment(shape, made.nodes, made.connections, "netem")
         open_engine("netem").shape(deployment, made.run)
         said = made["endpoint0"].run(["{python}", "-c", ROUND_TRIP, "cloud0"], timeout=20).stdout
@@ -249,7 +249,7 @@ def test_engine_that_only_passes_packets_on_is_started_where_the_kernel_shapes(t
     try:
         run.update_state(engine="netem")
         provider_ = registry.provider("local")
-        made = provider_.create(topology.from_config(run.config).nodes, run)
+        made = provider_.create(topology_builder.from_config(run.config).nodes, run)
         connection = provider_.connect(made[0], run)
         said = connection.run(["{python}", "-c", ROUND_TRIP, made[1].name], timeout=20).stdout
         assert float(said) > 0

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from benchmarks.fabric_nodes import BareNetwork, why_not
-from continuum.network import netem, plan
-from continuum.network.engines import NetemEngine
 from continuum.model.topology import Link
+from continuum.network import engines, netem, plan
+from continuum.network.engines import NetemEngine
 
 pytestmark = [
     pytest.mark.root,
@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("tc") is None, reason="tc is not installed"),
 ]
 
-HAS_NETEM = not plan.capabilities()["netem"]
+HAS_NETEM = not engines.capabilities()["netem"]
 LINK = Link("endpoint", "cloud", latency_ms=10, jitter_ms=1, bandwidth_mbit=20)
 
 
@@ -69,7 +69,7 @@ def test_traffic_of_a_destination_goes_through_its_class(net: BareNetwork) -> No
     assert " 10 pkt (dropped 0" in run(net, ("tc", "-s", "class", "show", "dev", "eth0"))
 
 
-@pytest.mark.skipif(not HAS_NETEM, reason=f"no netem here: {plan.capabilities()['netem']}")
+@pytest.mark.skipif(not HAS_NETEM, reason=f"no netem here: {engines.capabilities()['netem']}")
 def test_engine_shapes_changes_and_removes(net: BareNetwork) -> None:
     engine = NetemEngine()
     deployment = net.deployment(LINK, Link("cloud", "endpoint"))

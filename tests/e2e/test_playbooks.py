@@ -13,13 +13,13 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from application.video import Video
-from continuum.host import facts
-from continuum.software import playbooks, node_programs
-from continuum.model import topology
+from continuum.config import topology_builder
+from continuum.connection.deployment import Deployment
 from continuum.connection.ssh.connection import SshConnection
 from continuum.errors import DeployError
-from continuum.connection.deployment import Deployment
+from continuum.host import facts
 from continuum.model.workload import Program, Workload
+from continuum.software import node_programs, playbooks
 from tests.e2e import apt_mirror, debs, local_nodes, program, sshd
 from tests.e2e.leaks import no_leaks
 from tests.e2e.local_nodes import Nodes
@@ -53,7 +53,7 @@ def nodes(tmp_path: Path, more: str = "") -> Iterator[Nodes]:
 
 
 def deployment(made: Nodes) -> Deployment:
-    planned = topology.from_config(made.run.config)
+    planned = topology_builder.from_config(made.run.config)
     return Deployment(planned, made.nodes, made.connections)
 
 
@@ -214,7 +214,7 @@ def _video_workloads(tmp_path: Path) -> Sequence[Workload]:
     from continuum.config import loader as config
 
     read = config.load(program.config(tmp_path, duration=1, benchmark="transport = mqtt"))
-    return Video().workloads(read, topology.from_config(read))
+    return Video().workloads(read, topology_builder.from_config(read))
 
 
 @needs_sshd

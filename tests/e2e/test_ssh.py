@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum.measure import clock
 from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+from continuum.measure import clock
 from tests.e2e import sshd
 from tests.e2e.sshd import Sshd
 

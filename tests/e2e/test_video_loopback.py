@@ -22,8 +22,8 @@ import pytest
 from application.video import Video, files
 from application.video import settings as configuration
 from application.video.settings import EndpointSettings, Server, WorkerSettings
-from continuum.model import events
 from continuum.measure import trace
+from continuum.model import events
 from continuum.sdk.http_front import ADDRESS, Front
 from tests.e2e.gateway import Gateway
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from continuum.software import artifacts, oci
 from continuum.config import loader as config
-from continuum.software.artifacts import Artifact, folder, verified
 from continuum.errors import HostError, UsageError
+from continuum.software import artifacts, oci
+from continuum.software.artifacts import Artifact, folder, verified
 
 KUBELET = Artifact("kubelet", "v1.33.4", "binary", url="https://dl.example/kubelet", sha256="f" * 64)
 ENTRY = folder.Entry("x", "1", "x", "binary", "amd64", "", 1)

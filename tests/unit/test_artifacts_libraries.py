@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from continuum.software.artifacts import libraries
-from continuum.software.artifacts.libraries import Wish
 from continuum.errors import HostError
 from continuum.model.workload import Program, Workload
+from continuum.software.artifacts import libraries
+from continuum.software.artifacts.libraries import Wish
 from continuum.software.oci import base, from_files, layer_cache
 from continuum.software.packages import lock
 from continuum.software.packages.store import Store, Wheel

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from continuum.software import artifacts
 from continuum.config import loader as config
-from continuum.software.artifacts import table
 from continuum.errors import UsageError
+from continuum.software import artifacts
+from continuum.software.artifacts import table
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 TABLE = f"""

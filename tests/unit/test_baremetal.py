@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from continuum.config import loader as config
-from continuum.model import topology
-from continuum.errors import ConfigError, ProvisionError
+from continuum.config import topology_builder
 from continuum.connection.deployment import Deployment
+from continuum.errors import ConfigError, ProvisionError
 from continuum.model.node import Node
+from continuum.model.topology import NodeSpec
 from continuum.network import baseline_delay, netem
 from continuum.network.plan import routes
-from continuum.model.topology import NodeSpec
 from infrastructure.baremetal import facts, settings
 from infrastructure.baremetal.provider import _refuse_same
 from infrastructure.baremetal.settings import Place
@@ -31,7 +31,7 @@ HOSTS = "baremetal_cloud = root@server\nbaremetal_endpoint = pi@one:2222, two\n"
 
 def places(more: str = HOSTS) -> tuple[Place, ...]:
     read = config.parse(START + more, "x.cfg")
-    return settings.places(read, topology.from_config(read), "run")
+    return settings.places(read, topology_builder.from_config(read), "run")
 
 
 def test_each_node_has_its_host() -> None:
@@ -127,14 +127,16 @@ def test_root_needs_no_sudo_and_plain_links_no_netem() -> None:
 def test_links_go_on_the_interface_that_was_found_with_the_networks_delay_subtracted() -> None:
     links = "network_emulation = True\nedge_nodes = 0\n[link cloud-endpoint]\nlatency = 20\njitter = 0\n"
     read = config.parse(START + HOSTS + links + "bandwidth = 100\n", "x.cfg")
-    planned = topology.from_config(read)
+    planned = topology_builder.from_config(read)
     nodes = tuple(
         Node(spec, f"192.0.2.{number}", {"interface": f"enp{number}s0"})
         for number, spec in enumerate(planned.nodes, start=1)
     )
     pairs = list(planned.tier_pairs())
     deployment, _ = baseline_delay.settle(Deployment(planned, nodes, {}), dict.fromkeys(pairs, 0.25))
-    ways = baseline_delay.rest(deployment, routes(deployment.topology, {node.name: node.address for node in nodes}))
+    ways = baseline_delay.rest(
+        deployment, routes(deployment.topology, {node.name: node.address for node in nodes})
+    )
     commands = netem.by_node(deployment, ways, netem.class_numbers(planned), fresh=True)
     first, *others = [" ".join(command) for command in commands["cloud0"]]
     assert first == "tc qdisc replace dev enp1s0 root handle 1: htb"
@@ -147,6 +149,6 @@ def test_links_go_on_the_interface_that_was_found_with_the_networks_delay_subtra
 
 def test_what_is_not_enforced_is_said() -> None:
     read = config.parse(START + HOSTS, "x.cfg")
-    planned = topology.from_config(read)
+    planned = topology_builder.from_config(read)
     halved = replace(planned, tiers=tuple(replace(tier, quota=0.5) for tier in planned.tiers))
     assert len(settings.unlimited(halved)) == len(settings.unlimited(planned)) + 1

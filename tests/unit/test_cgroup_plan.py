@@ -8,9 +8,9 @@ import pytest
 
 from continuum.host.cgroup import find, groups, plan
 from continuum.host.cgroup.plan import Group, Layout, Setting
+from continuum.host.mounts import Mount
 from continuum.model.limits import Limits
 from continuum.model.node import Usage
-from continuum.host.mounts import Mount
 from continuum.model.topology import NodeSpec
 
 SPEC = NodeSpec("edge1", "edge", 1, 2, 512, 0.25, read_mb_per_s=100, write_mb_per_s=2.5, cpus=(2, 3))

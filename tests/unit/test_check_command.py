@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from continuum.pipeline import run as pipeline
 from continuum.commands import check
 from continuum.errors import HostError, Problem
+from continuum.pipeline import run as pipeline
 
 TEXT = "[infrastructure]\ninfra_only = True\ncloud_nodes = 1\ncloud_cores = 1\ncloud_memory = 256 MiB\n"
 

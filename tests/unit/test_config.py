@@ -8,11 +8,11 @@ from typing import NamedTuple
 import pytest
 
 from continuum.config import loader as config
-from continuum.modules import registry
-from continuum.model.config import Config
-from continuum.errors import ConfigError
-from continuum.options.tolerance import Tolerance
 from continuum.config.topology_builder import from_config
+from continuum.errors import ConfigError
+from continuum.model.config import Config
+from continuum.modules import registry
+from continuum.options.tolerance import Tolerance
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "continuum-configs"
 NODE = "cloud_nodes = 1\ncloud_cores = 1\ncloud_memory = 1\n"

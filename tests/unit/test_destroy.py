@@ -9,10 +9,10 @@ import pytest
 
 from continuum import cli
 from continuum.config import loader as config
-from continuum.modules import registry
-from continuum.rundir import run as rundir
-from continuum.pipeline import teardown
 from continuum.errors import LeftBehindError, ProvisionError
+from continuum.modules import registry
+from continuum.pipeline import teardown
+from continuum.rundir import run as rundir
 from continuum.rundir.run import Run
 from infrastructure.baremetal.settings import Place
 from tests.fake_provider import FakeProvider

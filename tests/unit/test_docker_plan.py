@@ -12,14 +12,14 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from infrastructure.docker.engine_api import Stream, why_silent
-from infrastructure.docker.tar_archive import archive_of
 from continuum.host.facts import Host
-from continuum.software.debian_image import ImageRequest, debian_command
 from continuum.model.topology import NodeSpec
+from continuum.software.debian_image import ImageRequest, debian_command
 from infrastructure.docker import containers, images, management, probe
 from infrastructure.docker.containers import Labels
+from infrastructure.docker.engine_api import Stream, why_silent
 from infrastructure.docker.interfaces import Place
+from infrastructure.docker.tar_archive import archive_of
 
 LABELS = Labels("20260101-000000-x", 1000, "/home/me/runs/20260101-000000-x")
 HOST = Host((0, 1), 4096, 0, "6.1", "x86_64")

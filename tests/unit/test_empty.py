@@ -11,9 +11,10 @@ import pytest
 
 from application.empty import Empty
 from continuum.config import loader as config
-from continuum.model import events, topology
-from continuum.measure import trace
+from continuum.config import topology_builder
 from continuum.errors import ConfigError
+from continuum.measure import trace
+from continuum.model import events
 
 START = "[infrastructure]\nprovider = local\n"
 BENCH = "[benchmark]\napplication = empty\napplications_per_worker = 3\nsleep_time = 2\n"
@@ -29,7 +30,7 @@ def tier(name: str, nodes: int = 1) -> str:
 )
 def test_instances_run_on_the_first_tier_there_is(tiers: tuple[str, ...], chosen: str) -> None:
     read = config.parse(START + "".join(tier(name, 2) for name in tiers) + BENCH)
-    planned = topology.from_config(read)
+    planned = topology_builder.from_config(read)
     (workload,) = Empty().workloads(read, planned)
     assert (workload.tier, workload.replicas_per_node, workload.serves) == (chosen, 3, False)
     assert Empty().servers(read, planned) == 6
@@ -39,14 +40,14 @@ def test_instances_run_on_the_first_tier_there_is(tiers: tuple[str, ...], chosen
 
 def test_a_tier_of_ones_own_will_do() -> None:
     read = config.parse(START + BENCH + "[tier fog]\nnodes = 1\ncores = 1\nmemory = 1\n")
-    (workload,) = Empty().workloads(read, topology.from_config(read))
+    (workload,) = Empty().workloads(read, topology_builder.from_config(read))
     assert workload.tier == "fog"
 
 
 def test_limits_are_those_of_the_config() -> None:
     more = "application_worker_cpu = 0.1\napplication_worker_memory = 64 MiB\n"
     read = config.parse(START + tier("cloud") + BENCH + more)
-    (workload,) = Empty().workloads(read, topology.from_config(read))
+    (workload,) = Empty().workloads(read, topology_builder.from_config(read))
     assert (workload.cpu_cores, workload.memory_mb) == (0.1, 64)
 
 

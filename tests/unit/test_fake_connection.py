@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum.measure import clock
 from continuum.connection import Connection
 from continuum.connection.fake import FakeConnection
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+from continuum.measure import clock
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from continuum.config import loader as config
-from continuum.model import topology
+from continuum.config import topology_builder
 from continuum.errors import ConfigError, ProvisionError
 from infrastructure.gcp import names, places, prices, resources, settings, source
 from infrastructure.gcp.settings import Place
@@ -76,7 +76,7 @@ def test_a_tier_of_ones_own_takes_the_machine_of_all() -> None:
 def test_prices_add_up_and_tell_their_date() -> None:
     own = "gcp_machine = z9-unheard-of\n[tier fog]\nnodes = 2\ncores = 2\nmemory = 2\n"
     read = config.parse(START + KEYS + own, "x.cfg")
-    lines = prices.estimate(read, topology.from_config(read))
+    lines = prices.estimate(read, topology_builder.from_config(read))
     assert lines[0] == "estimated price per hour in europe-west4:"
     # Two cores, 8 GB, an address, 10 GB of disk for an hour of the 730 of a month.
     price = 2 * 0.02401338 + 8 * 0.00321816 + 0.005 + 10 * 0.11 / 730
@@ -89,7 +89,7 @@ def test_prices_add_up_and_tell_their_date() -> None:
 
 def test_a_region_without_prices_is_said_to_have_none() -> None:
     read = config.parse(START + KEYS.replace("europe-west4-a", "mars-north1-a"), "x.cfg")
-    first, second = prices.estimate(read, topology.from_config(read))
+    first, second = prices.estimate(read, topology_builder.from_config(read))
     assert first == "estimated price per hour in mars-north1:"
     assert second.startswith("  unknown: the table of prices (")
     assert prices.per_hour("e2-standard-2", "mars-north1") is None

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from continuum.config import loader as config
-from continuum.measure import lifecycle
-from continuum.modules import registry
 from continuum.errors import ConfigError
+from continuum.measure import lifecycle
 from continuum.model.workload import Workload
+from continuum.modules import registry
 from resource_manager.kubecontrol import api, checks, kwok, manifests, simulate, simulated
 from resource_manager.kubecontrol.told import Instance, Told, Wall, marks
 from resource_manager.kubernetes.pods import Share, Start

@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from continuum.rundir import manager_latency
 from continuum.connection.fake import FakeConnection
 from continuum.errors import ConnectionFailure
-from continuum.report import view
 from continuum.model.result import PartLatency, Result
+from continuum.report import view
+from continuum.rundir import manager_latency
 from resource_manager.kubecontrol import latency, metrics, probe
 from resource_manager.kubecontrol.https import Way
 from resource_manager.kubecontrol.latency import Scrape

@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from continuum.config import loader as config
-from continuum.host import facts
-from continuum.modules import registry
-from continuum.model import topology
+from continuum.config import topology_builder
 from continuum.errors import ConfigError
+from continuum.host import facts
 from continuum.model.node import Node
+from continuum.modules import registry
 from resource_manager.kubeedge import files, token
 from resource_manager.kubeedge.files import Edge
 from resource_manager.kubernetes import files as kubernetes_files
@@ -43,7 +43,7 @@ def cluster(tmp_path: Path) -> Cluster:
     for name in ("ca.crt", "ca.key"):
         (tmp_path / name).write_text(name)
     trust = pki.Trust(tmp_path / "ca.crt", tmp_path / "ca.key", "sha256:ab", "abcdef.0123456789abcdef")
-    specs = topology.from_config(config.parse(SMALL + BENCHMARK, "x.cfg")).nodes
+    specs = topology_builder.from_config(config.parse(SMALL + BENCHMARK, "x.cfg")).nodes
     nodes = tuple(Node(spec, f"10.77.0.{n}", {}, f"10.78.0.{n}") for n, spec in enumerate(specs, 1))
     cloud, edge = plan.members(nodes, shape_management=False)
     return Cluster((cloud, replace(edge, agent=files.AGENT)), RELEASE, "bridge", trust)
@@ -59,7 +59,7 @@ def test_one_cloud_node_is_enough_where_there_is_an_edge() -> None:
     names = {one.name for one in MANAGER.artifacts(parsed)}
     assert {"cloudcore", "edgecore", "keadm", "kubeadm", "pause"} <= names
     assert not {"flannel", "flannel-cni-plugin", "cni-plugins"} & names
-    offered = MANAGER.offer(topology.from_config(parsed), parsed)
+    offered = MANAGER.offer(topology_builder.from_config(parsed), parsed)
     assert [spec.tier for spec in offered.nodes] == ["edge", "endpoint", "endpoint"]
 
 

@@ -15,13 +15,12 @@ import pytest
 import yaml
 
 from continuum.config import loader as config
-from continuum.modules import registry
-from continuum.model import topology
+from continuum.config import topology_builder
 from continuum.errors import ConfigError, DeployError
-from continuum.model.node import Node
-from continuum.model.workload import Workload
-from continuum.model.node import node_from_json, node_to_json
+from continuum.model.node import Node, node_from_json, node_to_json
 from continuum.model.topology import NodeSpec
+from continuum.model.workload import Workload
+from continuum.modules import registry
 from resource_manager.kubernetes import explain, files, plan, pods
 from resource_manager.kubernetes.facts import Facts, parse
 from resource_manager.kubernetes.files import Cluster, Release
@@ -59,7 +58,7 @@ def problems(text: str) -> list[str]:
 
 
 def nodes() -> tuple[Node, ...]:
-    specs = topology.from_config(read()).nodes
+    specs = topology_builder.from_config(read()).nodes
     return tuple(Node(s, f"10.77.0.{n}", {}, f"10.78.0.{n}") for n, s in enumerate(specs, 1))
 
 
@@ -92,11 +91,11 @@ def test_its_own_traffic_takes_the_management_network_unless_told_otherwise() ->
 
 
 def test_applications_are_offered_every_node_but_the_control_plane() -> None:
-    whole = topology.from_config(read())
+    whole = topology_builder.from_config(read())
     offered = MANAGER.offer(whole, read())
     assert [node.name for node in offered.nodes_of("cloud")] == ["cloud1", "cloud2"]
     assert (offered.tier("cloud").count, offered.tier("endpoint").count) == (2, 2)
-    alone = topology.from_config(
+    alone = topology_builder.from_config(
         read(INFRASTRUCTURE.replace("cloud_nodes = 3", "cloud_nodes = 1") + BENCHMARK)
     )
     assert "cloud" not in MANAGER.offer(alone, read()).tier_names()
@@ -109,12 +108,14 @@ def test_workloads_in_pods_have_their_programs_in_their_image() -> None:
 
 
 def test_only_nodes_of_the_cluster_are_to_host_containers() -> None:
-    demanded = MANAGER.demand(topology.from_config(read()), read())
+    demanded = MANAGER.demand(topology_builder.from_config(read()), read())
     able = {node.name: (node.hosts_containers, node.is_managed) for node in demanded.nodes}
     assert able["cloud0"] == able["edge0"] == (True, True)
     assert able["endpoint0"] == (False, False)
     shaped = read(f"{INFRASTRUCTURE}{BENCHMARK}shape_management = True\n")
-    assert not any(node.is_managed for node in MANAGER.demand(topology.from_config(shaped), shaped).nodes)
+    assert not any(
+        node.is_managed for node in MANAGER.demand(topology_builder.from_config(shaped), shaped).nodes
+    )
 
 
 def test_a_node_offers_no_more_than_its_share_of_the_host(tmp_path: Path) -> None:

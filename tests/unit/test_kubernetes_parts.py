@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 import yaml
 
-from continuum.rundir import node_metrics
-from continuum.software import oci
 from continuum.connection.base import Completed
 from continuum.errors import CommandFailed, DeployError
-from continuum.software.oci.archive import ArchiveError
+from continuum.rundir import node_metrics
 from continuum.rundir.run import Run
+from continuum.software import oci
+from continuum.software.oci.archive import ArchiveError
 from resource_manager.kubernetes import client, files, observe, pki, release, transfer, waiting
 from resource_manager.kubernetes.files import Cluster
 from tests.unit.test_kubernetes import OWN, SHARED, SLOW, cluster
@@ -275,8 +275,8 @@ def test_what_was_observed_is_kept_and_read_again(tmp_path: Path) -> None:
 
 
 def test_observations_are_drawn(tmp_path: Path) -> None:
-    from continuum.report import plots
     from continuum.model.result import Result
+    from continuum.report import plots
 
     series = [
         node_metrics.Series(metric, unit, node, ((0.0, 1.0), (2.0, 0.5)))

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from continuum.measure import lifecycle
+from continuum.measure import instances, lifecycle
 from continuum.measure.clock import NodeClock, Offset
 from continuum.model.marks import Mark
-from continuum.report import html, instance_timeline, view
-from continuum.measure import instances
 from continuum.model.result import Result
+from continuum.report import html, instance_timeline, view
 
 MS = 1_000_000
 

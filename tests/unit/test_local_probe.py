@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from continuum.errors import HostError, Problem
 from continuum.host import capacity
 from continuum.host.cgroup.plan import Layout
-from continuum.errors import HostError, Problem
 from continuum.host.facts import Host
 from continuum.model.topology import NodeSpec, Tier, Topology
 from infrastructure.local import probe, trial

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from continuum.config import loader as config
-from continuum.model import topology
+from continuum.config import topology_builder
 from continuum.errors import ConfigError
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "continuum-configs" / "tests_qemu_07_mist-img.cfg"
@@ -27,7 +27,10 @@ def refused(**tiers: int) -> str:
 def test_the_frameworks_own_config_is_taken() -> None:
     read = config.parse(FIXTURE.read_text().replace("provider = qemu", "provider = local"), FIXTURE.name)
     assert read.benchmark.text("resource_manager") == "mist"
-    assert {tier.name: tier.count for tier in topology.from_config(read).tiers} == {"edge": 2, "endpoint": 4}
+    assert {tier.name: tier.count for tier in topology_builder.from_config(read).tiers} == {
+        "edge": 2,
+        "endpoint": 4,
+    }
     assert [str(problem) for problem in read.warnings] == []
 
 

@@ -5,6 +5,8 @@ from statistics import mean, pstdev
 
 import pytest
 
+from continuum.model.topology import Link
+from continuum.network.fabric.shape import draw_delay
 from continuum.network.link_model import (
     Moments,
     centre,
@@ -14,9 +16,7 @@ from continuum.network.link_model import (
     one_way,
     throughput_problem,
 )
-from continuum.network.fabric.shape import draw_delay
 from continuum.options.tolerance import Tolerance
-from continuum.model.topology import Link
 
 
 @pytest.mark.parametrize(("latency_ms", "jitter_ms"), [(45, 5), (7.5, 2.5), (5, 5), (0, 3), (1, 10)])

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from continuum.errors import ProvisionError
 from continuum.connection.deployment import Deployment
+from continuum.errors import ProvisionError
 from continuum.model.node import Node
+from continuum.model.topology import Link, NodeSpec, Tier, Topology
 from continuum.network import baseline_delay
 from continuum.network.plan import Route, routes
-from continuum.model.topology import Link, NodeSpec, Tier, Topology
 
 NATIVE = {("cloud", "edge"): 0.8, ("edge", "cloud"): 0.9}
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from continuum.model.topology import Link
 from continuum.network import netem
 from continuum.network.plan import Route
-from continuum.model.topology import Link
 
 
 def commands(link: Link, number: int = 3) -> list[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from continuum.errors import HostError
-from continuum.network import plan
 from continuum.model.topology import Link, NodeSpec, Tier, Topology
+from continuum.network import engines, plan
 
 CLOUD, ENDPOINT = Tier("cloud", 1, 1, 1024), Tier("endpoint", 2, 1, 1024)
 NODES = (
@@ -69,21 +69,21 @@ NO_NETEM = {"fabric": "", "netem": "the kernel has no sch_netem"}
 def test_the_first_engine_that_works_is_chosen(
     requested: str, supported: tuple[str, ...], lacks: dict[str, str], chosen: str
 ) -> None:
-    assert plan.choose(requested, supported, lacks) == chosen
+    assert engines.choose(requested, supported, lacks) == chosen
 
 
 def test_an_engine_the_provider_cannot_use_is_refused_by_name() -> None:
     with pytest.raises(HostError, match=r'network_engine = "netem".*"auto" or "fabric"'):
-        plan.choose("netem", ("fabric",), WORKS)
+        engines.choose("netem", ("fabric",), WORKS)
 
 
 def test_what_is_lacking_is_said() -> None:
     with pytest.raises(HostError, match="netem: the kernel has no sch_netem"):
-        plan.choose("netem", ("netem", "fabric"), NO_NETEM)
+        engines.choose("netem", ("netem", "fabric"), NO_NETEM)
 
 
 def test_capabilities_of_a_bare_root(tmp_path: Path) -> None:
-    lacks = plan.capabilities(tmp_path)
+    lacks = engines.capabilities(tmp_path)
     assert "modprobe tun" in lacks["fabric"]
     assert "sch_htb, sch_netem, cls_u32" in lacks["netem"]
 
@@ -91,11 +91,11 @@ def test_capabilities_of_a_bare_root(tmp_path: Path) -> None:
 def test_a_loaded_module_counts(tmp_path: Path) -> None:
     for name in ("sch_htb", "sch_netem", "cls_u32"):
         (tmp_path / "sys/module" / name).mkdir(parents=True)
-    assert plan.capabilities(tmp_path)["netem"] == ""
+    assert engines.capabilities(tmp_path)["netem"] == ""
 
 
 def test_a_built_in_part_counts_and_an_unavailable_one_does_not(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     config = b"CONFIG_NET_SCH_HTB=y\nCONFIG_NET_SCH_NETEM=m\nCONFIG_NET_CLS_U32=y\n"
     (tmp_path / "proc/config.gz").write_bytes(gzip.compress(config))
-    assert "the kernel has no sch_netem;" in plan.capabilities(tmp_path)["netem"]
+    assert "the kernel has no sch_netem;" in engines.capabilities(tmp_path)["netem"]

@@ -2,10 +2,10 @@
 
 import pytest
 
+from continuum.model.topology import Link
 from continuum.network.verification import node_agent
 from continuum.network.verification.verify import _Case, rate_problems
 from continuum.options.tolerance import Tolerance
-from continuum.model.topology import Link
 
 
 def case(mbit: float, busy: dict[str, float]) -> _Case:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from continuum.software import oci
 from continuum.errors import DeployError
 from continuum.model.workload import Workload
+from continuum.software import oci
 from continuum.software.oci import base, layer_cache, workload
 from continuum.software.oci.archive import Archive
 from continuum.software.oci.layer import from_tar

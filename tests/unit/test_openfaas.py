@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from continuum.config import loader as config
-from continuum.modules import plan as modules
-from continuum.software import oci
-from continuum.model.config import Config
 from continuum.connection.fake import FakeConnection
 from continuum.errors import ConfigError, DeployError
-from continuum.sdk.http_front import ADDRESS, FRONT
+from continuum.model.config import Config
 from continuum.model.workload import Workload
+from continuum.modules import plan as modules
+from continuum.sdk.http_front import ADDRESS, FRONT
+from continuum.software import oci
 from execution_model.openfaas import clocks, cluster, function, manifests, single_node
 from execution_model.openfaas.manifests import Function
 

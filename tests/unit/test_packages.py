@@ -18,14 +18,14 @@ from typing import Any
 
 import pytest
 
+from continuum.connection.deployment import Deployment
 from continuum.connection.fake import FakeConnection, FakeProcess
 from continuum.errors import DeployError
-from continuum.connection.deployment import Deployment
 from continuum.model.node import Node
+from continuum.model.topology import NodeSpec, Topology
 from continuum.model.workload import Workload
 from continuum.software.packages import build, bytecode, deliver, interpreter, lock, on_node, store, trees
 from continuum.software.packages.interpreter import Interpreter
-from continuum.model.topology import NodeSpec, Topology
 
 LIBRARY = "continuum-test-library"
 DEBIAN = Interpreter("cpython", (3, 11, 2), "x86_64", "glibc", (2, 36))
@@ -218,7 +218,9 @@ WORKLOAD = Workload(
 def test_a_package_is_installed_in_an_environment_of_its_own(tmp_path: Path, index: Path) -> None:
     deployment, nodes, ways = deployment_of(tmp_path)
     placed = deliver.prepare(WORKLOAD, nodes, deployment)["edge0"]
-    program = "import library, continuum.sdk.session, sys; print(library.ANSWER, sys.prefix != sys.base_prefix)"
+    program = (
+        "import library, continuum.sdk.session, sys; print(library.ANSWER, sys.prefix != sys.base_prefix)"
+    )
     said = subprocess.check_output(
         [placed.python, "-c", program], env={"PYTHONPATH": placed.code}, cwd=tmp_path, text=True
     )

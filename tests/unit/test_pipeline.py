@@ -11,20 +11,22 @@ from typing import Any, ClassVar
 import pytest
 
 from continuum.config import loader as config
-from continuum.rundir import index, run as rundir
-from continuum.pipeline import run as pipeline, teardown
-from continuum.modules import registry
-from continuum.model.config import Config
-from continuum.errors import BenchmarkError, DeployError, ProvisionError
-from continuum.model.events import Event, read
-from continuum.modules.application import Application
 from continuum.connection.deployment import Deployment
-from continuum.model.workload import Workload
+from continuum.errors import BenchmarkError, DeployError, ProvisionError
+from continuum.model.config import Config
+from continuum.model.events import Event, read
 from continuum.model.phase import PHASES
-from continuum.pipeline.progress import Progress
-from continuum.rundir.run import Run
-from continuum.pipeline.steps import Modules
 from continuum.model.topology import Topology
+from continuum.model.workload import Workload
+from continuum.modules import registry
+from continuum.modules.application import Application
+from continuum.pipeline import run as pipeline
+from continuum.pipeline import teardown
+from continuum.pipeline.progress import Progress
+from continuum.pipeline.steps import Modules
+from continuum.rundir import index
+from continuum.rundir import run as rundir
+from continuum.rundir.run import Run
 from resource_manager.none.manager import NoManager
 from tests.fake_provider import FOLDER, FakeProvider
 

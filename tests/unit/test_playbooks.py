@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 
 from continuum.config import loader as config
-from continuum.host import facts
-from continuum.software import playbooks, node_programs
-from continuum.model import topology
-from continuum.connection.fake import FakeConnection
-from continuum.connection.ssh.connection import SshConnection, SshTarget
-from continuum.connection.ssh.command import ssh
-from continuum.errors import ConfigError
+from continuum.config import topology_builder
 from continuum.connection.deployment import Deployment
+from continuum.connection.fake import FakeConnection
+from continuum.connection.ssh.command import ssh
+from continuum.connection.ssh.connection import SshConnection, SshTarget
+from continuum.errors import ConfigError
+from continuum.host import facts
 from continuum.model.node import Node
 from continuum.model.workload import Program, Workload
-from continuum.software.playbooks import inventory, settings
-from continuum.software.playbooks.events import Failure, Follower, describe, failure, plain
 from continuum.modules.registry import ROOT
 from continuum.rundir.run import Run
+from continuum.software import node_programs, playbooks
+from continuum.software.playbooks import inventory, settings
+from continuum.software.playbooks.events import Failure, Follower, describe, failure, plain
 
 NODES = "[infrastructure]\ninfra_only = True\n" + "".join(
     f"{tier}_nodes = {count}\n{tier}_cores = 1\n{tier}_memory = 1\n"
@@ -31,7 +31,7 @@ NODES = "[infrastructure]\ninfra_only = True\n" + "".join(
 
 
 def deployment(folder: Path) -> Deployment:
-    planned = topology.from_config(config.parse(NODES, "x.cfg"))
+    planned = topology_builder.from_config(config.parse(NODES, "x.cfg"))
     nodes = tuple(Node(spec, f"10.0.0.{spec.index}", {"python": "/opt/python"}) for spec in planned.nodes)
     return Deployment(planned, nodes, {n.name: FakeConnection(n.name, folder / n.name) for n in nodes})
 
@@ -212,8 +212,6 @@ def test_sources_of_software_are_checked(tmp_path: Path) -> None:
 def test_importing_the_package_does_not_import_ansible() -> None:
     import subprocess
 
-    code = (
-        "import sys, json, continuum.software.playbooks; print(json.dumps([m for m in sys.modules if 'ansible' in m]))"
-    )
+    code = "import sys, json, continuum.software.playbooks; print(json.dumps([m for m in sys.modules if 'ansible' in m]))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []

@@ -12,11 +12,11 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from continuum.config import loader as config
-from continuum.model.limits import Limits
 from continuum.errors import ConfigError, HostError
 from continuum.host.facts import Host
-from continuum.software.debian_image import ImageRequest
+from continuum.model.limits import Limits
 from continuum.model.topology import NodeSpec
+from continuum.software.debian_image import ImageRequest
 from infrastructure.qemu import (
     acceleration,
     daemons,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from continuum.modules import registry
 from continuum.errors import UsageError
+from continuum.modules import registry
 
 CORE = Path(registry.__file__).parent
 
@@ -104,7 +104,10 @@ def test_missing_module_names_those_that_exist_nearest_first(tree: Path) -> None
     [
         ("", "no MODULE; write MODULE = <the module's class>"),
         ("MODULE = 3", "MODULE must be a subclass of Provider"),
-        ("from continuum.modules.base import Module\nMODULE = Module", "MODULE must be a subclass of Provider"),
+        (
+            "from continuum.modules.base import Module\nMODULE = Module",
+            "MODULE must be a subclass of Provider",
+        ),
         ("1 / 0", "cannot be loaded: ZeroDivisionError: division by zero"),
         ("def f(:", "cannot be loaded: SyntaxError"),
         (
@@ -120,7 +123,7 @@ def test_missing_module_names_those_that_exist_nearest_first(tree: Path) -> None
             "cannot be loaded: ModuleNotFoundError: No module named 'infrastructure.odd.no_such_part'",
         ),
         (
-            "from continuum.modules.base import Provider\nclass Odd(Provider):\n    summary = 'odd'\nMODULE = Odd",
+            "from continuum.modules.provider import Provider\nclass Odd(Provider):\n    summary = 'odd'\nMODULE = Odd",
             "the class is unfinished: Can't instantiate abstract class Odd",
         ),
     ],

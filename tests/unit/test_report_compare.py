@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from continuum.errors import UsageError
-from continuum.report import compare
 from continuum.model.result import Result
+from continuum.report import compare
 from tests.fake_runs import SCENARIOS, Scenario, make_result, make_trace
 
 

@@ -8,13 +8,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from continuum.measure import analysis, trace
 from continuum import report
 from continuum.errors import UsageError
+from continuum.measure import analysis, trace
+from continuum.model import sample_table
 from continuum.model.events import Event
-from continuum.report import html, palette, plots, style, topology, view
-from continuum.measure import samples
 from continuum.model.result import LinkFidelity, NodeUse, Result
+from continuum.report import html, palette, plots, style, topology, view
 from tests.fake_runs import SCENARIOS, STAGES, make_result, make_trace, write_bare, write_run
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -167,7 +167,7 @@ def test_topology_of_a_thousand_nodes_draws_cards_not_circles(tmp_path):
 
 
 def test_only_the_warmup_is_shaded(written):
-    rows = samples.read(written[0] / "samples.csv")
+    rows = sample_table.read(written[0] / "samples.csv")
     measured = [row["due_s"] for row in rows if not row["warmup"]]
     for axes in plots.timeline(rows).axes:
         (shade,) = axes.patches

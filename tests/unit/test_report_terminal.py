@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from continuum.model.phase import Phase
-from continuum.report import terminal
 from continuum.model.result import LinkFidelity, NodeUse, Result
+from continuum.report import terminal
 from tests.fake_runs import SCENARIOS, make_result, make_trace, write_bare
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report_terminal.txt"

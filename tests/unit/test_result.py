@@ -10,8 +10,9 @@ import pytest
 
 import continuum
 from continuum.errors import UsageError
-from continuum.model.phase import Phase
 from continuum.measure import samples
+from continuum.model import sample_table
+from continuum.model.phase import Phase
 from continuum.model.result import Result
 from continuum.model.summary import Summary
 from tests.fake_runs import SCENARIOS, make_result, make_trace, write_bare, write_run
@@ -128,7 +129,7 @@ def test_milliseconds_are_exact(nanoseconds, text):
 
 def test_samples_are_typed(tmp_path):
     directory = write_run(tmp_path, SCENARIOS["died"])
-    rows = samples.read(directory / "samples.csv")
+    rows = sample_table.read(directory / "samples.csv")
     lost = next(row for row in rows if row["outcome"] == "lost")
     done = next(row for row in rows if row["outcome"] == "completed")
     assert (lost["end_to_end_ms"], lost["correct"], lost["worker"], lost["reached"]) == (

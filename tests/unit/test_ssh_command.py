@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from continuum.connection.ssh import command
-from continuum.model.limits import Limits
 from continuum.connection.ssh.command import SshTarget
+from continuum.model.limits import Limits
 
 PLAIN = SshTarget("cloud0", "run", "host")
 OWN = replace(PLAIN, user="me", port=2222, key=Path("/k e%y"), known_hosts=Path("/known"))

@@ -11,9 +11,9 @@ import pytest
 
 from continuum.connection.deployment import Deployment
 from continuum.model.node import Node
+from continuum.model.topology import NodeSpec, Tier, Topology
 from continuum.model.workload import Workload
 from continuum.rundir.run import Run
-from continuum.model.topology import NodeSpec, Tier, Topology
 from resource_manager.none import manager
 
 SPECS = (NodeSpec("cloud0", "cloud", 0, 1, 1), NodeSpec("endpoint0", "endpoint", 0, 1, 1))

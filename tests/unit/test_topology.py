@@ -4,8 +4,8 @@ import pytest
 
 from continuum.config import loader as config
 from continuum.config.link_presets import PRESETS, default_link
-from continuum.model.topology import Link, NodeSpec, Tier, Topology
 from continuum.config.topology_builder import from_config
+from continuum.model.topology import Link, NodeSpec, Tier, Topology
 
 ALL = """[infrastructure]
 infra_only = True

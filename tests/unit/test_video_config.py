@@ -11,9 +11,10 @@ import pytest
 from application.video import Video, files, plan
 from application.video.settings import VARIABLE
 from continuum.config import loader as configuration
+from continuum.config import topology_builder
+from continuum.errors import ConfigError
 from continuum.model import topology
 from continuum.model.config import Config
-from continuum.errors import ConfigError
 from continuum.model.workload import Workload
 
 BENCHMARK = "[benchmark]\nresource_manager = none\napplication = video\n"
@@ -32,7 +33,7 @@ def make(benchmark: str = "", run: str = "", name: str = "x.cfg", extra: str = "
 
 
 def workloads(config: Config) -> dict[str, Workload]:
-    return {w.name: w for w in Video().workloads(config, topology.from_config(config))}
+    return {w.name: w for w in Video().workloads(config, topology_builder.from_config(config))}
 
 
 def servers(config: Config) -> dict[str, tuple[str, str, int]]:
@@ -61,7 +62,9 @@ def test_frames_go_to_the_edge_else_the_cloud_else_nowhere(tiers: dict[str, int]
 
 
 def test_workers_come_first_and_serve() -> None:
-    worker, endpoint = Video().workloads(config := make(edge=1, endpoint=1), topology.from_config(config))
+    worker, endpoint = Video().workloads(
+        config := make(edge=1, endpoint=1), topology_builder.from_config(config)
+    )
     assert (worker.name, worker.serves, worker.ports) == ("worker", True, (7447,))
     assert (endpoint.name, endpoint.serves, endpoint.ports) == ("endpoint", False, ())
     assert worker.files == {"model.onnx": files.MODEL, "labels.txt": files.LABELS}
@@ -142,7 +145,7 @@ def test_capacity_is_the_number_of_inference_threads(
     benchmark: str, tiers: dict[str, int], expected: int
 ) -> None:
     config = make(benchmark, **tiers)
-    assert Video().servers(config, topology.from_config(config)) == expected
+    assert Video().servers(config, topology_builder.from_config(config)) == expected
 
 
 def test_time_and_load() -> None:

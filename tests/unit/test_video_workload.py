@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from continuum.model import events
-from continuum.sdk import session as workload
 from continuum.model.events import Event
+from continuum.sdk import session as workload
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -19,14 +19,14 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from continuum.connection.ssh import command
 from continuum.connection.base import Completed
-from continuum.model.limits import Limits
 from continuum.connection.process import END_TIMEOUT_S, MarkedProcess
+from continuum.connection.ssh import command
 from continuum.connection.ssh.command import MARK, SshTarget
 from continuum.connection.ssh.master import Master
 from continuum.connection.unpack import unpack
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+from continuum.model.limits import Limits
 
 __all__ = ["SshConnection", "SshProcess", "SshTarget"]
 

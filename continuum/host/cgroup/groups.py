@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from continuum.host.cgroup.plan import Group, Setting
 from continuum.errors import ProvisionError
+from continuum.host.cgroup.plan import Group, Setting
 from continuum.model.node import Usage
 
 _POLL_S = 0.005

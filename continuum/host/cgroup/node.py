@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from continuum.errors import ConnectionFailure
 from continuum.host.cgroup import groups, plan
 from continuum.host.cgroup.plan import Group
 from continuum.model.limits import Limits
-from continuum.errors import ConnectionFailure
 from continuum.model.node import Node, Usage
 
 

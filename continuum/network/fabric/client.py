@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from continuum.errors import ProvisionError
-from continuum.network.fabric import wire
 from continuum.model.topology import Link
+from continuum.network.fabric import wire
 
 SOCKET_NAME = "fabric.sock"
 """The control socket's name in the run directory."""

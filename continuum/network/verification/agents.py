@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from continuum.connection.base import Process
-from continuum.errors import ConnectionFailure, ProvisionError
 from continuum.connection.deployment import Deployment
+from continuum.errors import ConnectionFailure, ProvisionError
 
 T = TypeVar("T")
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from continuum.connection.deployment import Deployment
+from continuum.model.result import LinkFidelity
+from continuum.model.topology import Link
 from continuum.network.link_model import (
     Moments,
     delay_problem,
@@ -22,11 +24,9 @@ from continuum.network.link_model import (
     throughput_problem,
 )
 from continuum.network.plan import tier_links
-from continuum.network.verification.node_agent import busiest, processors
 from continuum.network.verification.agents import Agents
-from continuum.model.result import LinkFidelity
+from continuum.network.verification.node_agent import busiest, processors
 from continuum.options.tolerance import Tolerance
-from continuum.model.topology import Link
 
 __all__ = ["Tolerance", "verify"]
 

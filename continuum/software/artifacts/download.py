@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from continuum.errors import DeployError
+from continuum.host.files import sha256_of
 from continuum.software.artifacts.artifact import Artifact
 from continuum.software.artifacts.verified import sha256_once
-from continuum.errors import DeployError
 from continuum.software.download import DownloadError, Patience, download, mirrored
 from continuum.software.oci.registry import Puller
-from continuum.host.files import sha256_of
 
 PARALLEL = 4
 REMEDY = (

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from continuum.errors import DeployError, UsageError
 from continuum.software.artifacts import folder as folders
 from continuum.software.artifacts.artifact import Artifact
 from continuum.software.artifacts.download import REMEDY, Source, fetch_each
-from continuum.errors import DeployError, UsageError
 
 
 def fill(

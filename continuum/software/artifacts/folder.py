@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from continuum.errors import UsageError
+from continuum.host.files import sha256_of, write_json
 from continuum.software import oci
 from continuum.software.artifacts.artifact import KINDS, Artifact
 from continuum.software.artifacts.verified import sha256_once
-from continuum.errors import UsageError
 from continuum.software.oci import registry
-from continuum.host.files import sha256_of
-from continuum.host.files import write_json
 
 MANIFEST = "manifest.json"
 SCHEMA = 1

@@ -16,16 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from continuum.software import debian_image
 from continuum.errors import HostError
+from continuum.host.files import sha256_of, write_json
 from continuum.model.workload import Workload
+from continuum.software import debian_image
 from continuum.software.oci import layer_cache
 from continuum.software.oci.base import MACHINES, debian_base, debian_key
 from continuum.software.packages import lock
 from continuum.software.packages.interpreter import Interpreter
 from continuum.software.packages.store import Store, Wheel, cache_folder
-from continuum.host.files import sha256_of
-from continuum.host.files import write_json
 
 FOLDER = "libraries"
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from continuum.software.artifacts.artifact import Artifact, needed_by
 from continuum.errors import DeployError, HostError, Problem, UsageError
+from continuum.software.artifacts.artifact import Artifact, needed_by
 from continuum.software.packages.store import cache_folder
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from continuum.software.artifacts.artifact import ARCHITECTURES, KINDS, Artifact
 from continuum.errors import Problem, UsageError
-from continuum.options import nearest_first
 from continuum.model.section import Section
+from continuum.options import nearest_first
+from continuum.software.artifacts.artifact import ARCHITECTURES, KINDS, Artifact
 
 FILE = "versions.yml"
 _SHA256 = re.compile(r"[0-9a-f]{64}")

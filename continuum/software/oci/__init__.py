@@ -5,10 +5,10 @@
 """
 
 from continuum.software.oci.archive import Archive, ArchiveError, references
+from continuum.software.oci.extract_file import program, take
 from continuum.software.oci.image import Image, ImageConfig, thin, write
 from continuum.software.oci.layer import Layer, from_files, from_tar
 from continuum.software.oci.merge import merge
-from continuum.software.oci.extract_file import program, take
 
 __all__ = [
     "Archive",

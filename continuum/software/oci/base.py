@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from continuum.errors import DeployError
 from continuum.host import facts
 from continuum.software import debian_image
-from continuum.errors import DeployError
 from continuum.software.debian_image import ImageRequest
 from continuum.software.oci import layer_cache
 from continuum.software.oci.archive import Archive

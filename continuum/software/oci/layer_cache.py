@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from continuum.software.oci.layer import Layer
 from continuum.host.files import read_json, write_json
+from continuum.software.oci.layer import Layer
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from continuum.host.files import sha256_of
 from continuum.software.download import DownloadError, Patience, document, download, mirrored
 from continuum.software.oci.image import MANIFEST_TYPE, Parts, digest_of, pack
 from continuum.software.oci.layer import Layer
-from continuum.host.files import sha256_of
 
 _FORMS = (
     "application/vnd.oci.image.index.v1+json",

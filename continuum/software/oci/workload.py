@@ -91,7 +91,7 @@ def workload_image(
     config = ImageConfig(
         command=(python,),
         environment={"PYTHONPATH": CODE, "PYTHONDONTWRITEBYTECODE": "1"},
-        labels={"continuum.sdk.session": workload.name},
+        labels={"continuum.workload": workload.name},
         working_folder=FOLDER,
         architecture=architecture,
     )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from continuum.connection import Connection
-from continuum.errors import CommandFailed, DeployError
 from continuum.connection.deployment import Deployment
+from continuum.errors import CommandFailed, DeployError
 from continuum.model.node import Node
 from continuum.model.workload import Workload
 from continuum.software.packages import interpreter as interpreters

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from continuum.host import run_command
 from continuum.errors import DeployError
+from continuum.host import run_command
 from continuum.software.packages.interpreter import Interpreter
 
 RESOLVE_TIMEOUT_S = 300

@@ -15,8 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from continuum.host import run_command
 from continuum.errors import DeployError
+from continuum.host import run_command
+from continuum.host.files import sha256_of
 from continuum.software.packages.interpreter import Interpreter
 
 DOWNLOAD_TIMEOUT_S = 900
@@ -98,15 +99,6 @@ class Store:
 
     def _index(self, lock: str, interpreter_key: str) -> Path:
         return self.folder / "sets" / f"{hashlib.sha256((lock + interpreter_key).encode()).hexdigest()}.json"
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file's content."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def download_command(interpreter: Interpreter, lock: Path, to: Path) -> list[str]:

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from continuum.host import run_command
 from continuum.errors import DeployError
+from continuum.host import run_command
+from continuum.host.files import sha256_of
 from continuum.software.packages import bytecode
 from continuum.software.packages.interpreter import Interpreter
 from continuum.software.packages.lock import find_uv
 from continuum.software.packages.store import Store, Wheel
-from continuum.host.files import sha256_of
 
 INSTALL_TIMEOUT_S = 300
 _GZIP_LEVEL = 1

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from continuum.connection import Connection
-from continuum.connection.ssh.connection import SshConnection
 from continuum.connection.deployment import Deployment
+from continuum.connection.ssh.connection import SshConnection
 from continuum.model.node import Node
 
 FOLDER = "/var/lib/continuum"

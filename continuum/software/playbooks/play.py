@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from continuum.errors import DeployError, HostError
 from continuum.connection.deployment import Deployment
+from continuum.errors import DeployError, HostError
+from continuum.rundir.run import Run
 from continuum.software.playbooks import settings
 from continuum.software.playbooks.broker import lend
 from continuum.software.playbooks.events import Follower, describe
 from continuum.software.playbooks.inventory import Variables, inventory
-from continuum.rundir.run import Run
 
 FOLDER = "playbooks"
 """Folder of a run in which Ansible keeps its files, one folder within it a playbook."""

@@ -106,8 +106,8 @@ def variables(run: Run, folder: Path) -> dict[str, Any]:
 
 def _artifacts(run: Run) -> dict[str, str]:
     """Where the files that the run's modules install are on this machine, by name."""
-    from continuum.software import artifacts
     from continuum.modules import plan as modules
+    from continuum.software import artifacts
 
     needed = artifacts.needed_by(modules.load_modules(run.config).all(), run.config)
     return {name: str(path) for name, path in artifacts.obtain(needed, run.config, run.tell).items()}

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from continuum.host.files import sha256_of
 from continuum.software.artifacts import Artifact
 from continuum.software.artifacts import folder as artifact_folder
 from continuum.software.packages.store import cache_folder
-from continuum.host.files import sha256_of
 from tests.e2e.components import go, images
 from tests.e2e.components.catalogue import COMPONENTS, GROUPS, PROGRAMS, Component, version_of
 from tests.e2e.components.go import ComponentError

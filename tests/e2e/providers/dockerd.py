@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import dockerd
-from infrastructure.docker.engine_api import client
 from infrastructure.docker import images
+from infrastructure.docker.engine_api import client
 
 SETTLE_S = 15.0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from continuum.config import topology_builder
 from continuum.pipeline import open_run
 from continuum.rundir import run as runs
 from tests.e2e import program, sshd
@@ -125,9 +126,8 @@ def test_what_hosts_lack_is_said_before_anything_is_done(tmp_path: Path, hosts: 
 
 def test_a_host_whose_traffic_is_shaped_already_is_left_alone(tmp_path: Path, hosts: Hosts) -> None:
     from continuum.config import loader as configs
-    from continuum.modules import registry
-    from continuum.model import topology
     from continuum.errors import ProvisionError
+    from continuum.modules import registry
 
     shape = "tc qdisc replace dev eth0 root handle 7: pfifo limit 77"
     assert shutil.which("tc")
@@ -140,7 +140,7 @@ def test_a_host_whose_traffic_is_shaped_already_is_left_alone(tmp_path: Path, ho
         with pytest.raises(
             ProvisionError, match=r"cloud0: testcloud shapes the traffic of eth0 already \(pfifo 7:\)"
         ):
-            provider.create(topology.from_config(read).nodes, run)
+            provider.create(topology_builder.from_config(read).nodes, run)
         provider.destroy(run, run.owned())
         assert hosts.state("endpoint0") == before
     finally:
@@ -150,13 +150,12 @@ def test_a_host_whose_traffic_is_shaped_already_is_left_alone(tmp_path: Path, ho
 def test_our_own_queues_are_taken_off_and_no_others(tmp_path: Path, hosts: Hosts) -> None:
     from continuum.config import loader as configs
     from continuum.modules import registry
-    from continuum.model import topology
 
     before = hosts.state("endpoint0")
     read = configs.load(config(tmp_path, hosts, f"network_emulation = True\nbase_path = {tmp_path}"))
     run = runs.create(read)
     provider = registry.provider("baremetal")
-    nodes = provider.create(topology.from_config(read).nodes, run)
+    nodes = provider.create(topology_builder.from_config(read).nodes, run)
     assert {node.handle["interface"] for node in nodes} == {"eth0"}
     hosts.on("endpoint0", "tc qdisc replace dev eth0 root handle 1: htb")
     assert "htb 1:" in hosts.on("endpoint0", "tc qdisc show dev eth0")

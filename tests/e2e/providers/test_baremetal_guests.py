@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from continuum.pipeline import open_run
-from continuum.rundir import run as runs
 from continuum.connection.ssh import hosts
 from continuum.connection.ssh.connection import SshConnection
+from continuum.pipeline import open_run
+from continuum.rundir import run as runs
 from infrastructure.qemu import names
 from tests.e2e import program
 

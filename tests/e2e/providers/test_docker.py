@@ -15,12 +15,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from benchmarks.dockerd import Dockerd
+from continuum.connection import Connection
+from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+from continuum.model.limits import Limits
 from continuum.pipeline import open_run
 from continuum.rundir import run as runs
-from continuum.connection import Connection
-from continuum.model.limits import Limits
 from infrastructure.docker.engine_api import client
-from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from tests.e2e import program
 from tests.e2e.providers import dockerd
 

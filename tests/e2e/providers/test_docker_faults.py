@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.dockerd import Dockerd
-from infrastructure.docker.engine_api import client
 from infrastructure.docker import probe
+from infrastructure.docker.engine_api import client
 from tests.e2e import program
 from tests.e2e.providers import dockerd
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import containerd, dockerd
-from continuum.software import oci
-from infrastructure.docker.engine_api import client
 from continuum.model.workload import Workload
+from continuum.software import oci
 from continuum.software.oci import workload
 from continuum.software.oci.workload import WorkloadImage, workload_image
+from infrastructure.docker.engine_api import client
 
 pytestmark = [pytest.mark.providers, pytest.mark.root]
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks.dockerd import Dockerd
-from infrastructure.docker.engine_api import client
 from infrastructure.docker import images
+from infrastructure.docker.engine_api import client
 from tests.e2e import program, registry
 from tests.e2e.providers import dockerd
 from tests.e2e.registry import Registry

@@ -19,12 +19,12 @@ from pathlib import Path
 import pytest
 
 from continuum.config import loader as config
-from continuum.host import facts
-from continuum.rundir import run as rundir
-from continuum.pipeline import teardown
-from continuum.model import topology
+from continuum.config import topology_builder
 from continuum.errors import ContinuumError, ProvisionError
+from continuum.host import facts
 from continuum.model.node import Node
+from continuum.pipeline import teardown
+from continuum.rundir import run as rundir
 from continuum.rundir.run import Run
 from tests.e2e import sshd
 from tests.e2e.providers.fake_gcp import FakeCompute, Fault
@@ -91,7 +91,7 @@ def new_run(tmp_path: Path, fake: FakeCompute, more: str = "") -> Run:
 
 
 def make(provider: GcpProvider, run: Run) -> tuple[Node, ...]:
-    return provider.create(topology.from_config(run.config).nodes, run)
+    return provider.create(topology_builder.from_config(run.config).nodes, run)
 
 
 def only(things: dict[str, dict[str, object]], suffix: str) -> dict[str, object]:
@@ -326,7 +326,7 @@ from continuum import rundir, topology, registry
 from pathlib import Path
 provider = registry.provider("gcp")
 run = rundir.Run(Path(sys.argv[1]))
-provider.create(topology.from_config(run.config).nodes, run)
+provider.create(topology_builder.from_config(run.config).nodes, run)
 """
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from continuum.connection.deployment import Deployment
+from continuum.errors import CommandFailed, CommandTimeout
 from continuum.pipeline import open_run
 from continuum.rundir import run as runs
-from continuum.errors import CommandFailed, CommandTimeout
-from continuum.connection.deployment import Deployment
 from tests.e2e import program
 from tests.e2e.providers import dockerd
 

@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 
 from benchmarks.dockerd import Dockerd
-from continuum.software import artifacts
-from continuum.pipeline import open_run
-from continuum.measure import lifecycle
-from continuum.rundir import manager_latency, node_metrics
-from continuum.modules import registry
-from continuum.rundir import run as runs
-from infrastructure.docker.engine_api import client
-from continuum.errors import DeployError
-from continuum.model.marks import Mark
 from continuum.connection.deployment import Deployment
-from continuum.modules.job import Job
+from continuum.errors import DeployError
+from continuum.measure import lifecycle
+from continuum.model.marks import Mark
 from continuum.model.workload import Workload
+from continuum.modules import registry
+from continuum.modules.job import Job
+from continuum.pipeline import open_run
+from continuum.rundir import manager_latency, node_metrics
+from continuum.rundir import run as runs
 from continuum.rundir.run import Run
+from continuum.software import artifacts
+from infrastructure.docker.engine_api import client
 from resource_manager.kubecontrol import manifests, probe, simulate, simulated
 from resource_manager.kubecontrol.submit import PodSubmission
 from resource_manager.kubernetes import job as jobs
@@ -94,7 +94,9 @@ def test_a_run_is_as_one_without_a_manager_with_pods_for_processes(
     assert {one["node"] for one in result["deliveries"]} == {"cloud1", "endpoint0"}
     used = {node["name"]: node["cpu_percent"] for node in result["nodes"]}
     assert used["cloud1"] > 0
-    series = {(one.metric, one.node): one.points for one in node_metrics.read(program.run_directory(tmp_path))}
+    series = {
+        (one.metric, one.node): one.points for one in node_metrics.read(program.run_directory(tmp_path))
+    }
     for metric in ("CPU", "memory", "received", "sent"):
         for node in ("cloud0", "cloud1"):
             assert any(value > 0 for _, value in series[metric, node]), (metric, node)
@@ -311,11 +313,11 @@ def test_lives_of_pods_are_told_by_all_who_know_of_them(
     monkeypatch.setattr(PodSubmission, "simulated_nodes", 0)
     marks = _marks_of_sleepers(f"asleep-{way}", deployment, run, tmp_path)
     exact = {mark.stage for mark in marks if mark.error_ns < 100_000_000}
-    assert exact >= set(lifecycle.STAGES[1:]), "of some stages only the API told, in whole seconds"
+    assert exact >= set(marks.STAGES[1:]), "of some stages only the API told, in whole seconds"
     lives = lifecycle.build(marks)
     assert {life.instance for life in lives} == {f"cloud1/asleep-{way}-{number}" for number in (0, 1)}
     for life in lives:
-        assert tuple(life.at_ns) == lifecycle.STAGES
+        assert tuple(life.at_ns) == marks.STAGES
         assert sorted(life.at_ns.values()) == list(life.at_ns.values()), "stages are out of order"
     ours = ("get", "pods", "-l", f"continuum/workload=asleep-{way}", "-o", "name")
     deadline = time.monotonic() + 60  # kubelet takes its time over the last of a pod

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from continuum.software import oci
 from continuum.measure import trace
-from continuum.software.artifacts import folder as artifacts_folder
 from continuum.model.events import read
+from continuum.software import oci
+from continuum.software.artifacts import folder as artifacts_folder
 from tests.e2e import program
 from tests.e2e.providers import dockerd
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from continuum.connection import Connection
 from continuum.pipeline import open_run
 from continuum.rundir import run as runs
-from continuum.connection import Connection
 from tests.e2e import program
 from tests.e2e.file_server import Files, serving
 from tests.e2e.providers import cloud_image

@@ -1,0 +1,78 @@
+"""A checked config."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from continuum.errors import Problem
+from continuum.model.section import Section
+from continuum.options.tolerance import Tolerance
+from continuum.options.value_types import Value
+
+_SECRET = re.compile(r"(?im)^(\s*\w*(?:secret|password|token|access_key)\w*\s*[=:][ \t]*)\S.*$")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a config file says, checked.
+
+    Attributes:
+        path: the file.
+        text: its content, as it is.
+        infrastructure: section ``[infrastructure]``, without tiers and links.
+        benchmark: section ``[benchmark]``, the application's and the resource manager's keys included.
+        execution_model: section ``[execution_model]``.
+        run: section ``[run]``.
+        tiers: keys of each tier by its name, whichever way they were written: cloud, edge, endpoint,
+            then the user's own. A tier may have no nodes.
+        links: keys of each link that was described, by ``a-b`` (both ways) or ``a->b``.
+        warnings: what the user should know.
+    """
+
+    path: Path
+    text: str
+    infrastructure: Section
+    benchmark: Section
+    execution_model: Section
+    run: Section
+    tiers: Mapping[str, Section]
+    links: Mapping[str, Section]
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def keep(self) -> str:
+        """When to leave the nodes running at the end: ``never``, ``on-failure`` or ``always``."""
+        return self.run.text("keep")
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """How far a measured link may be from the configured one."""
+        value = self.run.values["tolerance"]
+        return value if isinstance(value, Tolerance) else Tolerance()
+
+    @property
+    def public_text(self) -> str:
+        """The file's content with passwords, tokens and secret keys blotted out."""
+        return _SECRET.sub(r"\1***", self.text)
+
+    def resolved(self) -> dict[str, dict[str, Any]]:
+        """Every value by section and key, defaults included, as plain JSON."""
+        sections = (self.infrastructure, self.benchmark, self.execution_model, self.run)
+        all_sections = (*sections, *self.tiers.values(), *self.links.values())
+        return {
+            section.name: {key: _plain(value) for key, value in section.values.items()}
+            for section in all_sections
+        }
+
+
+def _plain(value: Value) -> Any:
+    if isinstance(value, Tolerance):
+        return asdict(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return "unlimited" if value == math.inf else value

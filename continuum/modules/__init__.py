@@ -1,0 +1,1 @@
+"""The contract of modules: base classes, the registry that finds them, and the plan of a run."""

@@ -1,0 +1,1 @@
+"""Measures what links really do."""

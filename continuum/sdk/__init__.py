@@ -1,0 +1,1 @@
+"""What runs on nodes and how it talks to the orchestrator. Standard library only."""

@@ -1,0 +1,1 @@
+"""How software gets onto nodes: artifacts, packages, container images, playbooks."""
