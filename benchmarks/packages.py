@@ -28,7 +28,6 @@ from continuum.model.node import Node
 from continuum.model.topology import NodeSpec, Topology
 from continuum.model.workload import Workload
 from continuum.pipeline import open_run
-from continuum.rundir import run as runs
 from continuum.software.packages import deliver
 from continuum.software.packages.deliver import Placed
 from tests.e2e import sshd
@@ -72,7 +71,7 @@ def _docker(folder: Path) -> list[Placed]:
         up = subprocess.run([*PROGRAM, "up", "-q", str(config)], cwd=folder, capture_output=True, check=True)
         directory = folder / "runs" / up.stdout.decode().split()[-1]
         try:
-            return _placed(open_run.deployment(runs.load(directory)))
+            return _placed(open_run.deployment(open_run.load(directory)))
         finally:
             subprocess.run([*PROGRAM, "down", str(directory)], cwd=folder, check=True, capture_output=True)
 

@@ -19,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from table import Row, arguments, report
 
 from continuum.pipeline import open_run
-from continuum.rundir import run as rundir
 from continuum.software import playbooks
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -76,7 +75,7 @@ def main() -> int:
 
 def _play(directory: Path, packages: list[str], repeat: int) -> tuple[float, list[float]]:
     """Seconds of the first run and of the re-runs."""
-    run = rundir.load(directory)
+    run = open_run.load(directory)
     deployment = open_run.deployment(run)
     variables = {"mist_packages": packages}
     first = playbooks.play(PLAYBOOK, deployment, run, variables=variables)

@@ -26,7 +26,6 @@ from continuum.connection.deployment import Deployment
 from continuum.network.engines import open_engine
 from continuum.network.verification.agents import Agents
 from continuum.pipeline import open_run
-from continuum.rundir import run as rundir
 from continuum.rundir.run import Run
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -74,7 +73,7 @@ def main() -> int:
         folder = Path(name)
         (folder / "guests.cfg").write_text(CONFIG.format(uri=uri, image=image), encoding="utf-8")
         start = time.monotonic()
-        run = rundir.load(folder / "runs" / _continuum(folder, "up", "guests.cfg").split()[-1])
+        run = open_run.load(folder / "runs" / _continuum(folder, "up", "guests.cfg").split()[-1])
         up_s = time.monotonic() - start
         try:
             rows += _startup(run, up_s)

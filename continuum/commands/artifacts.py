@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from continuum.commands.run import load_all
-from continuum.config import topology_builder
+from continuum.config.planner import load_modules, make_plan
 from continuum.errors import UsageError
 from continuum.model.config import Config
-from continuum.modules.plan import Modules
-from continuum.pipeline import run as pipeline
-from continuum.software.artifacts import Artifact, architecture_of, folder, needed_by
+from continuum.modules.modules_in_use import Modules
+from continuum.modules.plan import Plan
+from continuum.software.artifacts import Artifact, architecture_of, folder
 from continuum.software.artifacts.obtain import cache
 
 
@@ -32,21 +32,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """List what the config needs, after it was checked or downloaded if that is asked for."""
     (config,) = load_all([options.config])
-    modules = pipeline.load_modules(config)
-    needed = needed_by(modules.all(), config)
+    modules = load_modules(config)
+    plan = make_plan(config, modules)
+    needed = plan.artifacts
     where = options.check or options.download or config.infrastructure.path("artifact_dir")
     if options.download:
         _download(options, config, needed)
-        _download_libraries(options.download, modules, config)
+        _download_libraries(options.download, modules, plan)
     if options.check:
         _check(options, needed)
-        _note_libraries(options.check, modules, config)
+        _note_libraries(options.check, modules, plan)
     rows = [_row(artifact, _entries(where)) for artifact in needed]
-    packages = _packages(modules, config)
     if options.json:
-        print(json.dumps({"artifacts": rows, "packages": packages}, indent=1))
+        print(json.dumps({"artifacts": rows, "packages": plan.packages}, indent=1))
     elif not where or where == config.infrastructure.path("artifact_dir"):
-        print(_as_text(rows, packages))
+        print(_as_text(rows, plan.packages))
     return 0
 
 
@@ -82,27 +82,26 @@ def _download(options: argparse.Namespace, config: Config, needed: Sequence[Arti
     print(f"{options.download}: {len(added)} files downloaded, {kept} were there", file=sys.stderr)
 
 
-def _download_libraries(to: Path, modules: Modules, config: Config) -> None:
+def _download_libraries(to: Path, modules: Modules, plan: Plan) -> None:
     """What workloads import, where nodes do not find it on this host."""
     from continuum.software.artifacts import libraries
 
     if modules.provider.shares_host:
         return
     wish = libraries.Wish(
-        workloads=modules.workloads(config, topology_builder.from_config(config)),
-        architecture=architecture_of(config),
+        workloads=plan.workloads,
+        architecture=architecture_of(plan.config),
         in_images=modules.resource_manager.runs_containers,
-        mirror=config.infrastructure.maybe_text("package_mirror"),
+        mirror=plan.config.infrastructure.maybe_text("package_mirror"),
     )
     libraries.export(wish, to, lambda line: print(line, file=sys.stderr))
 
 
-def _note_libraries(there: Path, modules: Modules, config: Config) -> None:
+def _note_libraries(there: Path, modules: Modules, plan: Plan) -> None:
     """Say if libraries of workloads will have to come from elsewhere."""
     from continuum.software.artifacts.libraries import FOLDER
 
-    planned = modules.workloads(config, topology_builder.from_config(config))
-    if not modules.provider.shares_host and planned and not (there / FOLDER).is_dir():
+    if not modules.provider.shares_host and plan.workloads and not (there / FOLDER).is_dir():
         print(
             f"{there}: no libraries of workloads in it; they are taken from a package index", file=sys.stderr
         )
@@ -120,14 +119,6 @@ def _row(artifact: Artifact, entries: Sequence[folder.Entry]) -> dict[str, Any]:
         "file": entry.file if entry else artifact.file,
         "size_bytes": entry.size_bytes if entry else None,
     }
-
-
-def _packages(modules: Modules, config: Config) -> list[str]:
-    """Debian packages that are installed on nodes."""
-    named = [name for module in modules.all() for name in module.packages(config)]
-    planned = modules.workloads(config, topology_builder.from_config(config))
-    named += [program.package for workload in planned for program in workload.programs]
-    return list(dict.fromkeys(named))
 
 
 def _as_text(rows: Sequence[dict[str, Any]], packages: Sequence[str]) -> str:

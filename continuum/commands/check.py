@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 from continuum.commands.run import load_all
-from continuum.errors import HostError
+from continuum.config.planner import load_modules, make_plan
+from continuum.errors import HostError, Problem
 from continuum.host import facts
-from continuum.pipeline import run as pipeline
+from continuum.model.config import Config
+from continuum.pipeline.steps import probe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +26,15 @@ def execute(options: argparse.Namespace) -> int:
     """Check the files, then whether this host can carry them."""
     for config in load_all(options.config):
         if not options.no_host:
-            problems = pipeline.probe(pipeline.load_modules(config), config, facts.read())
+            problems = _probe(config)
             if any(problem.severity == "error" for problem in problems):
                 raise HostError(problems)
             for problem in problems:
                 print(problem, file=sys.stderr)
         print(json.dumps(config.resolved(), indent=1) if options.json else f"{config.path}: ok")
     return 0
+
+
+def _probe(config: Config) -> tuple[Problem, ...]:
+    modules = load_modules(config)
+    return probe(modules, make_plan(config, modules), facts.read())

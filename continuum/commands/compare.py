@@ -31,7 +31,6 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([result.to_json() for result in results], allow_nan=False))
         return 0
-    from continuum.report import compare
 
-    compare.show(results, options.output or runs_folder(results[-1]))
+    comparison.show(results, options.output or runs_folder(results[-1]))
     return 0

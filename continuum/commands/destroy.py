@@ -10,7 +10,7 @@ from continuum.errors import ContinuumError, UsageError
 from continuum.host import facts
 from continuum.modules import registry
 from continuum.modules.provider import Provider
-from continuum.pipeline import teardown
+from continuum.pipeline import open_run, teardown
 from continuum.rundir import run as runs
 from continuum.rundir.run import Run
 
@@ -47,7 +47,7 @@ def execute(options: argparse.Namespace) -> int:
 def _destroy(name: str, *, everything: bool, forget: bool) -> ContinuumError | None:
     """Destroy one run; with ``everything``, runs that are gone already are passed over."""
     try:
-        run = runs.load(runs.find(name))
+        run = open_run.find(name)
         if everything and run.state().get("status") in teardown.NOTHING_LEFT:
             return None
         run.lock()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from continuum.pipeline import teardown
-from continuum.rundir import run as runs
+from continuum.pipeline import open_run, teardown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Remove every resource of the run; its folder stays."""
-    run = runs.load(runs.find(options.run))
+    run = open_run.find(options.run)
     run.lock()
     teardown.destroy(run)
     return 0

@@ -15,7 +15,6 @@ from continuum.network.engines import open_engine
 from continuum.options.quantities import Latency, Percent, Throughput
 from continuum.options.value_types import Kind
 from continuum.pipeline import open_run
-from continuum.rundir import run as runs
 
 CHANGES: dict[str, tuple[str, Kind, str]] = {
     "latency": ("latency_ms", Latency(), "one-way delay, as in 80ms"),
@@ -36,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Change the link if anything is to be changed, then print the links."""
-    run = runs.load(runs.find(options.run))
+    run = open_run.find(options.run)
     deployment = open_run.deployment(run)
     current = {(link.src, link.dst): link for link in open_run.links(run)}
     changes = _changes(options)

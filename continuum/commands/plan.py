@@ -9,9 +9,9 @@ from typing import Any
 
 from continuum.commands.link import describe
 from continuum.commands.run import load_all
+from continuum.config.planner import load_modules, make_plan
 from continuum.model.config import Config
 from continuum.model.topology import Link
-from continuum.pipeline import run as pipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,9 +29,9 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _plan(config: Config) -> dict[str, Any]:
-    modules = pipeline.load_modules(config)
-    planned = modules.topology(config)
-    offered = modules.resource_manager.offer(planned, config)
+    modules = load_modules(config)
+    plan = make_plan(config, modules)
+    planned, offered = plan.topology, plan.offered
     machines = modules.provider.placement(config, planned)
     return {
         "provider": config.infrastructure.text("provider"),
@@ -51,7 +51,7 @@ def _plan(config: Config) -> dict[str, Any]:
                 "cpu_cores": workload.cpu_cores,
                 "memory_mb": workload.memory_mb,
             }
-            for workload in modules.workloads(config, planned)
+            for workload in plan.workloads
         ],
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from continuum.config import loader as configs
 from continuum.errors import ConfigError, Problem
+from continuum.model.config import Config
 from continuum.model.result import Result
 from continuum.pipeline import progress
 from continuum.pipeline import run as pipeline
@@ -42,9 +43,9 @@ def execute(options: argparse.Namespace) -> int:
     return status
 
 
-def load_all(paths: list[Path]) -> list[configs.Config]:
+def load_all(paths: list[Path]) -> list[Config]:
     """Every config, or the problems of all of them at once; warnings go to stderr."""
-    loaded: list[configs.Config] = []
+    loaded: list[Config] = []
     problems: list[Problem] = []
     for path in paths:
         try:
@@ -71,9 +72,8 @@ def _show(result: Result, options: argparse.Namespace) -> None:
 def _compare(results: list[Result], options: argparse.Namespace) -> None:
     if options.json:
         return
-    from continuum.report import compare
 
-    compare.show(results, runs_folder(results[-1]))
+    comparison.show(results, runs_folder(results[-1]))
 
 
 def runs_folder(result: Result) -> Path:

@@ -12,6 +12,7 @@ from continuum.model.topology import Topology
 from continuum.model.workload import Workload
 from continuum.modules.base import Module
 from continuum.modules.job import Job
+from continuum.modules.plan import Plan
 from continuum.modules.resource_manager import ResourceManager
 from continuum.rundir.run import Run
 
@@ -44,10 +45,12 @@ class ExecutionModel(Module):
         """
         return servers
 
-    def install(self, manager: ResourceManager, deployment: Deployment, run: Run) -> None:
+    def install(self, manager: ResourceManager, deployment: Deployment, plan: Plan, run: Run) -> None:
         """Prepare what workers will run on, once the resource manager is installed."""
         return
 
-    def submit(self, workload: Workload, manager: ResourceManager, deployment: Deployment, run: Run) -> Job:
+    def submit(
+        self, workload: Workload, manager: ResourceManager, deployment: Deployment, plan: Plan, run: Run
+    ) -> Job:
         """Start one of the workloads that it arranged; DeployError when it cannot."""
         return manager.submit(workload, deployment, run)

@@ -36,20 +36,12 @@ class Job(ABC):
         """Whether every replica has ended."""
 
     @abstractmethod
-    def wait(self, timeout: float) -> None:
-        """Return when every replica has ended; BenchmarkError names those that have not in time."""
-
-    @abstractmethod
     def stop(self, timeout: float) -> None:
         """Ask every replica to write its events and end; end it by force after ``timeout`` seconds."""
 
     @abstractmethod
     def fetch(self, to: Path) -> None:
         """Copy the events of every replica to ``to``/<node>/<workload>-<replica>/events.jsonl."""
-
-    @abstractmethod
-    def cancel(self) -> None:
-        """End every replica at once."""
 
     def marks(self) -> Iterable[Mark]:
         """When replicas reached which stage of their lives, as far as is known; asked at the end."""

@@ -32,7 +32,7 @@ KINDS: dict[Kind, tuple[str, type[Module]]] = {
     "execution_model": ("execution_model", ExecutionModel),
     "application": ("application", Application),
 }
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)

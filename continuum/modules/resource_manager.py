@@ -12,6 +12,7 @@ from continuum.model.topology import Topology
 from continuum.model.workload import Workload
 from continuum.modules.base import Module
 from continuum.modules.job import Job
+from continuum.modules.plan import Plan
 from continuum.rundir.run import Run
 
 
@@ -38,7 +39,7 @@ class ResourceManager(Module):
         """The topology as applications may use it, without the nodes it keeps for itself; pure."""
         return topology
 
-    def install(self, deployment: Deployment, run: Run) -> Deployment:
+    def install(self, deployment: Deployment, plan: Plan, run: Run) -> Deployment:
         """Make the nodes ready to take workloads."""
         return deployment
 
@@ -56,8 +57,4 @@ class ResourceManager(Module):
 
     def collect(self, deployment: Deployment, run: Run) -> None:
         """Keep with the run what it observed, if it does; called when the workloads have ended."""
-        return
-
-    def uninstall(self, deployment: Deployment, run: Run) -> None:
-        """Undo ``install``."""
         return

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from continuum.errors import HostError, Problem
-from continuum.model.config import Config
 from continuum.model.topology import Link
-from continuum.modules.provider import Provider
 from continuum.network import baseline_delay, netem
 from continuum.network.engine import Engine, NoEngine
 from continuum.network.fabric.client import Client, launch
@@ -85,28 +83,25 @@ def _addresses(deployment: Deployment) -> dict[str, str]:
 
 def open_engine(name: str) -> Engine:
     """The engine of that name; the empty name is that of links that are not emulated."""
-    if name == "fabric":
-        from continuum.network.engines import FabricEngine
-
+    if name == FabricEngine.name:
         return FabricEngine()
-    if name == "netem":
-        from continuum.network.engines import NetemEngine
-
+    if name == NetemEngine.name:
         return NetemEngine()
     return NoEngine()
 
 
-def choose_engine(config: Config, provider: Provider) -> Engine:
+def choose_engine(requested: str, supported: Sequence[str], *, own_kernel: bool) -> Engine:
     """The engine for a run.
 
+    Args:
+        requested: ``auto`` or an engine's name.
+        supported: engines that the provider's nodes can use, the preferred one first.
+        own_kernel: whether nodes have kernels of their own, so that this host's does not matter.
+
     Raises:
-        HostError: the one that is asked for, or every one, does not work here.
+        HostError: the requested one, or every one, does not work here.
     """
-    requested = config.infrastructure.text("network_engine")
-    if provider.real_network and not config.infrastructure.flag("network_emulation"):
-        return NoEngine()
-    lacks = {} if provider.own_kernel else capabilities()
-    return open_engine(choose(requested, provider.engines, lacks))
+    return open_engine(choose(requested, supported, {} if own_kernel else capabilities()))
 
 
 def choose(requested: str, supported: Sequence[str], lacks: Mapping[str, str]) -> str:

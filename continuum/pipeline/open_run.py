@@ -1,18 +1,34 @@
-"""Ways back to a run that is up: its nodes and its links, from ``state.json`` alone."""
+"""Opens a run again: its nodes and its links, from ``state.json``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from continuum.config import loader
 from continuum.connection import Connection
 from continuum.connection.deployment import Deployment
 from continuum.errors import UsageError
 from continuum.model.node import Node, node_from_json
-from continuum.model.topology import Link, Tier, Topology
+from continuum.model.topology import Link, NodeSpec, Tier, Topology
 from continuum.modules import registry
 from continuum.rundir import run as runs
 from continuum.rundir.run import Run
+
+
+def load(directory: Path) -> Run:
+    """The run kept in a folder, which reads its config when it is first used.
+
+    Raises:
+        UsageError: the folder holds no run.
+    """
+    return runs.load(directory, loader.parse)
+
+
+def find(name: str) -> Run:
+    """The run given by its id, the start of its id, or its path; UsageError if there is none, or several."""
+    return load(runs.find(name))
 
 
 def nodes(run: Run) -> tuple[Node, ...]:
@@ -33,10 +49,7 @@ def deployment(run: Run) -> Deployment:
     """A run that is up, as the pipeline left it."""
     existing = nodes(run)
     specs = tuple(node.spec for node in existing)
-    tiers = tuple(
-        Tier(name, sum(spec.tier == name for spec in specs), 0, 0)
-        for name in dict.fromkeys(spec.tier for spec in specs)
-    )
+    tiers = tuple(_tier(specs, name) for name in dict.fromkeys(spec.tier for spec in specs))
     provider = registry.provider(run.state()["provider"])
     return Deployment(
         Topology(tiers, specs, links(run), emulated=True),
@@ -48,10 +61,25 @@ def deployment(run: Run) -> Deployment:
     )
 
 
+def _tier(specs: Sequence[NodeSpec], name: str) -> Tier:
+    """A tier as its nodes show it."""
+    members = [spec for spec in specs if spec.tier == name]
+    first = members[0]
+    return Tier(
+        name=name,
+        count=len(members),
+        cores=first.cores,
+        memory_mb=first.memory_mb,
+        quota=first.quota,
+        read_mb_per_s=first.read_mb_per_s,
+        write_mb_per_s=first.write_mb_per_s,
+    )
+
+
 @contextmanager
 def connect(run_name: str, node_name: str) -> Iterator[Connection]:
     """A connection to one node of a run that is up."""
-    run = runs.load(runs.find(run_name))
+    run = find(run_name)
     existing = nodes(run)
     for node in existing:
         if node.name == node_name:

@@ -36,7 +36,7 @@ REPORTED_PACKAGES = (
 
 
 @dataclass(frozen=True)
-class Stock:
+class Snapshot:
     """The state of all nodes at one moment.
 
     Attributes:
@@ -50,20 +50,20 @@ class Stock:
     offsets: Mapping[str, Offset] = field(default_factory=dict)
 
 
-def take_stock(deployment: Deployment, provider: Provider, run: Run) -> Stock:
+def snapshot(deployment: Deployment, provider: Provider, run: Run) -> Snapshot:
     """Read what nodes have used and how their clocks stand."""
     usage = provider.usage(deployment.nodes, run)
     offsets: dict[str, Offset] = {}
     with contextlib.suppress(ContinuumError):  # a node that is gone has no clock; its requests are lost
         offsets = clock.measure_all(deployment.connections)
-    return Stock(time.monotonic(), usage, offsets)
+    return Snapshot(time.monotonic(), usage, offsets)
 
 
-def clocks(stock: Sequence[Stock]) -> dict[str, NodeClock]:
-    """The nodes' clocks from the first and the last stock taken."""
-    if not stock:
+def clocks(snapshots: Sequence[Snapshot]) -> dict[str, NodeClock]:
+    """The nodes' clocks from the first and the last snapshot."""
+    if not snapshots:
         return {}
-    return clock.pair(stock[0].offsets, stock[-1].offsets if len(stock) > 1 else {})
+    return clock.pair(snapshots[0].offsets, snapshots[-1].offsets if len(snapshots) > 1 else {})
 
 
 def result(
@@ -71,9 +71,8 @@ def result(
     *,
     host: Host,
     deployment: Deployment | None,
-    engine: str,
     fidelity: Sequence[LinkFidelity],
-    stock: Sequence[Stock],
+    snapshots: Sequence[Snapshot],
     measured: Benchmark | None,
     lives: Sequence[Life],
     simulated: Sequence[Life],
@@ -81,7 +80,7 @@ def result(
     phases: Sequence[Phase],
 ) -> Result:
     """Everything that goes into ``result.json``; ``incidents`` are why it is invalid, besides the links."""
-    nodes = tuple(_use(node, stock) for node in deployment.nodes) if deployment else ()
+    nodes = tuple(_use(node, snapshots) for node in deployment.nodes) if deployment else ()
     config = run.config
     return Result(
         run_id=run.id,
@@ -91,12 +90,12 @@ def result(
         versions=_versions(),
         host=_describe(host),
         provider=config.infrastructure.text("provider"),
-        engine=engine,
+        engine=str(run.state().get("engine", "")),
         seed=run.seed,
         phases=tuple(phases),
         nodes=nodes,
         network=tuple(fidelity),
-        clocks=_foreign_clocks(deployment, stock),
+        clocks=_foreign_clocks(deployment, snapshots),
         deliveries=tuple(Delivery(**row) for row in run.records("deliveries")),
         installation=tuple(InstallStep(**row) for row in run.records("install_steps")),
         benchmark=measured,
@@ -122,15 +121,15 @@ def _invalid_reasons(
     return tuple(dict.fromkeys([*incidents, *killed, *analysis.reasons(measured, fidelity)]))
 
 
-def _use(node: Node, stock: Sequence[Stock]) -> NodeUse:
-    """A node and what it used between the first and the last stock taken."""
+def _use(node: Node, snapshots: Sequence[Snapshot]) -> NodeUse:
+    """A node and what it used between the first and the last snapshot."""
     spec = node.spec
     use = NodeUse(node.name, node.tier, spec.cores, spec.memory_mb, spec.quota)
-    if not stock:
+    if not snapshots:
         return use
-    before = stock[0].usage.get(node.name, Usage()).cpu_seconds
-    last = stock[-1].usage.get(node.name, Usage())
-    elapsed_s = stock[-1].at_s - stock[0].at_s
+    before = snapshots[0].usage.get(node.name, Usage()).cpu_seconds
+    last = snapshots[-1].usage.get(node.name, Usage())
+    elapsed_s = snapshots[-1].at_s - snapshots[0].at_s
     percent = None
     if before is not None and last.cpu_seconds is not None and elapsed_s > 0:
         percent = 100 * (last.cpu_seconds - before) / elapsed_s / spec.cpu_limit
@@ -143,7 +142,7 @@ def _use(node: Node, stock: Sequence[Stock]) -> NodeUse:
 
 
 def _foreign_clocks(
-    deployment: Deployment | None, stock: Sequence[Stock]
+    deployment: Deployment | None, snapshots: Sequence[Snapshot]
 ) -> dict[str, dict[str, float | None]]:
     """Clocks of nodes that do not share the orchestrator's."""
     if deployment is None:
@@ -154,7 +153,7 @@ def _foreign_clocks(
             "error_ms": one.error_ns / 1e6,
             "drift_ppm": one.drift_ppm,
         }
-        for name, one in clocks(stock).items()
+        for name, one in clocks(snapshots).items()
         if not deployment.connections[name].host_clock
     }
 

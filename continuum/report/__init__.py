@@ -50,7 +50,7 @@ def write(run_dir: Path, result: Result | None = None) -> ReportPaths:
 def draw(run_dir: Path, result: Result) -> tuple[Plot, ...]:
     """Draw the plots of a run, as far as there is data for them."""
     # These import numpy and matplotlib, which only a report has to pay for.
-    from continuum.measure import instances, samples
+    from continuum.measure import instances
     from continuum.report import plots
     from continuum.rundir import node_metrics
 

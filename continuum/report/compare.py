@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from continuum.errors import UsageError
 from continuum.measure.statistics import difference
@@ -20,7 +20,6 @@ from continuum.report import view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from rich.console import Console
 
 SAME_RATE = 0.02
 """Arrival rates and lengths of schedules that differ by less than this share are the same."""
@@ -56,23 +55,6 @@ class ComparisonPaths:
 
     html: Path
     plot: Path
-
-
-def show(
-    results: Sequence[Result], out_dir: Path | None = None, console: Console | TextIO | None = None
-) -> ComparisonPaths | None:
-    """Print runs side by side and, with a folder, write a plot and a page of this comparison's own there.
-
-    Raises:
-        UsageError: fewer than two runs can be put side by side, or they ran different applications.
-    """
-    from continuum.report import terminal
-
-    comparison = compare(results)
-    paths = write(comparison, out_dir) if out_dir else None
-    out = terminal.console_on(console)
-    terminal.show_comparison(out, comparison, [paths.plot, paths.html] if paths else [])
-    return paths
 
 
 def compare(results: Sequence[Result]) -> Comparison:

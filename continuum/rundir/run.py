@@ -34,24 +34,27 @@ class Run:
         tell: takes a line for the user about what is going on; says nothing unless it is replaced.
     """
 
-    def __init__(self, directory: Path, config: Config | None = None) -> None:
+    def __init__(
+        self, directory: Path, config: Config | None = None, parse: Callable[[str, str], Config] | None = None
+    ) -> None:
         self.id = directory.name
         self.directory = directory
         self.tell: Callable[[str], None] = lambda _line: None
         self.journal = Journal(directory)
         self._config = config
+        self._parse = parse
         self._lock: int | None = None
         self._claim: socket.socket | None = None
 
     @property
     def config(self) -> Config:
-        """The config the run was made from; read again from its copy where it is not at hand."""
+        """The config the run was made from; a run that was opened again parses its copy at the first use."""
         if self._config is None:
-            from continuum.config import loader as config  # the parser, which a mere `destroy` does not need
-
+            if self._parse is None:
+                raise RuntimeError(f"run {self.id} was opened without a parser of its config")
             # Relative paths in it start from where the user keeps it, not from our copy.
             text = (self.directory / "config.cfg").read_text(encoding="utf-8")
-            self._config = config.parse(text, self.state().get("config_path", "config.cfg"))
+            self._config = self._parse(text, self.state().get("config_path", "config.cfg"))
         return self._config
 
     @property
@@ -157,12 +160,20 @@ def create(config: Config) -> Run:
     return run
 
 
-def load(directory: Path) -> Run:
-    """The run kept in a folder; UsageError when the folder holds none."""
+def load(directory: Path, parse: Callable[[str, str], Config] | None = None) -> Run:
+    """The run kept in a folder.
+
+    Args:
+        directory: the folder.
+        parse: reads the run's config from its text and path, when it is first used.
+
+    Raises:
+        UsageError: the folder holds no run.
+    """
     if not (directory / "config.cfg").is_file():
         msg = f"{directory}: not a run directory (no config.cfg in it)"
         raise UsageError(msg)
-    return Run(directory.absolute())
+    return Run(directory.absolute(), parse=parse)
 
 
 def find(name: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING
 from continuum.connection.deployment import Deployment
 from continuum.errors import DeployError, Problem
 from continuum.model.workload import Workload
-from continuum.modules.application import Application
 from continuum.rundir.run import Run
+from continuum.software.artifacts import Artifact
 
 if TYPE_CHECKING:
     from continuum.host.facts import Host
@@ -48,11 +47,22 @@ def lacking_here(workloads: Iterable[Workload], config: Config, host: Host) -> I
 
 
 def provide(
-    application: Application, workloads: Sequence[Workload], deployment: Deployment, run: Run
+    folder: Path,
+    artifacts: Sequence[Artifact],
+    workloads: Sequence[Workload],
+    deployment: Deployment,
+    run: Run,
 ) -> None:
-    """Install what workloads start on the nodes that lack it, by the application's playbook ``install``.
+    """Install the programs of workloads on the nodes that lack them, by the application's playbook ``install``.
 
-    Where nothing is missing, that is seen within milliseconds and Ansible is not needed.
+    Where nothing is missing, Ansible is not needed.
+
+    Args:
+        folder: the application's.
+        artifacts: files that its playbook installs.
+        workloads: what is going to run.
+        deployment: the nodes.
+        run: the run they belong to.
 
     Raises:
         DeployError: it could not be installed.
@@ -64,7 +74,6 @@ def provide(
         return
     from continuum.software import playbooks
 
-    folder = Path(str(sys.modules[type(application).__module__].__file__)).parent
     playbook = playbooks.find(folder, "install")
     if playbook is None:
         raise DeployError(f"{_describe(missing)}, and {folder.name} has no playbooks/install.yml")
@@ -74,6 +83,7 @@ def provide(
         run,
         nodes=tuple(missing),
         of_node={node: {"continuum_programs": names} for node, names in missing.items()},
+        artifacts=artifacts,
     )
     if still := _missing(missing, deployment):
         raise DeployError(f"{_describe(still)}, even after {folder.name}/playbooks/install.yml")

@@ -19,8 +19,8 @@ from continuum.connection.forward import forward
 from continuum.errors import DeployError
 from continuum.model.topology import Topology
 from continuum.model.workload import Workload
-from continuum.modules import plan as modules
 from continuum.modules.job import Job
+from continuum.modules.plan import Plan
 from continuum.rundir.run import Run
 from continuum.sdk.http_front import ADDRESS, FRONT, Front
 from continuum.software import artifacts, oci
@@ -29,7 +29,7 @@ from continuum.software.packages.store import cache_folder
 from execution_model.openfaas import clocks, manifests, ports, single_node
 from execution_model.openfaas.gateway_api import GatewayApi
 from execution_model.openfaas.manifests import FUNCTION_LABEL, Function
-from resource_manager.kubernetes import client, explain, pki, plan, pods, submit, transfer
+from resource_manager.kubernetes import client, cluster_nodes, explain, pki, pods, submit, transfer
 from resource_manager.kubernetes.client import Api
 from resource_manager.kubernetes.follow import Pods
 from resource_manager.kubernetes.job import PodJob, PodProcess
@@ -77,9 +77,9 @@ def replicas(config: Config, function: Workload, topology: Topology) -> int:
     return given or len(topology.nodes_of(function.tier)) * function.replicas_per_node
 
 
-def install(deployment: Deployment, run: Run, needed: Sequence[Artifact]) -> None:
+def install(deployment: Deployment, plan: Plan, run: Run, needed: Sequence[Artifact]) -> None:
     """Bring the gateway and its provider up on their node."""
-    node = _place(deployment, run)
+    node = _place(plan)
     run.own("openfaas", node)
     wanted = [one for one in needed if one.name in (manifests.GATEWAY, manifests.PROVIDER)]
     paths = artifacts.obtain(wanted, run.config, run.tell)
@@ -91,19 +91,17 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact]) -> Non
         _gateway_address(api, node)
 
 
-def _place(deployment: Deployment, run: Run) -> str:
+def _place(plan: Plan) -> str:
     """The node for the gateway; the first worker of the cluster where no application is to run."""
-    used = modules.load_modules(run.config)
-    offered = used.resource_manager.offer(deployment.topology, run.config)
-    for workload in used.workloads(run.config, deployment.topology):
+    for workload in plan.workloads:
         if workload.answers_http:
-            return gateway_node(workload, offered)
-    return next(node.name for node in offered.nodes if node.tier != plan.OUTSIDE)
+            return gateway_node(workload, plan.offered)
+    return next(node.name for node in plan.offered.nodes if node.tier != cluster_nodes.OUTSIDE)
 
 
 @contextmanager
 def _api(deployment: Deployment, run: Run) -> Iterator[Api]:
-    control_plane = plan.members(deployment.nodes, shape_management=False)[0].name
+    control_plane = cluster_nodes.members(deployment.nodes, shape_management=False)[0].name
     with client.connect(deployment.connections[control_plane], pki.folder(run) / client.KUBECONFIG) as api:
         yield api
 
@@ -153,13 +151,15 @@ def _is_ready(pod: Any) -> bool:
     )
 
 
-def start_function(workload: Workload, deployment: Deployment, run: Run, needed: Sequence[Artifact]) -> Job:
+def start_function(
+    workload: Workload, deployment: Deployment, plan: Plan, run: Run, needed: Sequence[Artifact]
+) -> Job:
     """Deploy a function through the gateway and wait for its pods."""
-    control_plane = plan.members(deployment.nodes, shape_management=False)[0].name
+    control_plane = cluster_nodes.members(deployment.nodes, shape_management=False)[0].name
     with ExitStack() as stack:
         port = stack.enter_context(forward(deployment.connections[control_plane], client.PORT))
         api = client.open_api(pki.folder(run) / client.KUBECONFIG, port)
-        job = _Start(workload, deployment, run, api, control_plane).job(needed)
+        job = _Start(workload, deployment, plan.offered, run, api, control_plane).job(needed)
         job.keep(stack.pop_all())
     return job
 
@@ -180,13 +180,17 @@ class _Start:
     """One function on its way."""
 
     def __init__(
-        self, workload: Workload, deployment: Deployment, run: Run, api: Api, control_plane: str
+        self,
+        workload: Workload,
+        deployment: Deployment,
+        offered: Topology,
+        run: Run,
+        api: Api,
+        control_plane: str,
     ) -> None:
         self.workload, self.deployment, self.run, self.api = workload, deployment, run, api
         self.control_plane = control_plane
-        self.offered = modules.load_modules(run.config).resource_manager.offer(
-            deployment.topology, run.config
-        )
+        self.offered = offered
         self.places = [deployment.node(spec.name) for spec in self.offered.nodes_of(workload.tier)]
         self.replicas = replicas(run.config, workload, self.offered)
         self.delivery: dict[str, float] = {}
@@ -269,7 +273,7 @@ class _Start:
 
     def _deploy(self, gateway: GatewayApi, function: Function, followed: Pods) -> None:
         """Deploy it, scaled to zero."""
-        gateway.ask("POST", "/system/functions", manifests.deployment(function, plan.TIER_LABEL))
+        gateway.ask("POST", "/system/functions", manifests.deployment(function, cluster_nodes.TIER_LABEL))
         self.api.apps.patch_namespaced_deployment(
             function.name,
             pods.NAMESPACE,

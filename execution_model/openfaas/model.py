@@ -13,6 +13,7 @@ from continuum.model.workload import Workload
 from continuum.modules import registry
 from continuum.modules.execution_model import ExecutionModel
 from continuum.modules.job import Job
+from continuum.modules.plan import Plan
 from continuum.modules.resource_manager import ResourceManager
 from continuum.options import Integer, Option, Text
 from continuum.rundir.run import Run
@@ -96,14 +97,16 @@ class OpenFaas(ExecutionModel):
         )
         return servers * given // places if places else servers
 
-    def install(self, manager: ResourceManager, deployment: Deployment, run: Run) -> None:
+    def install(self, manager: ResourceManager, deployment: Deployment, plan: Plan, run: Run) -> None:
         """Bring gateway and provider up, where there is a cluster for them."""
         if _on_cluster(run.config):
             from execution_model.openfaas import cluster
 
-            cluster.install(deployment, run, self.artifacts(run.config))
+            cluster.install(deployment, plan, run, self.artifacts(run.config))
 
-    def submit(self, workload: Workload, manager: ResourceManager, deployment: Deployment, run: Run) -> Job:
+    def submit(
+        self, workload: Workload, manager: ResourceManager, deployment: Deployment, plan: Plan, run: Run
+    ) -> Job:
         """Start a workload: functions by the gateway, or with OpenFaaS's programs beside them."""
         needed = self.artifacts(run.config)
         if not _on_cluster(run.config):
@@ -112,7 +115,7 @@ class OpenFaas(ExecutionModel):
             return manager.submit(workload, deployment, run)
         from execution_model.openfaas import cluster
 
-        return cluster.start_function(workload, deployment, run, needed)
+        return cluster.start_function(workload, deployment, plan, run, needed)
 
 
 def _problems(config: Config) -> Iterator[Problem]:

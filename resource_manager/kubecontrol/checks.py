@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from continuum.errors import Problem
 from resource_manager.kubernetes import checks
-from resource_manager.kubernetes.plan import CONTROL_TIER, OUTSIDE, PODS
+from resource_manager.kubernetes.cluster_nodes import CONTROL_TIER, OUTSIDE, PODS
 
 if TYPE_CHECKING:
     from continuum.model.config import Config

@@ -10,6 +10,7 @@ from continuum.connection.deployment import Deployment
 from continuum.errors import Problem
 from continuum.model.workload import Workload
 from continuum.modules.job import Job
+from continuum.modules.plan import Plan
 from continuum.options import Option
 from continuum.rundir.run import Run
 from continuum.software import artifacts
@@ -49,11 +50,11 @@ class KubeControl(Kubernetes):
         """What a cluster of the chosen version is made of, and KWOK where nodes are simulated."""
         return (*super().artifacts(config), *_kwok(config))
 
-    def make(self, deployment: Deployment, run: Run, *, shaped: bool) -> Path:
+    def make(self, deployment: Deployment, plan: Plan, run: Run, *, shaped: bool) -> Path:
         """Make the cluster, and add simulated nodes; waits until all of them are Ready."""
         from resource_manager.kubecontrol import simulate
 
-        kubeconfig = super().make(deployment, run, shaped=shaped)
+        kubeconfig = super().make(deployment, plan, run, shaped=shaped)
         if count := run.config.benchmark.integer("kwok"):
             simulate.add(deployment, run, _kwok(run.config), count)
         return kubeconfig

@@ -12,7 +12,7 @@ from typing import Any
 from continuum.model.workload import Workload
 from resource_manager.kubecontrol import simulated
 from resource_manager.kubernetes import pods
-from resource_manager.kubernetes.plan import TIER_LABEL
+from resource_manager.kubernetes.cluster_nodes import TIER_LABEL
 from resource_manager.kubernetes.pods import Start
 
 POD, CONTAINER, FILE, CALL = WAYS = ("pod", "container", "file", "call")

@@ -15,7 +15,7 @@ from continuum.rundir.run import Run
 from continuum.software import artifacts, playbooks
 from continuum.software.artifacts import Artifact
 from resource_manager.kubecontrol import plain, simulated
-from resource_manager.kubernetes import client, facts, files, install, pki, plan, transfer
+from resource_manager.kubernetes import client, cluster_nodes, facts, files, install, pki, transfer
 from resource_manager.kubernetes.asking import patiently
 from resource_manager.kubernetes.client import Api
 from resource_manager.kubernetes.facts import Facts
@@ -50,7 +50,7 @@ def add(deployment: Deployment, run: Run, needed: Sequence[Artifact], count: int
     Raises:
         DeployError: KWOK cannot be started, or nodes do not become Ready in time.
     """
-    node = plan.members(deployment.nodes, shape_management=False)[0].name
+    node = cluster_nodes.members(deployment.nodes, shape_management=False)[0].name
     way, names = deployment.connections[node], simulated.names(count)
     with install.step(run, "KWOK"):
         paths = artifacts.obtain(needed, run.config, run.tell)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resource_manager.kubernetes import files, plan
+from resource_manager.kubernetes import cluster_nodes, files
+from resource_manager.kubernetes.cluster_nodes import Member
 from resource_manager.kubernetes.facts import Facts
 from resource_manager.kubernetes.files import Cluster
-from resource_manager.kubernetes.plan import Member
 
 TEMPLATES = Path(__file__).parent / "templates"
 AGENT = "edgecore"
@@ -78,7 +78,7 @@ def of_cloud(member: Member, facts: Facts, cluster: Cluster, edge: Edge) -> dict
         **_values(member, facts, cluster),
         "kubeedge": edge.version,
         "settings": SETTINGS,
-        "api": str(plan.SERVICES[1]),
+        "api": str(cluster_nodes.SERVICES[1]),
         "edges": [one for one in cluster.members if one.agent == AGENT],
     }
     return {
@@ -94,9 +94,9 @@ def of_edge(member: Member, facts: Facts, cluster: Cluster, edge: Edge) -> dict[
     reserved = given.get("system-reserved", "")
     values = {
         **_values(member, facts, cluster),
-        "labels": {plan.TIER_LABEL: member.node.tier},
+        "labels": {cluster_nodes.TIER_LABEL: member.node.tier},
         "reserved": dict(one.split("=") for one in reserved.split(",") if one),
-        "dns": str(plan.SERVICES[10]),
+        "dns": str(cluster_nodes.SERVICES[10]),
     }
     return {
         "/etc/kubeedge/bootstrap-edgecore.conf": (edge.token.encode(), _SECRET),

@@ -7,16 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from continuum.connection.deployment import Deployment
+from continuum.modules.plan import Plan
 from continuum.rundir.run import Run
 from continuum.software import artifacts, playbooks
 from continuum.software.artifacts import Artifact
 from resource_manager.kubeedge import files, token
 from resource_manager.kubeedge.files import Edge
-from resource_manager.kubernetes import client, facts, install, pki, plan, transfer, waiting
+from resource_manager.kubernetes import client, cluster_nodes, facts, install, pki, transfer, waiting
 from resource_manager.kubernetes import files as kubernetes_files
+from resource_manager.kubernetes.cluster_nodes import Member
 from resource_manager.kubernetes.files import Cluster
 from resource_manager.kubernetes.install import Load
-from resource_manager.kubernetes.plan import Member
 
 PLAYBOOK = Path(__file__).parent / "playbooks" / "install.yml"
 EDGE_TIER = "edge"
@@ -25,7 +26,9 @@ NETWORK = "bridge"
 _EDGE_IMAGES = ("pause",)
 
 
-def run_all(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, shaped: bool) -> Path:
+def run_all(
+    deployment: Deployment, plan: Plan, run: Run, needed: Sequence[Artifact], *, shaped: bool
+) -> Path:
     """Make the cluster and wait until its nodes are Ready; returns the path of its kubeconfig.
 
     Raises:
@@ -34,7 +37,7 @@ def run_all(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
     members = members_of(deployment, shaped=shaped)
     cluster = Cluster(members, kubernetes_files.release(needed), NETWORK, pki.make(run))
     names = [member.name for member in members]
-    ahead = install.images_ahead(deployment, run)
+    ahead = install.images_ahead(deployment, plan, run)
     with install.step(run, "copy files"):
         places = install.place(deployment, run, _loads(deployment, run, cluster, needed), ahead)
     with install.step(run, "playbook"):
@@ -61,7 +64,7 @@ def members_of(deployment: Deployment, *, shaped: bool) -> tuple[Member, ...]:
     """The nodes of the cluster; EdgeCore runs the pods of edge nodes."""
     return tuple(
         replace(member, agent=files.AGENT) if member.node.tier == EDGE_TIER else member
-        for member in plan.members(deployment.nodes, shape_management=shaped)
+        for member in cluster_nodes.members(deployment.nodes, shape_management=shaped)
     )
 
 

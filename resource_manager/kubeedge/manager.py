@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from continuum.connection.deployment import Deployment
 from continuum.errors import Problem
+from continuum.modules.plan import Plan
 from continuum.options import Option
 from continuum.rundir.run import Run
 from continuum.software import artifacts
@@ -54,11 +55,11 @@ class KubeEdge(Kubernetes):
         """Plain bridges: an edge node that has lost the cloud needs nobody for them."""
         return NETWORK
 
-    def make(self, deployment: Deployment, run: Run, *, shaped: bool) -> Path:
+    def make(self, deployment: Deployment, plan: Plan, run: Run, *, shaped: bool) -> Path:
         """Make the cluster and wait until all of its nodes are Ready, those of the edge included."""
         from resource_manager.kubeedge import install
 
-        return install.run_all(deployment, run, self.artifacts(run.config), shaped=shaped)
+        return install.run_all(deployment, plan, run, self.artifacts(run.config), shaped=shaped)
 
     def collect(self, deployment: Deployment, run: Run) -> None:
         """It observes nothing."""

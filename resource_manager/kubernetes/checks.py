@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from continuum.errors import Problem
 from resource_manager.kubernetes import release
-from resource_manager.kubernetes.plan import CONTROL_TIER, OUTSIDE
+from resource_manager.kubernetes.cluster_nodes import CONTROL_TIER, OUTSIDE
 
 if TYPE_CHECKING:
     from continuum.model.config import Config

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from continuum.software.artifacts import Artifact
-from resource_manager.kubernetes import plan
+from resource_manager.kubernetes import cluster_nodes
+from resource_manager.kubernetes.cluster_nodes import Member
 from resource_manager.kubernetes.facts import Facts
 from resource_manager.kubernetes.pki import Trust
-from resource_manager.kubernetes.plan import Member
 
 TEMPLATES = Path(__file__).parent / "templates"
 JOIN_PATIENCE_S = 240
@@ -168,9 +168,9 @@ def values_of(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
         "apiserver": control_plane.internal,
         "control_plane": control_plane.name,
         "others": [other for other in cluster.members if other != member],
-        "pods": plan.PODS,
-        "services": plan.SERVICES,
-        "mtu": plan.OVERLAY_MTU_BYTES,
+        "pods": cluster_nodes.PODS,
+        "services": cluster_nodes.SERVICES,
+        "mtu": cluster_nodes.OVERLAY_MTU_BYTES,
         "ignored": IGNORED,
         "patches": PATCHES,
         "probe_answer_s": round(PROBE_ANSWER_S * cluster.patience),
@@ -197,7 +197,7 @@ def kubelet_arguments(member: Member, facts: Facts, observes_every_s: int = 0) -
     spec = member.node.spec
     cpu_milli = max(0, facts.cpus * 1000 - round(spec.cores * 1000))
     memory_kb = max(0, facts.memory_kb - spec.memory_mb * 1024)
-    given = {"node-ip": member.internal, "node-labels": f"{plan.TIER_LABEL}={member.node.tier}"}
+    given = {"node-ip": member.internal, "node-labels": f"{cluster_nodes.TIER_LABEL}={member.node.tier}"}
     if cpu_milli or memory_kb:
         given["system-reserved"] = f"cpu={cpu_milli}m,memory={memory_kb}Ki"
     if observes_every_s:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from continuum.connection.deployment import Deployment
+from continuum.modules.plan import Plan
 from continuum.rundir.run import Run
 from continuum.software import artifacts, playbooks
 from continuum.software.artifacts import Artifact
 from continuum.software.playbooks import Played
-from resource_manager.kubernetes import client, facts, files, observe, pki, plan, transfer, waiting
+from resource_manager.kubernetes import client, cluster_nodes, facts, files, observe, pki, transfer, waiting
+from resource_manager.kubernetes.cluster_nodes import Member
 from resource_manager.kubernetes.files import Cluster
-from resource_manager.kubernetes.plan import Member
 
 HERE = Path(__file__).parent
 GROUP = "kubernetes"
@@ -52,7 +53,9 @@ class Load:
     images: Sequence[Path]
 
 
-def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, shaped: bool) -> Path:
+def install(
+    deployment: Deployment, plan: Plan, run: Run, needed: Sequence[Artifact], *, shaped: bool
+) -> Path:
     """Make a cluster of the deployment's nodes; returns the path of its kubeconfig.
 
     Where there is one already, nothing is changed.
@@ -60,13 +63,13 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
     Raises:
         DeployError: a step failed on a node; the message names it.
     """
-    members = plan.members(deployment.nodes, shape_management=shaped)
+    members = cluster_nodes.members(deployment.nodes, shape_management=shaped)
     release = files.release(needed)
     section = run.config.benchmark
     interval_s = observe.INTERVAL_S if section.flag("observability") else 0
     cluster = Cluster(members, release, section.text("kube_network"), pki.make(run), interval_s)
     names = [member.name for member in members]
-    ahead = images_ahead(deployment, run)
+    ahead = images_ahead(deployment, plan, run)
     with step(run, "copy files"):
         paths = artifacts.obtain(needed, run.config, run.tell)
         places = place(deployment, run, loads(deployment, cluster, needed, paths), ahead)
@@ -95,21 +98,19 @@ def install(deployment: Deployment, run: Run, needed: Sequence[Artifact], *, sha
     return kubeconfig
 
 
-def images_ahead(deployment: Deployment, run: Run) -> dict[str, list[Path]]:
+def images_ahead(deployment: Deployment, plan: Plan, run: Run) -> dict[str, list[Path]]:
     """Archives of workloads' images that nodes are to have beforehand (``cache_worker``), by their name.
 
     A node takes them in before it is part of the cluster, and so before the cluster takes its processors.
     """
-    from continuum.modules.plan import load_modules
     from resource_manager.kubernetes import submit
 
     wanted: dict[str, list[Path]] = {}
     if not run.config.benchmark.flag("cache_worker"):
         return wanted
-    modules = load_modules(run.config)
     with step(run, "images of workloads"):
-        for workload in modules.workloads(run.config, deployment.topology):
-            if workload.tier != plan.OUTSIDE:
+        for workload in plan.workloads:
+            if workload.tier != cluster_nodes.OUTSIDE:
                 archive = submit.prepare(workload, run).path
                 for node in submit.places(workload, deployment):
                     wanted.setdefault(node.name, []).append(archive)

@@ -12,12 +12,13 @@ from continuum.errors import Problem
 from continuum.model.topology import Topology
 from continuum.model.workload import Workload
 from continuum.modules.job import Job
+from continuum.modules.plan import Plan
 from continuum.modules.resource_manager import ResourceManager
 from continuum.options import Option
 from continuum.rundir.run import Run
 from continuum.software import artifacts, playbooks
 from continuum.software.artifacts import Artifact
-from resource_manager.kubernetes import checks, plan, release
+from resource_manager.kubernetes import checks, cluster_nodes, release
 from resource_manager.kubernetes.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -62,37 +63,37 @@ class Kubernetes(ResourceManager):
 
     def demand(self, topology: Topology, config: Config) -> Topology:
         """Nodes of the cluster can host containers, and reach each other without emulation."""
-        return plan.demand(topology, managed=not config.benchmark.flag("shape_management"))
+        return cluster_nodes.demand(topology, managed=not config.benchmark.flag("shape_management"))
 
     def offer(self, topology: Topology, config: Config) -> Topology:
         """All nodes but the control plane."""
-        return plan.offer(topology)
+        return cluster_nodes.offer(topology)
 
     def packs(self, workload: Workload) -> bool:
         """Those that run in pods have their programs in their image."""
-        return workload.tier != plan.OUTSIDE
+        return workload.tier != cluster_nodes.OUTSIDE
 
-    def install(self, deployment: Deployment, run: Run) -> Deployment:
+    def install(self, deployment: Deployment, plan: Plan, run: Run) -> Deployment:
         """Make the cluster and wait until all of its nodes are Ready."""
-        kubeconfig = self.make(deployment, run, shaped=run.config.benchmark.flag("shape_management"))
+        kubeconfig = self.make(deployment, plan, run, shaped=run.config.benchmark.flag("shape_management"))
         if run.config.benchmark.flag("resource_manager_only"):
-            control_plane = plan.members(deployment.nodes, shape_management=False)[0].name
+            control_plane = cluster_nodes.members(deployment.nodes, shape_management=False)[0].name
             run.tell(f"kubeconfig: {kubeconfig}")
             run.tell(f"reach the API from here: continuum forward {run.id} {control_plane} {API_PORT}")
         return deployment
 
-    def make(self, deployment: Deployment, run: Run, *, shaped: bool) -> Path:
+    def make(self, deployment: Deployment, plan: Plan, run: Run, *, shaped: bool) -> Path:
         """The cluster itself, made and Ready; returns the path of its kubeconfig."""
         from resource_manager.kubernetes import install
 
-        return install.install(deployment, run, self.artifacts(run.config), shaped=shaped)
+        return install.install(deployment, plan, run, self.artifacts(run.config), shaped=shaped)
 
     def collect(self, deployment: Deployment, run: Run) -> None:
         """Keep the series that monitoring has gathered, where it was asked for."""
         if run.config.benchmark.flag("observability"):
             from resource_manager.kubernetes import observe
 
-            control_plane = plan.members(deployment.nodes, shape_management=False)[0].name
+            control_plane = cluster_nodes.members(deployment.nodes, shape_management=False)[0].name
             observe.collect(deployment.connections[control_plane], run)
 
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:

@@ -19,7 +19,7 @@ from continuum.rundir import node_metrics
 from continuum.rundir.node_metrics import Series
 from continuum.rundir.run import Run
 from continuum.software import playbooks
-from resource_manager.kubernetes.plan import Member
+from resource_manager.kubernetes.cluster_nodes import Member
 
 HERE = Path(__file__).parent
 PORT = 9090

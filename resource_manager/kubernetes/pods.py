@@ -9,7 +9,7 @@ from typing import Any
 
 from continuum.errors import DeployError
 from continuum.model.workload import Workload
-from resource_manager.kubernetes.plan import TIER_LABEL
+from resource_manager.kubernetes.cluster_nodes import TIER_LABEL
 
 NAMESPACE = "default"
 FOLDERS = PurePosixPath("/var/lib/continuum/pods")

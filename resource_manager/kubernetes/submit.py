@@ -18,7 +18,7 @@ from continuum.model.workload import Workload
 from continuum.modules.job import Job
 from continuum.rundir.run import Run
 from continuum.software import artifacts
-from resource_manager.kubernetes import client, explain, pki, plan, pods, transfer
+from resource_manager.kubernetes import client, cluster_nodes, explain, pki, pods, transfer
 from resource_manager.kubernetes.asking import patiently
 from resource_manager.kubernetes.client import Api
 from resource_manager.kubernetes.follow import Pods
@@ -58,12 +58,12 @@ def submit(workload: Workload, deployment: Deployment, run: Run, how: type[Submi
         run: the run.
         how: how pods are ordered; by Jobs and Deployments unless said otherwise.
     """
-    if workload.tier == plan.OUTSIDE:
+    if workload.tier == cluster_nodes.OUTSIDE:
         return NoManager().submit(workload, deployment, run)
     chosen = places(workload, deployment)
     if not chosen:
         raise DeployError(f"workload {workload.name}: tier {workload.tier} has no node for it")
-    cluster = plan.members(deployment.nodes, shape_management=False)
+    cluster = cluster_nodes.members(deployment.nodes, shape_management=False)
     control_plane = cluster[0].name
     with ExitStack() as stack:
         port = stack.enter_context(forward(deployment.connections[control_plane], client.PORT))
@@ -75,7 +75,7 @@ def submit(workload: Workload, deployment: Deployment, run: Run, how: type[Submi
 
 def places(workload: Workload, deployment: Deployment) -> list[Node]:
     """The workers that a workload runs on."""
-    cluster = plan.members(deployment.nodes, shape_management=False)
+    cluster = cluster_nodes.members(deployment.nodes, shape_management=False)
     workers = {member.name for member in cluster if not member.is_control_plane}
     return [
         node
@@ -151,7 +151,9 @@ class Submission:
         return image, time.monotonic() - begin
 
     def _plan(self, image: WorkloadImage) -> Start:
-        there = self.ask(self.api.core.list_node, label_selector=f"{plan.TIER_LABEL}={self.workload.tier}")
+        there = self.ask(
+            self.api.core.list_node, label_selector=f"{cluster_nodes.TIER_LABEL}={self.workload.tier}"
+        )
         share = share_of(there.items, self.workload, self.places)
         return Start(
             image=image.reference,

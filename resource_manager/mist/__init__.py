@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from continuum.connection.deployment import Deployment
 from continuum.errors import Problem
+from continuum.modules.plan import Plan
 from continuum.options import Option, Texts
 from continuum.rundir.run import Run
 from continuum.software import playbooks
@@ -49,7 +50,7 @@ class Mist(NoManager):
         """What the config names."""
         return config.benchmark.texts("mist_packages")
 
-    def install(self, deployment: Deployment, run: Run) -> Deployment:
+    def install(self, deployment: Deployment, plan: Plan, run: Run) -> Deployment:
         """Make the edge nodes ready to take workers."""
         playbooks.play(
             PLAYBOOK,

@@ -13,8 +13,7 @@ from pathlib import Path, PurePosixPath
 from continuum.connection import Connection, Process
 from continuum.errors import BenchmarkError, CommandTimeout, ConnectionFailure, DeployError
 from continuum.measure import clock
-from continuum.model.marks import CREATED
-from continuum.model.marks import Mark
+from continuum.model.marks import CREATED, Mark
 from continuum.model.workload import Workload
 from continuum.modules.job import Job
 from continuum.sdk.messages import Messages

@@ -22,9 +22,9 @@ from continuum.modules.application import Application
 from continuum.modules.base import Module
 from continuum.modules.provider import Provider
 from continuum.modules.registry import KINDS, Found
-from continuum.network.engines import choose_engine
 from continuum.options import Option
 from continuum.pipeline import teardown
+from continuum.pipeline.steps import engine_for
 from continuum.rundir.run import Run, create
 from continuum.software import artifacts, playbooks
 from continuum.software.artifacts import table
@@ -233,7 +233,7 @@ def test_second_destroy_is_harmless(found: Found, tmp_path: Path, monkeypatch: p
     made = create(read)
     made.own("provider", found.name)
     try:
-        choose_engine(read, provider).prepare(made)
+        engine_for(read, provider).prepare(made)
         nodes = provider.create(topology_builder.from_config(read).nodes, made)
         assert [node.name for node in nodes] == ["cloud0", "cloud1"]
     finally:

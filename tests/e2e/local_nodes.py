@@ -15,7 +15,7 @@ from continuum.connection import Connection
 from continuum.model.node import Node
 from continuum.modules import registry
 from continuum.modules.provider import Provider
-from continuum.network.engines import choose_engine
+from continuum.pipeline.steps import engine_for
 from continuum.rundir import run as rundir
 from continuum.rundir.run import Run
 
@@ -67,7 +67,7 @@ def new_run(base: Path, *, endpoints: int = 1, memory: int = 128, more: str = ""
 def make(run: Run) -> Nodes:
     """Create what the run's config asks for."""
     provider = registry.provider("local")
-    engine = choose_engine(run.config, provider)
+    engine = engine_for(run.config, provider)
     run.update_state(engine=engine.name)
     engine.prepare(run)
     nodes = provider.create(topology_builder.from_config(run.config).nodes, run)

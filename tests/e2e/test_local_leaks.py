@@ -17,8 +17,8 @@ from continuum.config import topology_builder
 from continuum.errors import ConnectionFailure, ProvisionError
 from continuum.host import facts
 from continuum.modules import registry
-from continuum.network.engines import choose_engine
 from continuum.pipeline import teardown
+from continuum.pipeline.steps import engine_for
 from infrastructure.local import processes
 from infrastructure.local.launch import Launch
 from tests.e2e.leaks import no_leaks
@@ -99,7 +99,7 @@ def test_node_that_cannot_be_made_takes_the_others_along(
 HALF_MADE = """
 import os, sys, time
 from pathlib import Path
-from continuum import rundir
+from continuum.pipeline import open_run
 from infrastructure.local.launch import Launch
 from tests.e2e.local_nodes import make
 
@@ -109,7 +109,7 @@ def half(self, take):
     print("half", flush=True)
     time.sleep(60)
 Launch.nodes = half
-make(rundir.load(Path(sys.argv[1])))
+make(open_run.load(Path(sys.argv[1])))
 """
 
 
@@ -180,7 +180,7 @@ def test_too_many_nodes_are_refused_before_anything_is_made(tmp_path: Path) -> N
 def test_without_a_fabric_nothing_is_left(tmp_path: Path) -> None:
     with no_leaks():
         run = new_run(tmp_path)
-        assert choose_engine(run.config, registry.provider("local")).name == "fabric"
+        assert engine_for(run.config, registry.provider("local")).name == "fabric"
         with pytest.raises(ProvisionError, match="fabric"):
             registry.provider("local").create(topology_builder.from_config(run.config).nodes, run)
         wait_until_gone(run.id)

@@ -23,12 +23,13 @@ PYTHONS = (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3")
 SCRIPT = """
 import json, os, sys
 from pathlib import Path, PurePosixPath
-from continuum import host, registry
+from continuum.host import facts
+from continuum.modules import registry
 from continuum.errors import CommandTimeout
 from tests.e2e.local_nodes import nodes
 
 base = Path(sys.argv[1])
-said = {"trial": [str(one) for one in registry.provider("local").doctor(host.read()) if not one.ok]}
+said = {"trial": [str(one) for one in registry.provider("local").doctor(facts.read()) if not one.ok]}
 with nodes(base, endpoints=2) as made:
     def sh(node, script):
         return made[node].run(["sh", "-c", script], timeout=20).stdout.strip()

@@ -31,7 +31,7 @@ from continuum.model.limits import Limits
 __all__ = ["SshConnection", "SshProcess", "SshTarget"]
 
 TRANSFER_TIMEOUT_S = 900.0
-_REMOTE = Path(__file__).with_name("remote.py")
+_REMOTE = Path(__file__).parent.with_name("node_agent.py")
 _HELPER_TIMEOUT_S = 30.0
 _CLOCK_TIMEOUT_S = 10.0
 _GRACE_S = 1.0

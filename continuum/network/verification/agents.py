@@ -76,7 +76,7 @@ class Agents:
     """Agents on some nodes, from ``with`` to its end."""
 
     def __init__(self, deployment: Deployment, nodes: Iterable[str], logs: Path) -> None:
-        source = (Path(__file__).parent / "verify_agent.py").read_text(encoding="utf-8")
+        source = (Path(__file__).parent / "node_agent.py").read_text(encoding="utf-8")
         self._agents: dict[str, Agent] = {}
         try:
             for name in dict.fromkeys(nodes):

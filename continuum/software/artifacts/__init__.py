@@ -4,7 +4,7 @@
 fetches what is not there, ``obtain`` hands a run the path of each.
 """
 
-from continuum.software.artifacts.artifact import Artifact, architecture_of, needed_by
+from continuum.software.artifacts.artifact import Artifact, architecture_of
 from continuum.software.artifacts.obtain import lacking, obtain
 from continuum.software.artifacts.table import check_version, known, versions
 
@@ -14,7 +14,6 @@ __all__ = [
     "check_version",
     "known",
     "lacking",
-    "needed_by",
     "obtain",
     "versions",
 ]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from continuum.model.config import Config
-    from continuum.modules.base import Module
+from continuum.model.config import Config
 
 ArtifactKind = Literal["binary", "image", "archive"]
 KINDS: tuple[ArtifactKind, ...] = ("binary", "image", "archive")
@@ -69,16 +66,3 @@ def _ending(url: str) -> str:
 def architecture_of(config: Config) -> str:
     """The architecture of a config's nodes, as release files name it: what it says, else this machine's."""
     return config.infrastructure.maybe_text("architecture") or _MACHINES.get(platform.machine(), "amd64")
-
-
-def needed_by(modules: Iterable[Module | None], config: Config) -> tuple[Artifact, ...]:
-    """Everything that some modules need for a config, each once, in the order they name it.
-
-    Raises:
-        ValueError: two modules want different files under the same name, a mistake of theirs.
-    """
-    found: dict[str, Artifact] = {}
-    for artifact in (one for module in modules if module is not None for one in module.artifacts(config)):
-        if found.setdefault(artifact.name, artifact) != artifact:
-            raise ValueError(f"two different artifacts are called {artifact.name}")
-    return tuple(found.values())

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from continuum.errors import DeployError, HostError, Problem, UsageError
-from continuum.software.artifacts.artifact import Artifact, needed_by
+from continuum.model.config import Config
+from continuum.software.artifacts.artifact import Artifact
 from continuum.software.packages.store import cache_folder
-
-if TYPE_CHECKING:
-    from continuum.model.config import Config
-    from continuum.modules.base import Module
 
 
 def obtain(
@@ -43,9 +39,9 @@ def obtain(
     return {name: (given / entry.file).absolute() for name, entry in found.items() if entry}
 
 
-def lacking(modules: Sequence[Module | None], config: Config) -> Iterator[Problem]:
+def lacking(needed: Sequence[Artifact], config: Config) -> Iterator[Problem]:
     """What is missing or corrupt in ``artifact_dir``, before anything is created; reads only."""
-    given, needed = config.infrastructure.path("artifact_dir"), needed_by(modules, config)
+    given = config.infrastructure.path("artifact_dir")
     if given is not None and needed:
         yield from _problems(given, needed, config)
 

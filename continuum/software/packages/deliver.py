@@ -24,7 +24,7 @@ PARALLEL = 8
 STREAMS = 3
 """Archives on their way to one node at the same time."""
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 _building = threading.Lock()  # what one workload needs another may need, too: the second finds it there
 

@@ -17,6 +17,7 @@ from typing import Any
 from continuum.connection.deployment import Deployment
 from continuum.errors import DeployError, HostError
 from continuum.rundir.run import Run
+from continuum.software.artifacts import Artifact
 from continuum.software.playbooks import settings
 from continuum.software.playbooks.broker import lend
 from continuum.software.playbooks.events import Follower, describe
@@ -74,6 +75,7 @@ def play(
     groups: Mapping[str, Sequence[str]] | None = None,
     variables: Variables | None = None,
     of_node: Mapping[str, Variables] | None = None,
+    artifacts: Sequence[Artifact] = (),
     timeout_s: float = TIMEOUT_S,
     linger_s: float = math.inf,
 ) -> Played:
@@ -89,6 +91,7 @@ def play(
             ``continuum_package_mirror``.
         of_node: for single nodes, besides ``continuum_node``, ``continuum_tier``, ``continuum_address``,
             ``continuum_folder`` and ``continuum_shares_host``.
+        artifacts: files it installs on nodes; it finds them by name in ``continuum_artifacts``.
         timeout_s: longest time it may take.
         linger_s: longest time other nodes may go on once a task has failed on one, for playbooks whose
             nodes wait for each other and rescue nothing.
@@ -110,7 +113,7 @@ def play(
             "private_data_dir": str(folder),
             "playbook": str(playbook.absolute()),
             "inventory": str(folder / "inventory.yml"),
-            "extravars": {**settings.variables(run, folder), **(variables or {})},
+            "extravars": {**settings.variables(run, folder, artifacts), **(variables or {})},
             "envvars": settings.environment(run, folder),
             "limit": ",".join(nodes) or None,
         }

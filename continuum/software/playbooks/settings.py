@@ -7,14 +7,15 @@ import shlex
 import shutil
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from continuum.rundir.run import Run
+from continuum.rundir.run import Run
+from continuum.software.artifacts import Artifact, obtain
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+ROOT = HERE.parents[2]
 ROLES = HERE / "ansible" / "roles"
 CONNECTIONS = HERE / "ansible" / "connection"
 MOST_FORKS = 16
@@ -81,33 +82,33 @@ def environment(run: Run, folder: Path) -> dict[str, str]:
     }
 
 
-def variables(run: Run, folder: Path) -> dict[str, Any]:
+def variables(run: Run, folder: Path, artifacts: Sequence[Artifact] = ()) -> dict[str, Any]:
     """What every playbook may use of a run: its id, and where software comes from.
 
-    Debian packages of ``artifact_dir`` are put into one archive, for they may be many. Artifacts of the
-    run's modules are downloaded, unless they are there; HostError and DeployError name what cannot be had.
+    The Debian packages of ``artifact_dir`` are packed into one archive, since there may be many.
+
+    Args:
+        run: the run.
+        folder: Ansible's folder of this playbook.
+        artifacts: files the playbook installs; those that are not there yet are downloaded.
+
+    Raises:
+        HostError: ``artifact_dir`` lacks a file, or holds a damaged one.
+        DeployError: a file cannot be downloaded.
     """
     section = run.config.infrastructure
-    artifacts = section.path("artifact_dir")
-    packages = sorted(artifacts.glob("*.deb")) if artifacts else []
+    given = section.path("artifact_dir")
+    packages = sorted(given.glob("*.deb")) if given else []
     archive = folder / "packages.tar"
     if packages:
         with tarfile.open(archive, "w") as file:
             for package in packages:
                 file.add(package, package.name, recursive=False)
+    paths = obtain(artifacts, run.config, run.tell) if artifacts else {}
     return {
         "continuum_run": run.id,
-        "continuum_artifacts": _artifacts(run),
-        "continuum_artifact_dir": str(artifacts.absolute()) if artifacts else "",
+        "continuum_artifacts": {name: str(path) for name, path in paths.items()},
+        "continuum_artifact_dir": str(given.absolute()) if given else "",
         "continuum_package_files": str(archive) if packages else "",
         "continuum_package_mirror": section.maybe_text("package_mirror") or "",
     }
-
-
-def _artifacts(run: Run) -> dict[str, str]:
-    """Where the files that the run's modules install are on this machine, by name."""
-    from continuum.modules import plan as modules
-    from continuum.software import artifacts
-
-    needed = artifacts.needed_by(modules.load_modules(run.config).all(), run.config)
-    return {name: str(path) for name, path in artifacts.obtain(needed, run.config, run.tell).items()}

@@ -94,7 +94,7 @@ def two(base: Path) -> Iterator[Hosts]:
 
 
 def _host(base: Path, outer: str, name: str, node_name: str) -> Sshd:
-    run = runs.load(runs.find(outer))
+    run = open_run.load(runs.find(outer))
     (node,) = [one for one in open_run.nodes(run) if one.name == node_name]
     flags = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")
     enter = ("nsenter", f"--target={node.handle['pid']}", *flags, "--")

@@ -57,7 +57,7 @@ def test_nodes_are_used_by_name_until_down(tmp_path: Path, hosts: Hosts) -> None
         "exec", run_id, "cloud0", "--", "getent", "hosts", "cloud0", "endpoint0", cwd=tmp_path
     )
     lines = [line.split() for line in by_name.stdout.splitlines()]
-    own = {node.name: node.address for node in open_run.nodes(runs.load(runs.find(run_id)))}
+    own = {node.name: node.address for node in open_run.nodes(open_run.load(runs.find(run_id)))}
     assert lines == [[own["cloud0"], "cloud0"], [own["endpoint0"], "endpoint0"]]
     assert hosts.on("endpoint0", "getent hosts cloud0").split()[0] == own["endpoint0"]
     program.run(

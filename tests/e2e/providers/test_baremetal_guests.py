@@ -18,7 +18,6 @@ import pytest
 from continuum.connection.ssh import hosts
 from continuum.connection.ssh.connection import SshConnection
 from continuum.pipeline import open_run
-from continuum.rundir import run as runs
 from infrastructure.qemu import names
 from tests.e2e import program
 
@@ -94,12 +93,12 @@ class Guests:
     @property
     def addresses(self) -> tuple[str, str]:
         """Of the hosts that become ``cloud0`` and ``endpoint0``."""
-        known = {node.name: node.address for node in open_run.nodes(runs.load(self.outer))}
+        known = {node.name: node.address for node in open_run.nodes(open_run.load(self.outer))}
         return known["endpoint0"], known["cloud0"]
 
     def on(self, guest: str, script: str) -> str:
         """What a shell on a guest says, asked past the provider under test."""
-        connection = open_run.deployment(runs.load(self.outer)).connections[guest]
+        connection = open_run.deployment(open_run.load(self.outer)).connections[guest]
         try:
             return connection.run(["sh", "-c", script], timeout=TIMEOUT_S).stdout
         finally:
@@ -107,7 +106,7 @@ class Guests:
 
     def wait_for(self, guest: str) -> None:
         """Return when a guest that starts can be logged into."""
-        connection = open_run.deployment(runs.load(self.outer)).connections[guest]
+        connection = open_run.deployment(open_run.load(self.outer)).connections[guest]
         assert isinstance(connection, SshConnection)
         try:
             hosts.wait_reachable(connection, time.monotonic() + TIMEOUT_S)

@@ -19,7 +19,6 @@ from continuum.connection import Connection
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from continuum.model.limits import Limits
 from continuum.pipeline import open_run
-from continuum.rundir import run as runs
 from infrastructure.docker.engine_api import client
 from tests.e2e import program
 from tests.e2e.providers import dockerd
@@ -46,12 +45,12 @@ def up(docker_daemon: Dockerd, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def edge(up: Path, docker_daemon: Dockerd) -> Connection:
-    return open_run.deployment(runs.load(up)).connections["edge0"]
+    return open_run.deployment(open_run.load(up)).connections["edge0"]
 
 
 @pytest.fixture
 def endpoint(up: Path, docker_daemon: Dockerd) -> Connection:
-    return open_run.deployment(runs.load(up)).connections["endpoint0"]
+    return open_run.deployment(open_run.load(up)).connections["endpoint0"]
 
 
 def test_containers_are_labelled_named_and_on_no_network(up: Path, docker_daemon: Dockerd) -> None:
@@ -245,7 +244,7 @@ def test_a_node_that_is_gone_is_named(docker_url: str, tmp_path: Path) -> None:
     up = program.run("up", program.config(tmp_path, infrastructure=DOCKER), cwd=tmp_path)
     assert up.returncode == 0, up.stderr
     directory = program.run_directory(tmp_path)
-    way = open_run.deployment(runs.load(directory)).connections["edge0"]
+    way = open_run.deployment(open_run.load(directory)).connections["edge0"]
     client(docker_url).kill(f"continuum-{directory.name}-edge0")
     with pytest.raises(ConnectionFailure, match="edge0: its container is not running"):
         way.run(["true"], timeout=10)

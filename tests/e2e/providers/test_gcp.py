@@ -322,10 +322,12 @@ def test_an_instance_that_cannot_be_logged_into_is_named(
 
 KILLED = """
 import sys
-from continuum import rundir, topology, registry
+from continuum.config import topology_builder
+from continuum.modules import registry
+from continuum.pipeline import open_run
 from pathlib import Path
 provider = registry.provider("gcp")
-run = rundir.Run(Path(sys.argv[1]))
+run = open_run.load(Path(sys.argv[1]))
 provider.create(topology_builder.from_config(run.config).nodes, run)
 """
 

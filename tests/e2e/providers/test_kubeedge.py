@@ -12,7 +12,6 @@ import pytest
 from continuum.connection.deployment import Deployment
 from continuum.errors import CommandFailed, CommandTimeout
 from continuum.pipeline import open_run
-from continuum.rundir import run as runs
 from tests.e2e import program
 from tests.e2e.providers import dockerd
 
@@ -91,7 +90,7 @@ def test_the_edge_serves_on_while_it_is_cut_off_from_the_cloud(
     with dockerd.no_leaks(docker_url), program.started(config, cwd=tmp_path) as process:
         program.wait_for("completed [1-9]", tmp_path, process, timeout_s=600)
         directory = program.run_directory(tmp_path)
-        deployment = open_run.deployment(runs.load(directory))
+        deployment = open_run.deployment(open_run.load(directory))
         assert is_ready(deployment)
         pods = json.loads(kubectl(deployment, "get", "pods", "-o", "json"))["items"]
         assert [pod["spec"]["nodeName"] for pod in pods] == ["edge0"]

@@ -22,7 +22,6 @@ from continuum.modules import registry
 from continuum.modules.job import Job
 from continuum.pipeline import open_run
 from continuum.rundir import manager_latency, node_metrics
-from continuum.rundir import run as runs
 from continuum.rundir.run import Run
 from continuum.software import artifacts
 from infrastructure.docker.engine_api import client
@@ -131,7 +130,7 @@ def up(
 
 @pytest.fixture
 def run(up: Path, docker_daemon: Dockerd) -> Run:
-    return runs.load(up)
+    return open_run.load(up)
 
 
 @pytest.fixture
@@ -156,7 +155,7 @@ def of_its_own(name: str, tmp_path: Path) -> Workload:
 
 
 SERVES = (
-    "from continuum import workload\n"
+    "from continuum.sdk import session as workload\n"
     "with workload.join() as session:\n"
     "    session.record('1', 'due', 5)\n"
     "    session.ready()\n"
@@ -165,7 +164,7 @@ SERVES = (
 
 
 SLEEPS = (
-    "from continuum import workload\n"
+    "from continuum.sdk import session as workload\n"
     "with workload.join() as session:\n"
     "    session.ready()\n"
     "    session.wait_go()\n"
@@ -251,7 +250,7 @@ def test_a_pod_starts_tells_leaves_its_events_and_ends(
 
 
 def test_a_workload_that_ends_is_done(deployment: Deployment, run: Run) -> None:
-    code = "import time\nfrom continuum import workload\nwith workload.join() as s: s.ready(); time.sleep(2)"
+    code = "import time\nfrom continuum.sdk import session as workload\nwith workload.join() as s: s.ready(); time.sleep(2)"
     made = MANAGER.submit(workload("ends", code, serves=False), deployment, run)
     try:
         made.wait_ready(60)

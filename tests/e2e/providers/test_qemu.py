@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from continuum.pipeline import open_run
-from continuum.rundir import run as runs
 from infrastructure.qemu import image, names
 from tests.e2e import program
 from tests.e2e.providers.guests import TIMEOUT_S, config, continuum
@@ -50,7 +49,7 @@ def up(
 
 
 def inside(up: Path, node: str, script: str) -> str:
-    connection = open_run.deployment(runs.load(up)).connections[node]
+    connection = open_run.deployment(open_run.load(up)).connections[node]
     try:
         return connection.run(["sh", "-c", script], timeout=60).stdout
     finally:
@@ -78,7 +77,7 @@ def test_a_guest_starts_what_a_node_needs_and_no_more(up: Path) -> None:
 
 
 def test_interpreted_guests_are_given_more_time(up: Path) -> None:
-    deployment = open_run.deployment(runs.load(up))
+    deployment = open_run.deployment(open_run.load(up))
     for connection in deployment.connections.values():
         connection.close()
     assert deployment.patience > 1
@@ -141,7 +140,7 @@ def test_keys_are_this_users_alone(up: Path) -> None:
 
 
 def test_clocks_of_guests_are_their_own(up: Path) -> None:
-    connection = open_run.deployment(runs.load(up)).connections["cloud0"]
+    connection = open_run.deployment(open_run.load(up)).connections["cloud0"]
     try:
         assert not connection.host_clock
         with connection.clock() as read:

@@ -9,7 +9,6 @@ import pytest
 
 from continuum.connection import Connection
 from continuum.pipeline import open_run
-from continuum.rundir import run as runs
 from tests.e2e import program
 from tests.e2e.file_server import Files, serving
 from tests.e2e.providers import cloud_image
@@ -45,7 +44,7 @@ def guest(libvirt_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         up = program.run("up", "cloud.cfg", cwd=folder, env=own, timeout_s=TIMEOUT_S)
     assert up.returncode == 0, up.stderr
     directory = program.run_directory(folder)
-    connection = open_run.deployment(runs.load(directory)).connections["edge0"]
+    connection = open_run.deployment(open_run.load(directory)).connections["edge0"]
     try:
         yield connection
     finally:

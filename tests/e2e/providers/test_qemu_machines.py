@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from continuum.pipeline import open_run
-from continuum.rundir import run as runs
 from infrastructure.qemu import switch
 from tests.e2e import program
 from tests.e2e.providers import machine
@@ -104,7 +103,7 @@ def test_nodes_of_two_machines_are_one_system(
     up = continuum("up", config, cwd=tmp_path)
     assert up.returncode == 0, up.stderr
     directory = program.run_directory(tmp_path)
-    deployment = open_run.deployment(runs.load(directory))
+    deployment = open_run.deployment(open_run.load(directory))
     try:
         assert {node.handle["uri"] for node in deployment.nodes} == {libvirt_uri, other.uri}
         for uri in (libvirt_uri, other.direct_uri):

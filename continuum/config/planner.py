@@ -1,0 +1,96 @@
+"""From a checked config to the modules it names and the plan of its run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from continuum.config import topology_builder
+from continuum.model.config import Config
+from continuum.model.topology import Topology
+from continuum.model.workload import Workload
+from continuum.modules import registry
+from continuum.modules.base import Module
+from continuum.modules.modules_in_use import Modules
+from continuum.modules.plan import Plan
+from continuum.software.artifacts import Artifact
+
+
+def load_modules(config: Config) -> Modules:
+    """The modules that a config names; the config has been checked, so they exist."""
+    infra_only = config.infrastructure.flag("infra_only")
+    alone = infra_only or config.benchmark.flag("resource_manager_only")
+    application = None if alone else config.benchmark.maybe_text("application")
+    manager = "none" if infra_only else config.benchmark.text("resource_manager")
+    model = None if infra_only else config.execution_model.maybe_text("model")
+    return Modules(
+        registry.provider(config.infrastructure.text("provider")),
+        registry.resource_manager(manager),
+        registry.application(application) if application else None,
+        registry.execution_model(model) if model else None,
+    )
+
+
+def make_plan(config: Config, modules: Modules) -> Plan:
+    """The plan of a run with these modules."""
+    topology = modules.resource_manager.demand(topology_builder.from_config(config), config)
+    offered = modules.resource_manager.offer(topology, config)
+    workloads = _workloads(modules, offered, config)
+    return Plan(
+        config=config,
+        topology=topology,
+        offered=offered,
+        workloads=workloads,
+        stages=_stages(modules),
+        servers=_servers(modules, offered, config),
+        artifacts=_artifacts(modules.all(), config),
+        packages=tuple(dict.fromkeys(_packages(modules.all(), workloads, config))),
+    )
+
+
+def _workloads(modules: Modules, offered: Topology, config: Config) -> tuple[Workload, ...]:
+    if modules.application is None:
+        return ()
+    workloads = modules.application.workloads(config, offered)
+    model = modules.execution_model
+    return workloads if model is None else model.arrange(workloads, offered, config)
+
+
+def _servers(modules: Modules, offered: Topology, config: Config) -> int:
+    if modules.application is None:
+        return 0
+    servers = modules.application.servers(config, offered)
+    if modules.execution_model is None:
+        return servers
+    workloads = modules.application.workloads(config, offered)
+    return modules.execution_model.servers(servers, workloads, offered, config)
+
+
+def _stages(modules: Modules) -> tuple[str, ...]:
+    """The application's stages, with the execution model's own in front of a worker's first."""
+    if modules.application is None:
+        return ()
+    stages = modules.application.stages
+    if modules.execution_model is None or not modules.execution_model.stage:
+        return stages
+    place = stages.index(modules.application.arrival)
+    return (*stages[:place], modules.execution_model.stage, *stages[place:])
+
+
+def _artifacts(modules: Iterable[Module], config: Config) -> tuple[Artifact, ...]:
+    """The artifacts of all modules, each once.
+
+    Raises:
+        ValueError: two modules name different files alike, which is a defect of one of them.
+    """
+    found: dict[str, Artifact] = {}
+    for artifact in (one for module in modules for one in module.artifacts(config)):
+        if found.setdefault(artifact.name, artifact) != artifact:
+            raise ValueError(f"two different artifacts are called {artifact.name}")
+    return tuple(found.values())
+
+
+def _packages(modules: Iterable[Module], workloads: Iterable[Workload], config: Config) -> Iterator[str]:
+    for module in modules:
+        yield from module.packages(config)
+    for workload in workloads:
+        yield from (program.package for program in workload.programs)

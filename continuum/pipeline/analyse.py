@@ -1,0 +1,98 @@
+"""From what the phases made to the result, the report and the files that both are kept in. The last phases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from continuum.errors import BenchmarkError, ContinuumError
+from continuum.measure import analysis, instances, lifecycle, samples, trace
+from continuum.measure.lifecycle import Life
+from continuum.model.phase import Phase
+from continuum.model.result import INSTANCES_FILE, SAMPLES_FILE, Benchmark, Result
+from continuum.modules import registry
+from continuum.pipeline import result_builder
+from continuum.pipeline.context import Context
+from continuum.pipeline.outputs import Outputs
+from continuum.pipeline.result_builder import Snapshot
+from continuum.report.style import Plot
+
+
+def analyse(
+    context: Context, outputs: Outputs, phases: Sequence[Phase], errors: Iterable[ContinuumError]
+) -> Result:
+    """Turn events into the result; an incident makes it invalid, not absent."""
+    snapshots = outputs.snapshots
+    if outputs.deployment is not None and len(snapshots) < 2:
+        # The benchmark did not come to its end; what nodes used may tell why.
+        provider = context.modules.provider
+        snapshots = (*snapshots, result_builder.snapshot(outputs.deployment, provider, context.run))
+    lives = _lives(context, outputs, snapshots)
+    result = result_builder.result(
+        context.run,
+        host=context.host,
+        deployment=outputs.deployment,
+        fidelity=outputs.fidelity,
+        snapshots=snapshots,
+        measured=_measured(context, snapshots),
+        lives=[life for life in lives if not life.simulated],
+        simulated=[life for life in lives if life.simulated],
+        incidents=[*map(str, errors), *outputs.incidents],
+        phases=phases,
+    )
+    result.save(context.run.directory)
+    return result
+
+
+def check_measured(context: Context, result: Result) -> None:
+    """BenchmarkError where an application was to be measured, nothing went wrong, and no event was left."""
+    if context.wants_benchmark and result.benchmark is None and result.valid:
+        msg = "the application left no events"
+        raise BenchmarkError(msg)
+
+
+def _measured(context: Context, snapshots: Sequence[Snapshot]) -> Benchmark | None:
+    """What the application did; None when it left nothing."""
+    application, config, directory = context.modules.application, context.config, context.run.directory
+    raw = directory / "raw"
+    if application is None or not raw.is_dir():
+        return None
+    clocks = result_builder.clocks(snapshots)
+    traced = trace.build(application.events(raw), context.plan.stages, clocks)
+    if not traced.requests:
+        return None
+    samples.write(directory / SAMPLES_FILE, traced)
+    return analysis.benchmark(
+        traced,
+        application=registry.canonical("application", config.benchmark.text("application")),
+        resource_manager=config.benchmark.text("resource_manager"),
+        model=config.execution_model.maybe_text("model") or "",
+        load=application.load(config),
+        capacity=context.plan.servers,
+    )
+
+
+def _lives(context: Context, outputs: Outputs, snapshots: Sequence[Snapshot]) -> Sequence[Life]:
+    """The lifecycle of every instance of a workload."""
+    lives = lifecycle.build(outputs.marks, result_builder.clocks(snapshots))
+    if lives:
+        instances.write(context.run.directory / INSTANCES_FILE, lives)
+    return lives
+
+
+def report(context: Context, result: Result) -> Sequence[Plot]:
+    """Draw the plots."""
+    from continuum import report as reports
+
+    return reports.draw(context.run.directory, result)
+
+
+def save(context: Context, result: Result, phases: Sequence[Phase], drawn: Sequence[Plot] | None) -> Result:
+    """Write the result once more, and the page, now that all phases have ended."""
+    final = replace(result, phases=tuple(phases))
+    final.save(context.run.directory)
+    if drawn is not None:
+        from continuum import report as reports
+
+        reports.write_page(context.run.directory, final, drawn)
+    return final

@@ -1,0 +1,102 @@
+"""Tables, titles and lists on a console; plain text without colours where it is no terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from rich import box
+from rich.console import Console, JustifyMethod
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from continuum.report import view
+
+PLAIN_WIDTH = 100
+"""Columns where the output is no terminal and COLUMNS is not set."""
+
+
+NARROW = 110
+"""Below this many columns a table goes without what it can do without."""
+
+
+BAR = 24
+
+
+_ASCII = str.maketrans({"±": "+-", "→": "->", "█": "#", "─": "-", "…": ".", "·": "|"})
+
+
+def console_on(target: Console | TextIO | None = None) -> Console:
+    """A console on a stream, standard output by default: in colour on a terminal, plain elsewhere."""
+    if isinstance(target, Console):
+        return target
+    stream = target or sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def print_table(out: Console, table: view.Table, colours: Mapping[str, str] | None = None) -> None:
+    print_title(out, table.title)
+    shown = [i for i, name in enumerate(table.columns) if out.width >= NARROW or name not in table.extra]
+    grid = RichTable(box=box.SIMPLE_HEAD, collapse_padding=True, show_edge=False, header_style="dim")
+    for index in shown:
+        name = table.columns[index]
+        right = index > 0 and name not in table.text
+        justify: JustifyMethod = "right" if right else "left"
+        grid.add_column(encodable(out, name), justify=justify, overflow="fold", no_wrap=right)
+    bar = _room_for_bar(out, table, shown) if colours else 0
+    if bar:
+        grid.add_column("", no_wrap=True)
+    for row in table.rows:
+        style = "bold" if row.strong else "red" if row.ok is False else ""
+        cells: list[Text] = [Text(encodable(out, row.cells[index])) for index in shown]
+        if bar:
+            cells.append(_bar(out, row, bar, colours or {}))
+        grid.add_row(*cells, style=style)
+    out.print(grid)
+
+
+def _room_for_bar(out: Console, table: view.Table, shown: Sequence[int]) -> int:
+    """How long bars may be beside the columns that are shown; 0 for not at all."""
+    texts = [table.columns, *(row.cells for row in table.rows)]
+    taken = sum(max(len(encodable(out, line[index])) for line in texts) + 2 for index in shown)
+    room = min(BAR, out.width - taken - 3)
+    return room if room >= 6 else 0
+
+
+def _bar(out: Console, row: view.Row, length: int, colours: Mapping[str, str]) -> Text:
+    """The row's share of the whole; the whole itself needs none."""
+    if row.strong or not row.share:
+        return Text("")
+    blocks = max(0, min(length, round(row.share * length)))
+    return Text(encodable(out, "█" * blocks), style=colours.get(row.stage, ""))
+
+
+def print_list(out: Console, title: str, lines: Sequence[str]) -> None:
+    if lines:
+        print_title(out, title)
+    for line in lines:
+        print_item(out, line)
+
+
+def print_title(out: Console, title: str) -> None:
+    out.print()
+    print_line(out, Text(title, style="bold"))
+
+
+def print_line(out: Console, text: Text) -> None:
+    out.print(Text(encodable(out, text.plain), style=text.style), soft_wrap=not out.is_terminal)
+
+
+def print_item(out: Console, line: str, style: str = "") -> None:
+    # Soft wrapping leaves paths and reasons in one piece, to be copied or searched for.
+    out.print(Text(f"  {encodable(out, line)}", style=style), soft_wrap=True)
+
+
+def encodable(out: Console, text: str) -> str:
+    """The text, spelled in ASCII where the stream knows nothing else."""
+    if out.encoding.startswith("utf"):
+        return text
+    return text.translate(_ASCII).encode("ascii", "replace").decode()
