@@ -73,7 +73,8 @@ def faults(root: Path = ROOT) -> Iterator[str]:
             if imported != name:
                 graph[name].add(imported)
             if LEVELS.get(room(imported), len(ROOMS)) < LEVELS[room(name)]:
-                yield f"{path.relative_to(root)}:{line}: {name} imports {imported}, which is in a room above it"
+                where = f"{path.relative_to(root)}:{line}"
+                yield f"{where}: imports {imported}, which is in a room above {room(name)}"
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

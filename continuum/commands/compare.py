@@ -31,6 +31,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([result.to_json() for result in results], allow_nan=False))
         return 0
+    from continuum.report import comparison
 
     comparison.show(results, options.output or runs_folder(results[-1]))
     return 0

@@ -72,6 +72,7 @@ def _show(result: Result, options: argparse.Namespace) -> None:
 def _compare(results: list[Result], options: argparse.Namespace) -> None:
     if options.json:
         return
+    from continuum.report import comparison
 
     comparison.show(results, runs_folder(results[-1]))
 

@@ -13,8 +13,8 @@ from continuum.model.topology import Link, NodeSpec, Tier, Topology
 def from_config(config: Config) -> Topology:
     """The nodes and links that a config describes; pure.
 
-    A link is the default one (``continuum.config.link_presets``), overridden by what ``[link A-B]`` or the flat
-    keys say, overridden by ``[link A->B]``. Without network emulation every link is a plain wire.
+    A link is the default one (see ``link_presets``), overridden by ``[link A-B]`` or the flat keys,
+    overridden by ``[link A->B]``. Without network emulation every link is a plain wire.
     """
     tiers = tuple(_tier(name, section) for name, section in config.tiers.items() if section.integer("nodes"))
     nodes = tuple(node for tier in tiers for node in _nodes_of(tier))

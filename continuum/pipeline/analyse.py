@@ -1,4 +1,4 @@
-"""From what the phases made to the result, the report and the files that both are kept in. The last phases."""
+"""The last phases: from what the earlier ones made to the result and the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each phase does: one function a phase, which takes what earlier phases made and returns what it made."""
+"""What each phase does: one function a phase; each returns what it made."""
 
 from __future__ import annotations
 

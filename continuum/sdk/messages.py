@@ -2,8 +2,8 @@
 
 A workload prints lines ``continuum: {"ready": true}`` and ``continuum: {"progress": {...}}`` among
 whatever else it prints; ``continuum.sdk.session`` is the other end. It may tell of its life, too:
-``continuum: {"life": {"started": 123}}``, by the stages of ``continuum.measure.lifecycle``, as readings of its node's
-CLOCK_MONOTONIC in ns.
+``continuum: {"life": {"started": 123}}``, by the stages of ``continuum.model.marks``, as readings of
+its node's CLOCK_MONOTONIC in ns.
 """
 
 from __future__ import annotations

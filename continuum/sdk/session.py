@@ -9,7 +9,7 @@
 
 The program runs in a folder of its own. It tells how it is by lines ``continuum: {JSON}`` on standard
 output, begins when a file ``go`` appears in the folder, and leaves its events in ``events.jsonl``
-there (``continuum.model.events`` says what a line holds); where ``CONTINUUM_FOLDER`` is set, in that one instead.
+there (``continuum.model.events`` says what a line holds), or in ``CONTINUUM_FOLDER`` where that is set.
 On SIGTERM it writes the rest and ends.
 A program in another language does the same three things.
 """

@@ -53,7 +53,7 @@ def provide(
     deployment: Deployment,
     run: Run,
 ) -> None:
-    """Install the programs of workloads on the nodes that lack them, by the application's playbook ``install``.
+    """Install missing programs of workloads on their nodes, by the application's playbook ``install``.
 
     Where nothing is missing, Ansible is not needed.
 

@@ -24,7 +24,7 @@ def patiently(call: Callable[[], Any], patience: float) -> Any:
 
     Args:
         call: one call of the client library.
-        patience: how many times as long as usual it may be busy, see ``continuum.modules.base.Node``.
+        patience: how many times as long as usual it may be busy, see ``continuum.model.node.Node``.
 
     Raises:
         ApiException, HTTPError, OSError: as the last call did.

@@ -40,7 +40,7 @@ class Api:
         core: pods, nodes, events.
         apps: deployments.
         batch: jobs.
-        patience: how many times as long as usual an answer may take, see ``continuum.modules.base.Node``.
+        patience: how many times as long as usual an answer may take, see ``continuum.model.node.Node``.
     """
 
     core: Any

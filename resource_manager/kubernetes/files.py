@@ -121,7 +121,7 @@ class Cluster:
 
     @property
     def patience(self) -> float:
-        """How many times as long as usual may be waited for its nodes, see ``continuum.modules.base.Node``."""
+        """How many times as long as usual may be waited for its nodes, see ``continuum.model.node.Node``."""
         return max(member.node.patience for member in self.members)
 
 

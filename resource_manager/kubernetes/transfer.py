@@ -48,7 +48,7 @@ def images(connection: Connection, archives: Sequence[Path], *, patience: float,
     Args:
         connection: the way to the node.
         archives: of the images.
-        patience: how many times as long as usual the node may take, see ``continuum.modules.base.Node``.
+        patience: how many times as long as usual the node may take, see ``continuum.model.node.Node``.
         anew: put them there in any case.
 
     Raises:

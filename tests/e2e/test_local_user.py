@@ -78,7 +78,10 @@ def _command(base: Path) -> list[str]:
             python,
             "-B",
             "-c",
-            "import os, sys, continuum.modules.base; assert sys.version_info >= (3, 10); os.stat(sys.executable)",
+            (
+                "import os, sys, continuum.modules.base\n"
+                "assert sys.version_info >= (3, 10); os.stat(sys.executable)"
+            ),
         ]
         try:
             if (

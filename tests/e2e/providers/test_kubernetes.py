@@ -250,7 +250,9 @@ def test_a_pod_starts_tells_leaves_its_events_and_ends(
 
 
 def test_a_workload_that_ends_is_done(deployment: Deployment, run: Run) -> None:
-    code = "import time\nfrom continuum.sdk import session as workload\nwith workload.join() as s: s.ready(); time.sleep(2)"
+    code = (
+        "import time\nfrom continuum.sdk import session\nwith session.join() as s: s.ready(); time.sleep(2)"
+    )
     made = MANAGER.submit(workload("ends", code, serves=False), deployment, run)
     try:
         made.wait_ready(60)

@@ -7,7 +7,6 @@ import pytest
 
 from continuum.commands import check
 from continuum.errors import HostError, Problem
-from continuum.pipeline import run as pipeline
 
 TEXT = "[infrastructure]\ninfra_only = True\ncloud_nodes = 1\ncloud_cores = 1\ncloud_memory = 256 MiB\n"
 
@@ -20,7 +19,7 @@ def execute(tmp_path: Path) -> int:
 def test_a_warning_about_the_host_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pipeline, "probe", lambda *_: (Problem("a bit slow", severity="warning"),))
+    monkeypatch.setattr(check, "probe", lambda *_: (Problem("a bit slow", severity="warning"),))
     assert execute(tmp_path) == 0
     said = capsys.readouterr()
     assert said.err == "warning: a bit slow\n"
@@ -29,7 +28,7 @@ def test_a_warning_about_the_host_is_no_error(
 
 def test_what_the_host_lacks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problems = (Problem("a bit slow", severity="warning"), Problem("no TUN"))
-    monkeypatch.setattr(pipeline, "probe", lambda *_: problems)
+    monkeypatch.setattr(check, "probe", lambda *_: problems)
     with pytest.raises(HostError) as refused:
         execute(tmp_path)
     assert str(refused.value) == "warning: a bit slow\nno TUN"

@@ -12,10 +12,10 @@ import pytest
 from continuum.errors import UsageError
 from continuum.modules import registry
 
-CORE = Path(registry.__file__).parent
+CORE = Path(registry.__file__).parents[1]
 
 PROVIDER = """
-from continuum.modules.base import Provider
+from continuum.modules.provider import Provider
 from continuum.options import Option, Text
 
 class Shed(Provider):
@@ -123,7 +123,7 @@ def test_missing_module_names_those_that_exist_nearest_first(tree: Path) -> None
             "cannot be loaded: ModuleNotFoundError: No module named 'infrastructure.odd.no_such_part'",
         ),
         (
-            "from continuum.modules.provider import Provider\nclass Odd(Provider):\n    summary = 'odd'\nMODULE = Odd",
+            "from continuum.modules import provider\nclass Odd(provider.Provider):\n    summary = 'odd'\nMODULE = Odd",
             "the class is unfinished: Can't instantiate abstract class Odd",
         ),
     ],
@@ -167,7 +167,7 @@ def test_config_of_a_new_module_needs_no_change_elsewhere(tree: Path) -> None:
         "[infrastructure]\nprovider = shed\ninfra_only = yes\n"
         "cloud_nodes = 1\ncloud_cores = 1\ncloud_memory = 1\nshed_door = left\n"
     )
-    load = f"__import__('continuum.config.loader').config.load({str(tree / 'x.cfg')!r})"
+    load = f"__import__('continuum.config.loader').config.loader.load({str(tree / 'x.cfg')!r})"
     assert ask(tree, f"{load}.infrastructure.text('shed_door')") == "left"
     assert json.loads(ask(tree, f"{load}.warnings")) == []
 

@@ -101,7 +101,7 @@ def _run(
     verify: bool = False,
 ) -> pipeline.Outcome:
     if not verify:
-        monkeypatch.setattr("continuum.pipeline.steps.verify", lambda session: None)
+        monkeypatch.setattr("continuum.pipeline.steps.verify", lambda *_: ())
     modules = Modules(provider, NoManager(), Steps(folder, program))
     monkeypatch.setattr(pipeline, "load_modules", lambda config: modules)
     parsed = config.parse(TEXT.format(folder=folder, run=run))

@@ -212,6 +212,9 @@ def test_sources_of_software_are_checked(tmp_path: Path) -> None:
 def test_importing_the_package_does_not_import_ansible() -> None:
     import subprocess
 
-    code = "import sys, json, continuum.software.playbooks; print(json.dumps([m for m in sys.modules if 'ansible' in m]))"
+    code = (
+        "import sys, json, continuum.software.playbooks\n"
+        "print(json.dumps([m for m in sys.modules if 'ansible' in m]))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
