@@ -42,9 +42,10 @@ test-long: .venv/.e2e  ## what takes more than ten minutes: a Kubernetes cluster
 components: setup-dev  ## build what test-e2e installs, Kubernetes and the like, in build/components; needs Go
 	$(PYTHON) -m tests.e2e.components build/components
 
-lint: setup-dev  ## ruff and mypy --strict
+lint: setup-dev  ## ruff, mypy --strict, and the rule that imports of the core run downward only
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
+	$(PYTHON) scripts/check_rooms.py
 
 bench: setup-dev  ## measure what the README claims; prints tables, writes benchmarks/results/*.json
 	$(PYTHON) -m benchmarks

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from continuum.model.limits import Limits
+from continuum.model.limits import NO_LIMITS, Limits
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Connection(Protocol):
         *,
         env: Mapping[str, str],
         log: Path,
-        limits: Limits | None = Limits(),
+        limits: Limits | None = NO_LIMITS,
     ) -> Process:
         """Start a command; its standard output and error are appended to ``log`` as they come.
 

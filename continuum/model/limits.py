@@ -16,3 +16,6 @@ class Limits:
 
     cpu_cores: float | None = None
     memory_mb: int | None = None
+
+
+NO_LIMITS = Limits()

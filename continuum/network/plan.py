@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from continuum.model.topology import Link, Topology
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

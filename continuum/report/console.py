@@ -38,6 +38,7 @@ def console_on(target: Console | TextIO | None = None) -> Console:
 
 
 def print_table(out: Console, table: view.Table, colours: Mapping[str, str] | None = None) -> None:
+    """Print a table; with ``colours`` by stage, each row shows its share as a bar where there is room."""
     print_title(out, table.title)
     shown = [i for i, name in enumerate(table.columns) if out.width >= NARROW or name not in table.extra]
     grid = RichTable(box=box.SIMPLE_HEAD, collapse_padding=True, show_edge=False, header_style="dim")
@@ -75,6 +76,7 @@ def _bar(out: Console, row: view.Row, length: int, colours: Mapping[str, str]) -
 
 
 def print_list(out: Console, title: str, lines: Sequence[str]) -> None:
+    """Print a title and one item a line; nothing without lines."""
     if lines:
         print_title(out, title)
     for line in lines:
@@ -82,15 +84,18 @@ def print_list(out: Console, title: str, lines: Sequence[str]) -> None:
 
 
 def print_title(out: Console, title: str) -> None:
+    """Print an empty line and a title."""
     out.print()
     print_line(out, Text(title, style="bold"))
 
 
 def print_line(out: Console, text: Text) -> None:
+    """Print one line, wrapped on a terminal only."""
     out.print(Text(encodable(out, text.plain), style=text.style), soft_wrap=not out.is_terminal)
 
 
 def print_item(out: Console, line: str, style: str = "") -> None:
+    """Print one indented line, never wrapped."""
     # Soft wrapping leaves paths and reasons in one piece, to be copied or searched for.
     out.print(Text(f"  {encodable(out, line)}", style=style), soft_wrap=True)
 
