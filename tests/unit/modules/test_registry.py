@@ -123,7 +123,7 @@ def test_missing_module_names_those_that_exist_nearest_first(tree: Path) -> None
             "cannot be loaded: ModuleNotFoundError: No module named 'infrastructure.odd.no_such_part'",
         ),
         (
-            "from continuum.modules import provider\nclass Odd(provider.Provider): summary = ''\nMODULE = Odd",
+            "from continuum.modules import provider as p\nclass Odd(p.Provider): summary = ''\nMODULE = Odd",
             "the class is unfinished: Can't instantiate abstract class Odd",
         ),
     ],
