@@ -44,6 +44,6 @@ class Deployment:
         return tuple(node for node in self.nodes if node.tier == tier)
 
     @property
-    def patience(self) -> float:
+    def timeout_scale(self) -> float:
         """How many times as long as usual may be waited for its nodes, see ``Node``."""
-        return max((node.patience for node in self.nodes), default=1.0)
+        return max((node.timeout_scale for node in self.nodes), default=1.0)

@@ -20,15 +20,15 @@ class Node:
         management: IPv4 address that other nodes with one reach it at over a path without emulation; empty
             where there is no such path. Nodes whose ``spec.is_managed`` is set have one where the provider
             can make it.
-        patience: how many times as long as usual it may take over whatever it computes: 1 where a processor
-            runs it, more where one is interpreted. What has a deadline on the node has it that much later.
+        timeout_scale: factor on every time-out that concerns the node: 1 for a node that a processor runs, more
+            for a TCG-emulated guest.
     """
 
     spec: NodeSpec
     address: str
     handle: Mapping[str, Any] = field(default_factory=dict)
     management: str = ""
-    patience: float = 1.0
+    timeout_scale: float = 1.0
 
     @property
     def name(self) -> str:
@@ -64,7 +64,7 @@ def node_to_json(node: Node) -> dict[str, Any]:
         "address": node.address,
         "handle": dict(node.handle),
         "management": node.management,
-        "patience": node.patience,
+        "timeout_scale": node.timeout_scale,
     }
 
 
@@ -77,5 +77,5 @@ def node_from_json(data: Mapping[str, Any]) -> Node:
         data["address"],
         data["handle"],
         data.get("management", ""),
-        data.get("patience", 1.0),
+        data.get("timeout_scale", 1.0),
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Pair = tuple[str, str]
 
-PATIENCE_MS = 250.0
+LONGEST_DELAY_MS = 250.0
 """One-way delay up to which answers are waited for."""
 
 
@@ -34,8 +34,8 @@ def measure(deployment: Deployment, logs: Path) -> dict[Pair, float]:
     from continuum.network.verification import verify
 
     pairs = deployment.topology.tier_pairs()
-    patient = tuple(Link(src, dst, latency_ms=PATIENCE_MS) for src, dst in pairs)
-    topology = replace(deployment.topology, links=patient, emulated=True)
+    waiting_long = tuple(Link(src, dst, latency_ms=LONGEST_DELAY_MS) for src, dst in pairs)
+    topology = replace(deployment.topology, links=waiting_long, emulated=True)
     trips = verify.round_trips(replace(deployment, topology=topology), logs)
     silent = [f"{src} -> {dst}" for (src, dst), trip_ms in trips.items() if trip_ms is None]
     if silent:

@@ -100,7 +100,7 @@ def _folder(application: Application) -> Path:
 def deploy(context: Context, deployment: Deployment) -> Iterator[Job]:
     """Start every workload and wait until all replicas are ready; yields each job once it is started."""
     modules, plan = context.modules, context.plan
-    timeout_s = READY_TIMEOUT_S * deployment.patience
+    timeout_s = READY_TIMEOUT_S * deployment.timeout_scale
     modules.resource_manager.supply(plan.workloads, deployment, context.run)
     jobs = []
     for workload in plan.workloads:
@@ -181,7 +181,7 @@ def _benchmark_timeout_s(context: Context, deployment: Deployment) -> float:
     application = context.modules.application
     assert application is not None
     limit = context.config.run.maybe_real("timeout")
-    grace_s = GRACE_S * deployment.patience
+    grace_s = GRACE_S * deployment.timeout_scale
     return limit if limit is not None else application.duration_s(context.config) + grace_s
 
 
@@ -191,7 +191,7 @@ def collect(
     """End the workloads and fetch the events they left; returns the marks of their instances."""
     raw = context.run.directory / "raw"
     raw.mkdir(exist_ok=True)
-    timeout_s = 0.1 if hurry else STOP_TIMEOUT_S * deployment.patience
+    timeout_s = 0.1 if hurry else STOP_TIMEOUT_S * deployment.timeout_scale
     with ThreadPoolExecutor(len(jobs)) as pool:
         stops = [pool.submit(job.stop, timeout_s) for job in reversed(jobs)]
         for stop in stops:

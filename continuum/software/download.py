@@ -23,7 +23,7 @@ Headers = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long a download may take.
 
     Attributes:
@@ -59,14 +59,14 @@ def mirrored(url: str, mirror: str) -> str:
 
 
 def download(
-    url: str, to: Path, patience: Patience, *, may_resume: bool, headers: Headers | None = None
+    url: str, to: Path, timeouts: Timeouts, *, may_resume: bool, headers: Headers | None = None
 ) -> None:
     """Fetch a file; what is in ``to`` already is gone on with, if the content can be verified afterwards.
 
     Args:
         url: where it is.
         to: the file to write.
-        patience: how long it may take.
+        timeouts: how long it may take.
         may_resume: whether what an earlier attempt left may be gone on with.
         headers: to be sent to that host, and to no other that it sends us on to.
 
@@ -74,7 +74,7 @@ def download(
         DownloadError: it cannot be had, in words.
         OSError: it cannot be written.
     """
-    deadline = time.monotonic() + patience.deadline_s
+    deadline = time.monotonic() + timeouts.deadline_s
     if not may_resume:
         to.unlink(missing_ok=True)
 
@@ -82,28 +82,28 @@ def download(
         offset = to.stat().st_size if may_resume and to.is_file() else 0
         ranged = {"Range": f"bytes={offset}-"} if offset else {}
         try:
-            with _opened(url, patience, {**(headers or {}), **ranged}) as answer:
+            with _opened(url, timeouts, {**(headers or {}), **ranged}) as answer:
                 _receive(answer, to, offset if answer.status == _PARTIAL else 0, deadline)
         except _BadRangeError as error:  # what we have is no beginning of what is there
             to.unlink(missing_ok=True)
             raise DownloadError("the server would not go on where it broke off", is_passing=True) from error
 
-    _repeat(once, patience, deadline)
+    _repeat(once, timeouts, deadline)
 
 
-def document(url: str, patience: Patience, headers: Headers | None = None) -> tuple[bytes, str]:
+def document(url: str, timeouts: Timeouts, headers: Headers | None = None) -> tuple[bytes, str]:
     """A small file, and the type its server says it has; DownloadError if it cannot be had."""
     found: list[tuple[bytes, str]] = []
 
     def once() -> None:
-        with _opened(url, patience, headers or {}) as answer:
+        with _opened(url, timeouts, headers or {}) as answer:
             data = answer.read(_MOST_DOCUMENT_BYTES)
             promised = answer.headers.get("Content-Length")
             if promised and len(data) != int(promised):
                 raise DownloadError(f"it ended after {len(data)} of {promised} bytes", is_passing=True)
             found.append((data, str(answer.headers.get("Content-Type", ""))))
 
-    _repeat(once, patience, time.monotonic() + patience.deadline_s)
+    _repeat(once, timeouts, time.monotonic() + timeouts.deadline_s)
     return found[-1]
 
 
@@ -111,14 +111,14 @@ class _BadRangeError(Exception):
     """The server has no such part of the file."""
 
 
-def _repeat(once: Callable[[], None], patience: Patience, deadline: float) -> None:
+def _repeat(once: Callable[[], None], timeouts: Timeouts, deadline: float) -> None:
     """Try until it is done, or trying again is no use."""
-    for attempt in range(patience.attempts):
-        pause = patience.pause_s * 2**attempt
+    for attempt in range(timeouts.attempts):
+        pause = timeouts.pause_s * 2**attempt
         try:
             once()
         except DownloadError as error:
-            is_last = attempt + 1 == patience.attempts or time.monotonic() + pause > deadline
+            is_last = attempt + 1 == timeouts.attempts or time.monotonic() + pause > deadline
             if is_last or not error.is_passing:
                 raise
             time.sleep(pause)
@@ -127,7 +127,7 @@ def _repeat(once: Callable[[], None], patience: Patience, deadline: float) -> No
 
 
 @contextmanager
-def _opened(url: str, patience: Patience, headers: Headers) -> Iterator[http.client.HTTPResponse]:
+def _opened(url: str, timeouts: Timeouts, headers: Headers) -> Iterator[http.client.HTTPResponse]:
     """The answer to a request; whatever goes wrong with it is a DownloadError."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise DownloadError("not an address of http or https")
@@ -138,7 +138,7 @@ def _opened(url: str, patience: Patience, headers: Headers) -> Iterator[http.cli
         add = request.add_unredirected_header if name == "Authorization" else request.add_header
         add(name, value)
     try:
-        with closing(urllib.request.urlopen(request, timeout=patience.stall_s)) as answer:  # noqa: S310
+        with closing(urllib.request.urlopen(request, timeout=timeouts.stall_s)) as answer:  # noqa: S310
             yield answer
     except urllib.error.HTTPError as error:
         if error.code == _BAD_RANGE:
@@ -147,10 +147,10 @@ def _opened(url: str, patience: Patience, headers: Headers) -> Iterator[http.cli
         again = error.code in _WORTH_ANOTHER_TRY
         raise DownloadError(f"{error.code} {error.reason}", is_passing=again, challenge=challenge) from error
     except TimeoutError as error:
-        raise DownloadError(f"nothing came for {patience.stall_s:g} s", is_passing=True) from error
+        raise DownloadError(f"nothing came for {timeouts.stall_s:g} s", is_passing=True) from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
-            raise DownloadError(f"no answer within {patience.stall_s:g} s", is_passing=True) from error
+            raise DownloadError(f"no answer within {timeouts.stall_s:g} s", is_passing=True) from error
         raise DownloadError(_worded(error.reason), is_passing=True) from error
     except (http.client.HTTPException, ConnectionError) as error:
         raise DownloadError(f"the connection broke: {_worded(error)}", is_passing=True) from error

@@ -84,7 +84,7 @@ def install(deployment: Deployment, plan: Plan, run: Run, needed: Sequence[Artif
     wanted = [one for one in needed if one.name in (manifests.GATEWAY, manifests.PROVIDER)]
     paths = artifacts.obtain(wanted, run.config, run.tell)
     archives = [paths[one.name] for one in wanted]
-    transfer.images(deployment.connections[node], archives, patience=deployment.patience)
+    transfer.images(deployment.connections[node], archives, timeout_scale=deployment.timeout_scale)
     references = {one.name: oci.references(paths[one.name])[0] for one in wanted}
     with _api(deployment, run) as api:
         _create_gateway(api, node, references)

@@ -28,7 +28,7 @@ _PASSING = (408, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long things may take, in seconds.
 
     Attributes:
@@ -78,8 +78,8 @@ def explain(code: int, reason: str, message: str) -> str:
 class Cloud:
     """Requests to one project."""
 
-    def __init__(self, place: Place, patience: Patience) -> None:
-        self.place, self.patience = place, patience
+    def __init__(self, place: Place, timeouts: Timeouts) -> None:
+        self.place, self.timeouts = place, timeouts
         url = urlsplit(place.api)
         self._host, self._scheme = url.netloc, url.scheme
         self._credentials = _credentials(place, self._scheme)
@@ -110,7 +110,7 @@ class Cloud:
         kind = _SERVICES[service]
         request = kind.delete(**self._scope(service), **{kind.word: name})
         what = f"delete {kind.word.replace('_', ' ')} {name}"
-        deadline = time.monotonic() + self.patience.operation_s
+        deadline = time.monotonic() + self.timeouts.operation_s
         while True:
             try:
                 return self._wait(what, self._call(what, self._client(service).delete_unary, request))
@@ -120,7 +120,7 @@ class Cloud:
                 passing = error.code == 409 or "NOT_READY" in error.reason or "IN_USE" in _upper(error.reason)
                 if not passing or time.monotonic() > deadline:
                     raise
-            time.sleep(self.patience.poll_s)
+            time.sleep(self.timeouts.poll_s)
 
     def get(self, service: str, name: str) -> Any:
         """One resource; None when there is none."""
@@ -170,20 +170,20 @@ class Cloud:
         """After a repeated request: wait until what the first one began is usable."""
         if service != "Instances":
             return
-        deadline = time.monotonic() + self.patience.operation_s
+        deadline = time.monotonic() + self.timeouts.operation_s
         while (found := self.get(service, name)) is not None and found.status in ("PROVISIONING", "STAGING"):
             if time.monotonic() > deadline:
                 raise CloudError(f"create instance {name}", 0, "", self._too_long())
-            time.sleep(self.patience.poll_s)
+            time.sleep(self.timeouts.poll_s)
 
     def _wait(self, what: str, operation: Any) -> None:
         """Wait for an operation to end; CloudError when it ends badly or not in time."""
-        deadline = time.monotonic() + self.patience.operation_s
+        deadline = time.monotonic() + self.timeouts.operation_s
         done = compute_v1.Operation.Status.DONE
         while operation.status != done:
             if time.monotonic() > deadline:
                 raise CloudError(what, 0, "", self._too_long())
-            time.sleep(self.patience.poll_s)
+            time.sleep(self.timeouts.poll_s)
             operation = self._call(what, *self._look(operation))
         if operation.error.errors:
             first = operation.error.errors[0]
@@ -193,7 +193,7 @@ class Cloud:
             raise CloudError(what, operation.http_error_status_code, "", words)
 
     def _too_long(self) -> str:
-        return f"no end after {self.patience.operation_s:g} s"
+        return f"no end after {self.timeouts.operation_s:g} s"
 
     def _look(self, operation: Any) -> tuple[Callable[..., Any], Any]:
         name, project = operation.name, self.place.project
@@ -212,11 +212,11 @@ class Cloud:
 
     def _call(self, what: str, method: Callable[..., Any], request: Any) -> Any:
         """One request, repeated while what stops it may pass."""
-        deadline = time.monotonic() + self.patience.request_s
-        pause_s = self.patience.poll_s
+        deadline = time.monotonic() + self.timeouts.request_s
+        pause_s = self.timeouts.poll_s
         while True:
             try:
-                return method(request=request, retry=None, timeout=self.patience.request_s)
+                return method(request=request, retry=None, timeout=self.timeouts.request_s)
             except GoogleAPICallError as error:
                 failure = _failure(what, error)
                 wait_s = max(pause_s, _retry_after_s(error))
@@ -226,7 +226,7 @@ class Cloud:
             except requests.RequestException as error:
                 failure = CloudError(what, 0, "", f"{self.place.api} cannot be reached: {error}")
                 wait_s, passing = pause_s, True
-            wait_s = min(wait_s, self.patience.most_retry_s)
+            wait_s = min(wait_s, self.timeouts.most_retry_s)
             if not passing or time.monotonic() + wait_s > deadline:
                 raise failure
             time.sleep(wait_s)

@@ -15,7 +15,7 @@ from infrastructure.gcp.resources import Machine
 if TYPE_CHECKING:
     from continuum.model.topology import NodeSpec
     from continuum.rundir.run import Run
-    from infrastructure.gcp.api import Cloud, Patience
+    from infrastructure.gcp.api import Cloud, Timeouts
 
 KINDS = {
     "Networks": "gcp-network",
@@ -58,8 +58,8 @@ class Made:
 class Maker:
     """Makes what one run asks for."""
 
-    def __init__(self, cloud: Cloud, run: Run, patience: Patience) -> None:
-        self._cloud, self._run, self._patience = cloud, run, patience
+    def __init__(self, cloud: Cloud, run: Run, timeouts: Timeouts) -> None:
+        self._cloud, self._run, self._timeouts = cloud, run, timeouts
         self._section = run.config.infrastructure
         self._user = self._section.text("gcp_user")
         self._port = self._section.integer("gcp_ssh_port")
@@ -89,7 +89,7 @@ class Maker:
         hosts.everywhere(around, self._insert)
         hosts.everywhere([("Instances", one) for one in instances], self._insert)
         found: dict[str, Made] = {}
-        deadline = time.monotonic() + self._patience.boot_s
+        deadline = time.monotonic() + self._timeouts.boot_s
 
         def learn(spec: NodeSpec) -> None:
             found[spec.name] = self._learn(spec, deadline)
@@ -133,7 +133,7 @@ class Maker:
             if time.monotonic() > deadline:
                 raise ProvisionError(
                     f"{node}: instance {instance} has not published its host keys within"
-                    f" {self._patience.boot_s:g} s; does gcp_image have Google's guest agent?"
+                    f" {self._timeouts.boot_s:g} s; does gcp_image have Google's guest agent?"
                 )
-            time.sleep(self._patience.poll_s)
+            time.sleep(self._timeouts.poll_s)
         return keys

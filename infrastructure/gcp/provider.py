@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from continuum.model.topology import NodeSpec, Topology
     from continuum.options import Option
     from continuum.rundir.run import Run
-    from infrastructure.gcp.api import Patience
+    from infrastructure.gcp.api import Timeouts
 
 PLACE = "gcp-place"
 _INSTALL = 'pip install "continuum-bench[gcp]"'
@@ -34,7 +34,7 @@ class GcpProvider(Provider):
     """Nodes are instances of Google Compute Engine.
 
     Attributes:
-        patience: how long to wait for what; None for the usual times.
+        timeouts: how long to wait for what; None for the usual times.
     """
 
     summary: ClassVar[str] = "instances of Google Compute Engine, in a network of the run's own"
@@ -43,7 +43,7 @@ class GcpProvider(Provider):
     own_kernel: ClassVar[bool] = True
     real_network: ClassVar[bool] = True
 
-    patience: Patience | None = None
+    timeouts: Timeouts | None = None
 
     def __init__(self) -> None:
         self._connections: dict[tuple[str, str], SshConnection] = {}
@@ -87,10 +87,10 @@ class GcpProvider(Provider):
         place = settings.place_of(run.config)
         run.own(PLACE, place.to_json())
         places.remember(place)
-        maker = Maker(self._cloud(place), run, self._patience())
+        maker = Maker(self._cloud(place), run, self._timeouts())
         found = maker.make(specs)
         nodes = tuple(Node(spec, found[spec.name].inside, found[spec.name].handle()) for spec in specs)
-        deadline = time.monotonic() + self._patience().boot_s
+        deadline = time.monotonic() + self._timeouts().boot_s
         addresses = {node.name: node.address for node in nodes}
         ready: dict[str, Node] = {}
 
@@ -103,7 +103,7 @@ class GcpProvider(Provider):
     def _prepare(self, node: Node, run: Run, addresses: Mapping[str, str], deadline: float) -> Node:
         """Log in for the first time; the node with what it tells of itself."""
         connection = self._plain(node, run)
-        hosts.wait_reachable(connection, deadline, poll_s=self._patience().poll_s)
+        hosts.wait_reachable(connection, deadline, poll_s=self._timeouts().poll_s)
         if run.config.infrastructure.flag("network_emulation"):
             connection.run(("modprobe", "-a", "sch_htb", "sch_netem", "cls_u32"), timeout=60)
         hosts.write_hosts(connection, _folder(run.id), addresses)
@@ -164,17 +164,17 @@ class GcpProvider(Provider):
         """What Google's machines do not limit."""
         return settings.unlimited(topology_builder.from_config(run.config))
 
-    def _patience(self) -> Patience:
-        from infrastructure.gcp.api import Patience
+    def _timeouts(self) -> Timeouts:
+        from infrastructure.gcp.api import Timeouts
 
-        return self.patience or Patience()
+        return self.timeouts or Timeouts()
 
     def _cloud(self, place: Place) -> Any:
         if not _has_google():
             raise HostError(f"google-cloud-compute is not installed; run: {_INSTALL}")
         from infrastructure.gcp.api import Cloud
 
-        return Cloud(place, self._patience())
+        return Cloud(place, self._timeouts())
 
 
 def _folder(run_id: str) -> str:

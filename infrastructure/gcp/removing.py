@@ -43,7 +43,7 @@ def remove(cloud: Cloud, run_id: str, owned: Sequence[tuple[str, str]]) -> None:
 
 def _sweep(cloud: Cloud, service: str, run_id: str) -> None:
     """Remove survivors until a look shows none: a request may still be on its way when it is repeated."""
-    deadline = time.monotonic() + cloud.patience.operation_s
+    deadline = time.monotonic() + cloud.timeouts.operation_s
     while survivors := [*cloud.names(service, condition(service, run_id))]:
         everywhere(survivors, lambda name: cloud.delete(service, name))
         if time.monotonic() > deadline:

@@ -38,7 +38,7 @@ DAEMON = "libvirt"
 
 KEYS = "keys"
 
-INTERPRETED_PATIENCE = 10.0
+EMULATED_TIMEOUT_SCALE = 10.0
 """How many times as long as usual an interpreted guest may take; an estimate."""
 
 _KNOCK = "import socket, sys; socket.create_connection((sys.argv[1], 22), float(sys.argv[2])).close()"
@@ -250,8 +250,8 @@ def _node(guest: Guest, site: Site, places: Mapping[str, Place]) -> Node:
     handle = {"uri": site.machine.uri, "host": guest.host, "port": guest.port, "python": "/usr/bin/python3"}
     (first, *_) = guest.identity.cards
     management = next((one.partition("/")[0] for one in first.further), "")
-    patience = 1.0 if places[name].kvm else INTERPRETED_PATIENCE
-    return Node(guest.spec, address, {**handle, "interface": "eth0"}, management, patience)
+    timeout_scale = 1.0 if places[name].kvm else EMULATED_TIMEOUT_SCALE
+    return Node(guest.spec, address, {**handle, "interface": "eth0"}, management, timeout_scale)
 
 
 def _known(guest: Guest) -> str:

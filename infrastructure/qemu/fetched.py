@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from continuum.errors import HostError
-from continuum.software.download import DownloadError, Patience, download
+from continuum.software.download import DownloadError, Timeouts, download
 
-PATIENCE = Patience(stall_s=60.0, deadline_s=3600.0)
+TIMEOUTS = Timeouts(stall_s=60.0, deadline_s=3600.0)
 _BLOCK = 1 << 20
 
 
@@ -62,7 +62,7 @@ def hash_of(path: Path) -> str:
 
 def _download(url: str, part: Path) -> None:
     try:
-        download(url, part, PATIENCE, may_resume=True)
+        download(url, part, TIMEOUTS, may_resume=True)
     except DownloadError as error:
         raise HostError(
             f"qemu_image: {url} cannot be fetched: {error}; fetch it by hand and give its path"

@@ -120,7 +120,7 @@ class QemuProvider(Provider):
                 python=str(handle["python"]),
                 wrap=inside.limited,
                 proxy=way,
-                cipher=INTERPRETED_CIPHER if node.patience > 1 else "",
+                cipher=INTERPRETED_CIPHER if node.timeout_scale > 1 else "",
             )
         )
 

@@ -93,7 +93,7 @@ def _pod(
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": round(pods.GRACE_S * start.patience),
+            "terminationGracePeriodSeconds": round(pods.GRACE_S * start.timeout_scale),
             **where,
             "hostAliases": [{"ip": address, "hostnames": [one]} for one, address in start.names.items()],
             "containers": [_container(workload, number, start) for number in numbers],

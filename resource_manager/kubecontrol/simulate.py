@@ -101,7 +101,7 @@ def _create(api: Api, name: str) -> None:
 
     call = partial(api.core.create_node, simulated.node(name), _request_timeout=_REQUEST_TIMEOUT_S)
     try:
-        patiently(call, api.patience)
+        patiently(call, api.timeout_scale)
     except ApiException as error:
         if error.status != _TAKEN:
             raise DeployError(f"{name}: the API refuses this simulated node: {error.body}") from error

@@ -97,14 +97,14 @@ class PodSubmission(Submission):
     @property
     def start_timeout_s(self) -> float:
         """How long all pods may take to run."""
-        return super().start_timeout_s + _EACH_S * self.api.patience * len(self._names)
+        return super().start_timeout_s + _EACH_S * self.api.timeout_scale * len(self._names)
 
     def _apply(self, objects: Sequence[Mapping[str, Any]]) -> None:
         """Give the manifests to kubectl on the control plane, which tells when each pod was made."""
         packed = manifests.archive(manifests.files(objects, self.way))
         way = self.deployment.connections[self.control_plane]
         argv = ["sh", "-c", _APPLY, "apply", "--kubeconfig", client.ADMIN, "apply", "-v=6"]
-        limit_s = (_APPLY_TIMEOUT_S + _APPLY_EACH_S * len(objects)) * self.api.patience
+        limit_s = (_APPLY_TIMEOUT_S + _APPLY_EACH_S * len(objects)) * self.api.timeout_scale
         done = way.run(argv, timeout=limit_s, stdin=packed, check=False)
         if done.status:
             end = "\n  ".join(done.stderr.strip().splitlines()[-3:])

@@ -48,15 +48,15 @@ def run_all(
             nodes=names,
             groups={install.GROUP: names, CLOUDCORE_GROUP: names[:1]},
             of_node=places,
-            timeout_s=install.PLAYBOOK_TIMEOUT_S * deployment.patience,
+            timeout_s=install.PLAYBOOK_TIMEOUT_S * deployment.timeout_scale,
             linger_s=install.LINGER_S,
         )
     install.record_tasks(run, played)
     way = deployment.connections[names[0]]
     kubeconfig = client.fetch_kubeconfig(way, run)
-    with install.step(run, "ready"), client.connect(way, kubeconfig, deployment.patience) as api:
+    with install.step(run, "ready"), client.connect(way, kubeconfig, deployment.timeout_scale) as api:
         waiting.settle(api)
-        waiting.nodes_ready(api, names, install.READY_TIMEOUT_S * deployment.patience)
+        waiting.nodes_ready(api, names, install.READY_TIMEOUT_S * deployment.timeout_scale)
     return kubeconfig
 
 

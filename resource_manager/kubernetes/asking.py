@@ -16,7 +16,7 @@ _TAKEN = 409
 _AGAIN_S = 1.0
 
 
-def patiently(call: Callable[[], Any], patience: float) -> Any:
+def patiently(call: Callable[[], Any], timeout_scale: float) -> Any:
     """Call the API, and again while it says that it is busy; returns its answer.
 
     What a busy API refused it may have done all the same. When it says, asked again, that the object is there
@@ -24,14 +24,14 @@ def patiently(call: Callable[[], Any], patience: float) -> Any:
 
     Args:
         call: one call of the client library.
-        patience: how many times as long as usual it may be busy, see ``continuum.model.node.Node``.
+        timeout_scale: how many times as long as usual it may be busy, see ``continuum.model.node.Node``.
 
     Raises:
         ApiException, HTTPError, OSError: as the last call did.
     """
     from kubernetes.client import ApiException
 
-    deadline, refused = time.monotonic() + BUSY_S * patience, False
+    deadline, refused = time.monotonic() + BUSY_S * timeout_scale, False
     while True:
         try:
             return call()

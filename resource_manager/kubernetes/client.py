@@ -40,13 +40,13 @@ class Api:
         core: pods, nodes, events.
         apps: deployments.
         batch: jobs.
-        patience: how many times as long as usual an answer may take, see ``continuum.model.node.Node``.
+        timeout_scale: how many times as long as usual an answer may take, see ``continuum.model.node.Node``.
     """
 
     core: Any
     apps: Any
     batch: Any
-    patience: float = 1.0
+    timeout_scale: float = 1.0
 
 
 def fetch_kubeconfig(connection: Connection, run: Run) -> Path:
@@ -64,13 +64,13 @@ def fetch_kubeconfig(connection: Connection, run: Run) -> Path:
 
 
 @contextmanager
-def connect(connection: Connection, kubeconfig: Path, patience: float = 1.0) -> Iterator[Api]:
+def connect(connection: Connection, kubeconfig: Path, timeout_scale: float = 1.0) -> Iterator[Api]:
     """The API of the cluster whose control plane a connection leads to, while the context lasts."""
     with forward(connection, PORT) as port:
-        yield open_api(kubeconfig, port, patience)
+        yield open_api(kubeconfig, port, timeout_scale)
 
 
-def open_api(kubeconfig: Path, port: int, patience: float = 1.0) -> Api:
+def open_api(kubeconfig: Path, port: int, timeout_scale: float = 1.0) -> Api:
     """The API at a port of this machine that leads to it."""
     import kubernetes.client as library
 
@@ -85,7 +85,9 @@ def open_api(kubeconfig: Path, port: int, patience: float = 1.0) -> Api:
     configuration.cert_file = _kept(folder / "admin.crt", text, "client-certificate-data")
     configuration.key_file = _kept(folder / "admin.key", text, "client-key-data")
     client = library.ApiClient(configuration)
-    return Api(library.CoreV1Api(client), library.AppsV1Api(client), library.BatchV1Api(client), patience)
+    return Api(
+        library.CoreV1Api(client), library.AppsV1Api(client), library.BatchV1Api(client), timeout_scale
+    )
 
 
 def _kept(path: Path, text: str, key: str) -> str:

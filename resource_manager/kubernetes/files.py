@@ -16,7 +16,7 @@ from resource_manager.kubernetes.facts import Facts
 from resource_manager.kubernetes.pki import Trust
 
 TEMPLATES = Path(__file__).parent / "templates"
-JOIN_PATIENCE_S = 240
+JOIN_TIMEOUT_S = 240
 """Longest wait for the control plane, where nodes are as quick as usual; kubeadm's own for its parts, too."""
 
 JOIN_POLL_S = 0.2
@@ -120,9 +120,9 @@ class Cluster:
     observes_every_s: int = 0
 
     @property
-    def patience(self) -> float:
+    def timeout_scale(self) -> float:
         """How many times as long as usual may be waited for its nodes, see ``continuum.model.node.Node``."""
-        return max(member.node.patience for member in self.members)
+        return max(member.node.timeout_scale for member in self.members)
 
 
 def of_node(member: Member, facts: Facts, cluster: Cluster) -> dict[str, tuple[bytes, int]]:
@@ -173,16 +173,16 @@ def values_of(member: Member, facts: Facts, cluster: Cluster) -> dict[str, Any]:
         "mtu": cluster_nodes.OVERLAY_MTU_BYTES,
         "ignored": IGNORED,
         "patches": PATCHES,
-        "probe_answer_s": round(PROBE_ANSWER_S * cluster.patience),
-        "probe_failures": round(PROBE_FAILURES * cluster.patience),
-        "is_slow": cluster.patience > 1,
-        "patience_s": round(JOIN_PATIENCE_S * cluster.patience),
-        "poll_s": JOIN_POLL_S * cluster.patience,
-        "answer_s": JOIN_ANSWER_S * cluster.patience,
-        "etcd_answer_s": round(ETCD_ANSWER_S * cluster.patience),
-        "heartbeat_ms": round(HEARTBEAT_MS * cluster.patience),
-        "election_ms": min(LONGEST_ELECTION_MS, round(ELECTION_MS * cluster.patience)),
-        "node_grace_s": round(NODE_GRACE_S * cluster.patience),
+        "probe_answer_s": round(PROBE_ANSWER_S * cluster.timeout_scale),
+        "probe_failures": round(PROBE_FAILURES * cluster.timeout_scale),
+        "is_slow": cluster.timeout_scale > 1,
+        "join_timeout_s": round(JOIN_TIMEOUT_S * cluster.timeout_scale),
+        "poll_s": JOIN_POLL_S * cluster.timeout_scale,
+        "answer_s": JOIN_ANSWER_S * cluster.timeout_scale,
+        "etcd_answer_s": round(ETCD_ANSWER_S * cluster.timeout_scale),
+        "heartbeat_ms": round(HEARTBEAT_MS * cluster.timeout_scale),
+        "election_ms": min(LONGEST_ELECTION_MS, round(ELECTION_MS * cluster.timeout_scale)),
+        "node_grace_s": round(NODE_GRACE_S * cluster.timeout_scale),
         "kubelet_arguments": kubelet_arguments(member, facts, cluster.observes_every_s),
         "members": cluster.members,
         "interval_s": cluster.observes_every_s,

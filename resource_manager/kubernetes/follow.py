@@ -30,11 +30,11 @@ class Pods:
     Attributes:
         gone: names of pods that were there and are no more.
         unheard_s: how long the API has not answered; 0 while it does.
-        patience: how many times as long as usual an answer may take.
+        timeout_scale: how many times as long as usual an answer may take.
     """
 
     def __init__(self, api: Api, selector: str) -> None:
-        self._api, self._selector, self.patience = api, selector, api.patience
+        self._api, self._selector, self.timeout_scale = api, selector, api.timeout_scale
         self._pods: dict[str, Any] = {}
         self._seen: dict[str, Any] = {}
         self._closed = threading.Event()
@@ -106,8 +106,10 @@ class Pods:
         deadline = time.monotonic() + _LONG_S
         listing = self._api.core.list_namespaced_pod
         selection = {"namespace": NAMESPACE, "label_selector": self._selector}
-        stop, patience = self._closed.is_set, self.patience
-        for objects in states(listing, deadline, selection, heard=self._heard, stop=stop, patience=patience):
+        stop, timeout_scale = self._closed.is_set, self.timeout_scale
+        for objects in states(
+            listing, deadline, selection, heard=self._heard, stop=stop, timeout_scale=timeout_scale
+        ):
             with self._changed:
                 self._pods = dict(objects)
                 self._seen.update(objects)

@@ -81,15 +81,15 @@ def install(
             nodes=names,
             groups={GROUP: names},
             of_node=places,
-            timeout_s=PLAYBOOK_TIMEOUT_S * deployment.patience,
+            timeout_s=PLAYBOOK_TIMEOUT_S * deployment.timeout_scale,
             linger_s=LINGER_S,
         )
     record_tasks(run, played)
     way = deployment.connections[members[0].name]
     kubeconfig = client.fetch_kubeconfig(way, run)
-    with step(run, "ready"), client.connect(way, kubeconfig, deployment.patience) as api:
+    with step(run, "ready"), client.connect(way, kubeconfig, deployment.timeout_scale) as api:
         waiting.settle(api)
-        waiting.nodes_ready(api, names, READY_TIMEOUT_S * deployment.patience)
+        waiting.nodes_ready(api, names, READY_TIMEOUT_S * deployment.timeout_scale)
     if interval_s:
         with step(run, "monitoring"):
             observe.install(deployment, run, members, GROUP)

@@ -128,7 +128,7 @@ class PodJob(DirectJob):
             process = replica.process
             reason = process.reason() if isinstance(process, PodProcess) else ""
             found.append(f"{line} ({reason})" if reason else line)
-        if self._pods.unheard_s > LOST_AFTER_S * self._pods.patience:
+        if self._pods.unheard_s > LOST_AFTER_S * self._pods.timeout_scale:
             found.append(
                 f"{self._control_plane}: the control plane of Kubernetes has not answered for"
                 f" {self._pods.unheard_s:.0f} s; look at it with: continuum exec RUN {self._control_plane}"
@@ -153,7 +153,7 @@ class PodJob(DirectJob):
 
     def stop(self, timeout: float) -> None:
         """End every replica, gently first."""
-        least_s = (GRACE_S + 5.0) * self._pods.patience
+        least_s = (GRACE_S + 5.0) * self._pods.timeout_scale
         super().stop(max(timeout, least_s) if timeout >= 1 else timeout)
 
     def cancel(self) -> None:

@@ -51,7 +51,7 @@ def install(deployment: Deployment, run: Run, members: Sequence[Member], group: 
         groups={group: names},
         of_node={member.name: {"kube_observes": member.is_control_plane} for member in members},
     )
-    deadline = time.monotonic() + READY_TIMEOUT_S * deployment.patience
+    deadline = time.monotonic() + READY_TIMEOUT_S * deployment.timeout_scale
     with forward(deployment.connections[members[0].name], PORT) as port:
         while True:
             try:

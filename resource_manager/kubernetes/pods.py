@@ -52,7 +52,7 @@ class Start:
         run_id: the run.
         names: address of every node, by its name.
         share: what each may use.
-        patience: how many times as long as usual each may take to end, see ``continuum.model.node.Node``.
+        timeout_scale: how many times as long as usual each may take to end, see ``continuum.model.node.Node``.
     """
 
     image: str
@@ -61,7 +61,7 @@ class Start:
     run_id: str
     names: Mapping[str, str]
     share: Share
-    patience: float = 1.0
+    timeout_scale: float = 1.0
 
 
 def labels(workload: Workload, number: int, run_id: str) -> dict[str, str]:
@@ -126,7 +126,7 @@ def _pod(
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": round(GRACE_S * start.patience),
+        "terminationGracePeriodSeconds": round(GRACE_S * start.timeout_scale),
         "nodeSelector": {TIER_LABEL: workload.tier},
         "affinity": {
             "nodeAffinity": only_on(nodes),

@@ -67,7 +67,7 @@ def submit(workload: Workload, deployment: Deployment, run: Run, how: type[Submi
     control_plane = cluster[0].name
     with ExitStack() as stack:
         port = stack.enter_context(forward(deployment.connections[control_plane], client.PORT))
-        api = client.open_api(pki.folder(run) / client.KUBECONFIG, port, deployment.patience)
+        api = client.open_api(pki.folder(run) / client.KUBECONFIG, port, deployment.timeout_scale)
         job = (how or Submission)(workload, chosen, deployment, run, api, control_plane).start()
         job.keep(stack.pop_all())
     return job
@@ -135,7 +135,7 @@ class Submission:
     @property
     def start_timeout_s(self) -> float:
         """How long all pods may take to run."""
-        return START_TIMEOUT_S * self.api.patience
+        return START_TIMEOUT_S * self.api.timeout_scale
 
     @property
     def pods_wanted(self) -> int:
@@ -162,7 +162,7 @@ class Submission:
             run_id=self.run.id,
             names={node.name: node.address for node in self.deployment.nodes},
             share=share,
-            patience=self.api.patience,
+            timeout_scale=self.api.timeout_scale,
         )
 
     def _create(self, one: dict[str, Any]) -> None:
@@ -176,10 +176,10 @@ class Submission:
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
-        timeout_s = _REQUEST_TIMEOUT_S * self.api.patience
+        timeout_s = _REQUEST_TIMEOUT_S * self.api.timeout_scale
         call = partial(method, *arguments, **selection, _request_timeout=timeout_s)
         try:
-            return patiently(call, self.api.patience)
+            return patiently(call, self.api.timeout_scale)
         except (ApiException, HTTPError, OSError) as error:
             said = getattr(error, "body", None) or error
             raise DeployError(
@@ -270,10 +270,10 @@ def prepare(workload: Workload, run: Run) -> WorkloadImage:
 
 def put(archive: Path, nodes: Sequence[str], deployment: Deployment, *, anew: bool = False) -> None:
     """Put the image of a workload, in an archive, into the engines of some nodes."""
-    ways, patience = deployment.connections, deployment.patience
+    ways, timeout_scale = deployment.connections, deployment.timeout_scale
 
     def put_on(node: str) -> None:
-        transfer.images(ways[node], [archive], patience=patience, anew=anew)
+        transfer.images(ways[node], [archive], timeout_scale=timeout_scale, anew=anew)
 
     transfer.everywhere(put_on, nodes)
 

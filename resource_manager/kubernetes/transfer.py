@@ -42,13 +42,15 @@ def place(connection: Connection, archives: Sequence[Path]) -> list[str]:
     return [str(STORE / digest) for digest in hashes]
 
 
-def images(connection: Connection, archives: Sequence[Path], *, patience: float, anew: bool = False) -> None:
+def images(
+    connection: Connection, archives: Sequence[Path], *, timeout_scale: float, anew: bool = False
+) -> None:
     """Put images into a node's container engine, unless they were put there already.
 
     Args:
         connection: the way to the node.
         archives: of the images.
-        patience: how many times as long as usual the node may take, see ``continuum.model.node.Node``.
+        timeout_scale: how many times as long as usual the node may take, see ``continuum.model.node.Node``.
         anew: put them there in any case.
 
     Raises:
@@ -59,7 +61,7 @@ def images(connection: Connection, archives: Sequence[Path], *, patience: float,
         connection.run(["rm", "-f", *marks, *(f"{mark}.imported" for mark in marks)], timeout=LOOK_TIMEOUT_S)
     try:
         there = place(connection, archives)
-        connection.run([_IMPORT, *there], timeout=IMPORT_TIMEOUT_S * patience)
+        connection.run([_IMPORT, *there], timeout=IMPORT_TIMEOUT_S * timeout_scale)
     except CommandFailed as error:
         full = "; give its disk more room" if "no space left" in str(error) else ""
         raise DeployError(f"{connection.node}: its engine takes no image{full}: {error}") from error

@@ -31,7 +31,7 @@ def states(
     *,
     heard: Callable[[bool], None] = lambda _heard: None,
     stop: Callable[[], bool] = lambda: False,
-    patience: float = 1.0,
+    timeout_scale: float = 1.0,
 ) -> Iterator[dict[str, Any]]:
     """All objects by name: as they are, then again after every change.
 
@@ -41,18 +41,18 @@ def states(
         selection: further arguments of ``listing``.
         heard: told whether the API answers.
         stop: asked whether to end before.
-        patience: how many times as long as usual an answer may take.
+        timeout_scale: how many times as long as usual an answer may take.
     """
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
 
     while time.monotonic() < deadline and not stop():
         try:
-            found = listing(**selection, _request_timeout=WATCH_S * patience)
+            found = listing(**selection, _request_timeout=WATCH_S * timeout_scale)
             heard(True)
             objects = {one.metadata.name: one for one in found.items}
             yield dict(objects)
-            version, silence_s = found.metadata.resource_version, SILENCE_S * patience
+            version, silence_s = found.metadata.resource_version, SILENCE_S * timeout_scale
             yield from _changes(listing, selection, version, objects, (deadline, silence_s), stop)
         except (ApiException, HTTPError, OSError):
             heard(False)
@@ -93,7 +93,7 @@ def _changes(
 def nodes_ready(api: Api, names: Collection[str], timeout_s: float) -> None:
     """Wait until all of these nodes are Ready; DeployError says which are not, and why."""
     seen: dict[str, Any] = {}
-    for seen in states(api.core.list_node, time.monotonic() + timeout_s, {}, patience=api.patience):
+    for seen in states(api.core.list_node, time.monotonic() + timeout_s, {}, timeout_scale=api.timeout_scale):
         if all(name in seen and not _lack(seen[name]) for name in names):
             return
     lacks = [
@@ -123,10 +123,10 @@ def settle(api: Api) -> None:
 
     pod = {"nodeSelector": {_CONTROL_PLANE: ""}}
     change = {"spec": {"replicas": 1, "template": {"spec": pod}}}
-    timeout_s = SETTLE_S * api.patience
+    timeout_s = SETTLE_S * api.timeout_scale
     patch = api.apps.patch_namespaced_deployment
     call = partial(patch, "coredns", "kube-system", change, _request_timeout=timeout_s)
     try:
-        patiently(call, api.patience)
+        patiently(call, api.timeout_scale)
     except (ApiException, HTTPError, OSError) as error:
         raise DeployError(f"the API refuses to move the cluster's name server: {error}") from error

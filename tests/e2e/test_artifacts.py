@@ -17,7 +17,7 @@ from continuum.rundir.run import Run
 from continuum.software import artifacts, oci
 from continuum.software.artifacts import Artifact
 from continuum.software.artifacts.download import Source, fetch, fetch_all
-from continuum.software.download import Patience
+from continuum.software.download import Timeouts
 from continuum.software.oci.archive import Archive
 from continuum.software.playbooks import settings
 from resource_manager.mist import MODULE
@@ -28,7 +28,7 @@ PROGRAM = bytes(range(256)) * 8000
 SHA256 = hashlib.sha256(PROGRAM).hexdigest()
 TOOL = Artifact("tool", "v1.2", "binary", url="https://dl.example/v1.2/tool", sha256=SHA256)
 PATH = "dl.example/v1.2/tool"
-IMPATIENT = Patience(stall_s=0.5, attempts=3, pause_s=0.01)
+QUICK_TIMEOUTS = Timeouts(stall_s=0.5, attempts=3, pause_s=0.01)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def files() -> Iterator[Files]:
 
 @pytest.fixture
 def source(files: Files, tmp_path: Path) -> Source:
-    return Source(tmp_path / "cache", files.address, IMPATIENT)
+    return Source(tmp_path / "cache", files.address, QUICK_TIMEOUTS)
 
 
 def test_a_file_is_fetched_once_and_is_what_was_published(files: Files, source: Source) -> None:
@@ -102,7 +102,7 @@ def test_another_content_than_published_is_not_kept(files: Files, source: Source
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="Connection refused"):
-        fetch(TOOL, Source(tmp_path, "http://127.0.0.1:9", IMPATIENT))
+        fetch(TOOL, Source(tmp_path, "http://127.0.0.1:9", QUICK_TIMEOUTS))
 
 
 def test_no_room_is_said(source: Source) -> None:
@@ -185,7 +185,7 @@ def test_a_registry_that_hands_out_tokens_gets_them(files: Files, tmp_path: Path
     files.token = "secret"
     files.content["token"] = b'{"token": "secret"}'
     artifact = replace(image(architecture="amd64"), image=f"{files.address[7:]}/team/app:v1")
-    assert fetch(artifact, Source(tmp_path / "cache", patience=IMPATIENT)).is_file()
+    assert fetch(artifact, Source(tmp_path / "cache", timeouts=QUICK_TIMEOUTS)).is_file()
     assert [path for path, _ in files.asked].count("token") == 1
 
 
@@ -355,7 +355,7 @@ def test_an_interrupted_download_ends_at_once_with_status_130(workplace: Path, f
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        process.wait(20)  # its patience with the server is longer
+        process.wait(20)  # its timeouts with the server is longer
     assert process.returncode == 130
     said = (workplace / "stderr").read_text()
     assert said.splitlines()[-1] == "interrupted"

@@ -299,7 +299,10 @@ def test_a_host_that_does_not_exist(tmp_path: Path) -> None:
 def test_a_host_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("Host silent\n ProxyCommand sleep 60\n")
     target = replace(
-        Sshd("silent", tmp_path).target(), config=tmp_path / "config", connect_timeout_s=1, patience_s=0.5
+        Sshd("silent", tmp_path).target(),
+        config=tmp_path / "config",
+        connect_timeout_s=1,
+        acceptance_timeout_s=0.5,
     )
     refused(target, r"cloud0: silent cannot be reached")
 

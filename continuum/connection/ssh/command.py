@@ -46,7 +46,7 @@ class SshTarget:
         sudo: whether commands need ``sudo`` to be root.
         python: the Python interpreter on the node.
         connect_timeout_s: longest wait for the network connection.
-        patience_s: longest wait, after that, for host and account to be accepted.
+        acceptance_timeout_s: longest wait, after that, for host and account to be accepted.
         wrap: words put before a command that is to keep to its limits.
         enter: words put before every command but our own helpers, such as those of ``put`` and ``clock``.
         proxy: command whose input and output lead to the ssh daemon; empty where the network does.
@@ -64,7 +64,7 @@ class SshTarget:
     sudo: bool = False
     python: str = "python3"
     connect_timeout_s: float = 10.0
-    patience_s: float = 20.0
+    acceptance_timeout_s: float = 20.0
     wrap: Callable[[Limits], Sequence[str]] = field(default=lambda _limits: ())
     enter: tuple[str, ...] = ()
     proxy: tuple[str, ...] = ()

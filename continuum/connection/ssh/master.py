@@ -96,7 +96,7 @@ class Master:
             self._wait_open(self._popen, said)
 
     def _wait_open(self, popen: subprocess.Popen[bytes], said: IO[bytes]) -> None:
-        deadline = time.monotonic() + self._target.connect_timeout_s + self._target.patience_s
+        deadline = time.monotonic() + self._target.connect_timeout_s + self._target.acceptance_timeout_s
         while b"open\n" not in (words := os.pread(said.fileno(), 65536, 0)):
             if popen.poll() is not None:
                 words = os.pread(said.fileno(), 65536, 0)

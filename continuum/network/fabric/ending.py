@@ -33,12 +33,12 @@ def end(run_directory: Path, run_id: str) -> None:
 
 
 def _end_by_signal(run_id: str) -> None:
-    for number, patience_s in ((signal.SIGTERM, POLITE_S), (signal.SIGKILL, POLITE_S)):
+    for number, timeout_s in ((signal.SIGTERM, POLITE_S), (signal.SIGKILL, POLITE_S)):
         left = list(_processes(run_id))
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + timeout_s
         while left and time.monotonic() < deadline:
             time.sleep(POLL_S)
             for pid in left:

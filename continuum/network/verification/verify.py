@@ -52,7 +52,7 @@ _LEAST_TRAIN_PACKETS = 60
 _TRAINS_AT_ONCE_MBIT = 150.0
 _FLOW_STEADY_S = 0.35
 _FLOW_LEAST_SKIP_S, _FLOW_SKIP_TRIPS = 0.2, 12
-_FLOW_PATIENCE = (1, 4, 8)
+_FLOW_TIME_SCALE = (1, 4, 8)
 """How much longer each attempt takes: where timers are late, TCP takes delay for a queue and grows slowly."""
 
 BUSY = 0.9
@@ -244,9 +244,9 @@ def _train(agents: Agents, cases: Sequence[_Case]) -> None:
 
 def _flow(agents: Agents, case: _Case) -> None:
     """One TCP flow; its rate once it has found the link's, and what else it may have been held up by."""
-    stream, patience = next(_STREAMS), _FLOW_PATIENCE[min(case.attempts, ATTEMPTS) - 1]
-    skip_s = patience * max(_FLOW_LEAST_SKIP_S, _FLOW_SKIP_TRIPS * case.trip.mean_ms / 1e3)
-    seconds = skip_s + patience * _FLOW_STEADY_S
+    stream, timeout_scale = next(_STREAMS), _FLOW_TIME_SCALE[min(case.attempts, ATTEMPTS) - 1]
+    skip_s = timeout_scale * max(_FLOW_LEAST_SKIP_S, _FLOW_SKIP_TRIPS * case.trip.mean_ms / 1e3)
+    seconds = skip_s + timeout_scale * _FLOW_STEADY_S
     to = [agents[case.dst].address, agents[case.dst].ports["tcp"]]
     before = processors()
     agents[case.src].tell("flow", stream=stream, to=to, seconds=seconds)

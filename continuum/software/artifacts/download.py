@@ -17,7 +17,7 @@ from continuum.errors import DeployError
 from continuum.host.files import sha256_of
 from continuum.software.artifacts.artifact import Artifact
 from continuum.software.artifacts.verified import sha256_once
-from continuum.software.download import DownloadError, Patience, download, mirrored
+from continuum.software.download import DownloadError, Timeouts, download, mirrored
 from continuum.software.oci.registry import Puller
 
 PARALLEL = 4
@@ -35,12 +35,12 @@ class Source:
     Attributes:
         cache: folder in which each file is kept under its checksum.
         mirror: address under which the projects' hosts are folders; empty for these hosts themselves.
-        patience: how long a download may take.
+        timeouts: how long a download may take.
     """
 
     cache: Path
     mirror: str = ""
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
 def fetch_all(
@@ -107,10 +107,10 @@ def _get(artifact: Artifact, target: Path, source: Source) -> None:
     part, blobs = target.with_name("part"), target.with_name("blobs")
     if artifact.url:
         download(
-            mirrored(artifact.url, source.mirror), part, source.patience, may_resume=bool(artifact.sha256)
+            mirrored(artifact.url, source.mirror), part, source.timeouts, may_resume=bool(artifact.sha256)
         )
     elif artifact.image:
-        puller = Puller(blobs, source.mirror, source.patience)
+        puller = Puller(blobs, source.mirror, source.timeouts)
         puller.pull(artifact.image, artifact.architecture, part, digest=artifact.digest)
     else:
         raise DownloadError("its project releases no such file")

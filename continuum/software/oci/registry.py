@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from continuum.host.files import sha256_of
-from continuum.software.download import DownloadError, Patience, document, download, mirrored
+from continuum.software.download import DownloadError, Timeouts, document, download, mirrored
 from continuum.software.oci.image import MANIFEST_TYPE, Parts, digest_of, pack
 from continuum.software.oci.layer import Layer
 
@@ -65,12 +65,12 @@ class Puller:
     Attributes:
         blobs: folder in which what is fetched is kept under its hash.
         mirror: address under which registries are folders; empty for the registries themselves.
-        patience: how long each download may take.
+        timeouts: how long each download may take.
     """
 
     blobs: Path
     mirror: str = ""
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     _tokens: dict[str, str] = field(default_factory=dict)
 
     def pull(self, reference: str, architecture: str, to: Path, *, digest: str = "") -> str:
@@ -113,7 +113,7 @@ class Puller:
     def _manifest(self, image: Reference, name: str) -> tuple[bytes, str]:
         """A manifest by tag or digest, and its digest."""
         url = mirrored(image.url("manifests", name), self.mirror)
-        data = self._authorized(image, lambda headers: document(url, self.patience, headers)[0])
+        data = self._authorized(image, lambda headers: document(url, self.timeouts, headers)[0])
         found = digest_of(data)
         if name.startswith("sha256:") and found != name:
             raise DownloadError(f"its digest is {found}, but {name} was wanted")
@@ -128,7 +128,7 @@ class Puller:
         part, url = path.with_suffix(".part"), mirrored(image.url("blobs", digest), self.mirror)
 
         def fetch(headers: Mapping[str, str]) -> None:
-            download(url, part, self.patience, may_resume=True, headers=headers)
+            download(url, part, self.timeouts, may_resume=True, headers=headers)
 
         self._authorized(image, fetch)
         if f"sha256:{sha256_of(part)}" != digest:
@@ -145,7 +145,7 @@ class Puller:
         except DownloadError as refused:
             if not refused.challenge:
                 raise
-            self._tokens[scope] = _token(refused.challenge, self.mirror, self.patience)
+            self._tokens[scope] = _token(refused.challenge, self.mirror, self.timeouts)
             return ask(self._headers(scope))
 
     def _headers(self, scope: str) -> dict[str, str]:
@@ -162,13 +162,13 @@ def _for(architecture: str, manifests: Sequence[Mapping[str, Any]]) -> str:
     raise DownloadError(f"there is none for linux on {architecture}")
 
 
-def _token(challenge: str, mirror: str, patience: Patience) -> str:
+def _token(challenge: str, mirror: str, timeouts: Timeouts) -> str:
     """A token for what a registry asks, from where it says; for everyone, without a name."""
     kind, _, rest = challenge.partition(" ")
     asked = dict(re.findall(r'(\w+)="([^"]*)"', rest))
     if kind.lower() != "bearer" or "realm" not in asked:
         raise DownloadError(f"it wants to know who asks ({kind or 'no way'} to say so is not supported)")
     query = urllib.parse.urlencode({name: asked[name] for name in ("service", "scope") if name in asked})
-    data, _ = document(mirrored(f"{asked['realm']}?{query}", mirror), patience)
+    data, _ = document(mirrored(f"{asked['realm']}?{query}", mirror), timeouts)
     answer = json.loads(data)
     return str(answer.get("token") or answer["access_token"])

@@ -34,13 +34,13 @@ if importlib.util.find_spec("google") is None or importlib.util.find_spec("googl
 
 from continuum.modules import registry
 from infrastructure.gcp import names
-from infrastructure.gcp.api import Patience
+from infrastructure.gcp.api import Timeouts
 from infrastructure.gcp.provider import GcpProvider
 
 pytestmark = pytest.mark.providers
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-QUICK = Patience(request_s=3, operation_s=3, boot_s=0.3, poll_s=0.01, most_retry_s=0.05)
+QUICK = Timeouts(request_s=3, operation_s=3, boot_s=0.3, poll_s=0.01, most_retry_s=0.05)
 
 TEXT = """
 [infrastructure]
@@ -72,7 +72,7 @@ def fake() -> Iterator[FakeCompute]:
 def provider(monkeypatch: pytest.MonkeyPatch) -> GcpProvider:
     made = registry.provider("gcp")
     assert isinstance(made, GcpProvider)
-    monkeypatch.setattr(made, "patience", QUICK)
+    monkeypatch.setattr(made, "timeouts", QUICK)
     return made
 
 
@@ -134,11 +134,11 @@ def test_the_journal_alone_is_enough(
     run = new_run(tmp_path, fake)
     make(provider, run)
     (run.directory / "config.cfg").unlink()
-    GcpProvider.patience = QUICK
+    GcpProvider.timeouts = QUICK
     try:
         GcpProvider().destroy(Run(run.directory), run.owned())
     finally:
-        GcpProvider.patience = None
+        GcpProvider.timeouts = None
     assert fake.left() == {}
 
 
@@ -203,7 +203,7 @@ def test_a_fault_is_told_in_words_and_leaves_nothing(
 ) -> None:
     fault, words = FAULTS[name]
     fake.faults = [replace(fault)]
-    provider.patience = Patience(request_s=0.3, operation_s=3, boot_s=0.3, poll_s=0.01, most_retry_s=0.05)
+    provider.timeouts = Timeouts(request_s=0.3, operation_s=3, boot_s=0.3, poll_s=0.01, most_retry_s=0.05)
     run = new_run(tmp_path, fake)
     with pytest.raises(ProvisionError, match=words) as failed:
         make(provider, run)
@@ -238,7 +238,7 @@ def test_the_server_says_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, fake:
     waited: list[float] = []
     monkeypatch.setattr(api.time, "sleep", waited.append)
     fake.faults = [Fault("GET", "/disks", 429, "rateLimitExceeded", {"Retry-After": "7"}, times=2)]
-    cloud = api.Cloud(Place("p", "r", "r-a", api=fake.url), Patience(poll_s=0.5))
+    cloud = api.Cloud(Place("p", "r", "r-a", api=fake.url), Timeouts(poll_s=0.5))
     assert cloud.list("Disks", "") == ()
     assert waited == [7.0, 7.0]
 
@@ -248,7 +248,7 @@ def test_what_is_to_wait_waits_as_long_as_told_and_is_made_then(
 ) -> None:
     wait = {"Retry-After": "1"}
     fake.faults = [Fault("POST", "/instances", 429, "rateLimitExceeded", wait, skip=3, times=1)]
-    provider.patience = replace(QUICK, most_retry_s=2)
+    provider.timeouts = replace(QUICK, most_retry_s=2)
     run = new_run(tmp_path, fake)
     assert len(make(provider, run)) == 4
     asked = [at for at, line in zip(fake.at, fake.requests, strict=True) if line.endswith("/instances")]
@@ -287,7 +287,7 @@ def test_destroy_goes_on_after_a_failure_and_names_it(
     run = new_run(tmp_path, fake)
     make(provider, run)
     fake.faults = [Fault("DELETE", "/firewalls", 403, "forbidden", times=-1)]
-    provider.patience = Patience(request_s=0.3, operation_s=0.3, boot_s=0.3, poll_s=0.01, most_retry_s=0.05)
+    provider.timeouts = Timeouts(request_s=0.3, operation_s=0.3, boot_s=0.3, poll_s=0.01, most_retry_s=0.05)
     with pytest.raises(ContinuumError, match="delete firewall"):
         teardown.destroy(run)
     assert sorted(fake.left()) == ["firewalls", "networks"]
@@ -401,7 +401,7 @@ def booting(fake: FakeCompute, tmp_path: Path) -> Iterator[int]:
 def test_instances_are_logged_into_by_the_runs_key(
     tmp_path: Path, fake: FakeCompute, provider: GcpProvider, booting: int
 ) -> None:
-    provider.patience = replace(QUICK, boot_s=20)
+    provider.timeouts = replace(QUICK, boot_s=20)
     run = new_run(tmp_path, fake, f"gcp_user = root\ngcp_ssh_port = {booting}")
     nodes = make(provider, run)
     known = (run.directory / "ssh" / "known_hosts").read_text().splitlines()

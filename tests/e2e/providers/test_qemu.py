@@ -80,7 +80,7 @@ def test_interpreted_guests_are_given_more_time(up: Path) -> None:
     deployment = open_run.deployment(open_run.load(up))
     for connection in deployment.connections.values():
         connection.close()
-    assert deployment.patience > 1
+    assert deployment.timeout_scale > 1
 
 
 def test_exec_passes_input_and_status_on(up: Path, environment: dict[str, str]) -> None:

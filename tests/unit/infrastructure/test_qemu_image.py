@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from continuum.errors import HostError
-from continuum.software.download import Patience
+from continuum.software.download import Timeouts
 from infrastructure.qemu import fetched, image
 
 CONTENT = b"QFI\xfb" + bytes(range(256)) * 4096
@@ -52,7 +52,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
         def log_message(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(fetched, "PATIENCE", Patience(stall_s=5.0, attempts=2, pause_s=0.0))
+    monkeypatch.setattr(fetched, "TIMEOUTS", Timeouts(stall_s=5.0, attempts=2, pause_s=0.0))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         state.port = http.server_port

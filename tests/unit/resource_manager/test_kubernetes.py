@@ -44,7 +44,7 @@ SHARED = Facts(has_systemd=False, cpus=2, memory_kb=8 << 20, cgroup_version=1, o
 OWN = Facts(has_systemd=True, cpus=1, memory_kb=2 << 20, cgroup_version=2, owns_kernel=True)
 RELEASE = Release("v1.33.13", "3.5.24-0", "v1.12.0", "registry.k8s.io/pause:3.10")
 MANAGER = registry.resource_manager("kubernetes")
-SLOW: Any = partial(replace, patience=10.0)
+SLOW: Any = partial(replace, timeout_scale=10.0)
 
 
 def read(text: str = INFRASTRUCTURE + BENCHMARK) -> config.Config:
@@ -157,7 +157,7 @@ def test_slow_nodes_are_waited_for_longer(tmp_path: Path) -> None:
     quick = cluster(tmp_path)
     first, *others = quick.members
     slow = replace(quick, members=(first, *(replace(one, node=SLOW(one.node)) for one in others)))
-    assert (quick.patience, slow.patience) == (1.0, 10.0)
+    assert (quick.timeout_scale, slow.timeout_scale) == (1.0, 10.0)
     waits = []
     for whole in (quick, slow):
         told = documents(files.of_node(whole.members[0], OWN, whole))
@@ -188,8 +188,8 @@ def test_probes_of_a_slow_control_plane_are_patient(tmp_path: Path) -> None:
 
 
 def test_pods_on_slow_nodes_may_take_longer_to_end() -> None:
-    for patience, grace_s in ((1.0, 5), (10.0, 50)):
-        (made, *_) = pods.objects(WORKLOAD, ["cloud1"], replace(START, patience=patience))
+    for timeout_scale, grace_s in ((1.0, 5), (10.0, 50)):
+        (made, *_) = pods.objects(WORKLOAD, ["cloud1"], replace(START, timeout_scale=timeout_scale))
         assert made["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == grace_s
 
 

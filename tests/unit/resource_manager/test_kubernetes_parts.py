@@ -77,7 +77,7 @@ def test_an_image_that_is_not_taken_is_told_of(tmp_path: Path, said: str, expect
     (tmp_path / "image.tar").write_text("x")
     node = Node(fails=said)
     with pytest.raises(DeployError, match=expected):
-        transfer.images(node, [tmp_path / "image.tar"], patience=1)  # type: ignore[arg-type]
+        transfer.images(node, [tmp_path / "image.tar"], timeout_scale=1)  # type: ignore[arg-type]
 
 
 def images_of(tmp_path: Path, *names: str) -> list[Path]:
@@ -151,7 +151,7 @@ def test_a_worker_that_never_joins_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     pytest.importorskip("kubernetes")
     monkeypatch.setattr(waiting, "_changes", lambda *_: iter(()))
     there = listing(node("cloud0", "True"), node("cloud1", "False", "cni plugin not initialized"))
-    api: Any = SimpleNamespace(core=SimpleNamespace(list_node=there), patience=1.0)
+    api: Any = SimpleNamespace(core=SimpleNamespace(list_node=there), timeout_scale=1.0)
     with pytest.raises(DeployError) as refused:
         waiting.nodes_ready(api, ["cloud0", "cloud1", "cloud2"], 0.1)
     said = str(refused.value)
@@ -187,7 +187,7 @@ def apiserver(tmp_path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def waits(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> subprocess.CompletedProcess[str]:
     """What a worker does before it joins, against a control plane on this machine."""
-    monkeypatch.setattr(files, "JOIN_PATIENCE_S", 1)
+    monkeypatch.setattr(files, "JOIN_TIMEOUT_S", 1)
     whole = cluster(tmp_path)
     text = files.of_node(whole.members[1], SHARED, whole)["/etc/continuum/join.sh"][0].decode()
     text = text.replace("10.78.0.1:6443", f"127.0.0.1:{port}")
