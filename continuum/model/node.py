@@ -20,8 +20,7 @@ class Node:
         management: IPv4 address that other nodes with one reach it at over a path without emulation; empty
             where there is no such path. Nodes whose ``spec.is_managed`` is set have one where the provider
             can make it.
-        timeout_scale: factor on every time-out that concerns the node: 1 for a node that a processor runs, more
-            for a TCG-emulated guest.
+        timeout_scale: factor on every time-out that concerns the node; above 1 for a TCG-emulated guest.
     """
 
     spec: NodeSpec

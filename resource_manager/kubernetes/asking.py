@@ -24,7 +24,7 @@ def patiently(call: Callable[[], Any], timeout_scale: float) -> Any:
 
     Args:
         call: one call of the client library.
-        timeout_scale: how many times as long as usual it may be busy, see ``continuum.model.node.Node``.
+        timeout_scale: factor on time-outs, see ``continuum.model.node.Node``.
 
     Raises:
         ApiException, HTTPError, OSError: as the last call did.

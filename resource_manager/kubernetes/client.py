@@ -40,7 +40,7 @@ class Api:
         core: pods, nodes, events.
         apps: deployments.
         batch: jobs.
-        timeout_scale: how many times as long as usual an answer may take, see ``continuum.model.node.Node``.
+        timeout_scale: factor on time-outs, see ``continuum.model.node.Node``.
     """
 
     core: Any

@@ -30,7 +30,7 @@ class Pods:
     Attributes:
         gone: names of pods that were there and are no more.
         unheard_s: how long the API has not answered; 0 while it does.
-        timeout_scale: how many times as long as usual an answer may take.
+        timeout_scale: factor on time-outs, see ``continuum.model.node.Node``.
     """
 
     def __init__(self, api: Api, selector: str) -> None:

@@ -52,7 +52,7 @@ class Start:
         run_id: the run.
         names: address of every node, by its name.
         share: what each may use.
-        timeout_scale: how many times as long as usual each may take to end, see ``continuum.model.node.Node``.
+        timeout_scale: factor on time-outs, see ``continuum.model.node.Node``.
     """
 
     image: str

@@ -50,7 +50,7 @@ def images(
     Args:
         connection: the way to the node.
         archives: of the images.
-        timeout_scale: how many times as long as usual the node may take, see ``continuum.model.node.Node``.
+        timeout_scale: factor on time-outs, see ``continuum.model.node.Node``.
         anew: put them there in any case.
 
     Raises:

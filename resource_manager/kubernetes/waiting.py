@@ -41,7 +41,7 @@ def states(
         selection: further arguments of ``listing``.
         heard: told whether the API answers.
         stop: asked whether to end before.
-        timeout_scale: how many times as long as usual an answer may take.
+        timeout_scale: factor on time-outs, see ``continuum.model.node.Node``.
     """
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
