@@ -17,6 +17,7 @@ from pathlib import Path
 
 from continuum.errors import ContinuumError, InterruptedRunError
 from continuum.pipeline.recorder import LOGGERS
+from continuum.sdk import protocol
 from continuum.version import __version__
 
 VERBS = {
@@ -39,7 +40,6 @@ VERBS = {
     "modules": "the providers, resource managers and applications there are",
 }
 REQUIRED_PACKAGES = ("jinja2", "matplotlib", "numpy", "rich")
-_REEXECUTED = "CONTINUUM_REEXECUTED"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -121,8 +121,8 @@ def _without_packages(missing: Sequence[str], arguments: list[str]) -> int:
     checkout = Path(__file__).resolve().parent.parent
     python = checkout / ".venv" / "bin" / "python"
     is_checkout = os.access(checkout / "continuum.py", os.R_OK)
-    if arguments and is_checkout and os.access(python, os.X_OK) and _REEXECUTED not in os.environ:
-        os.environ[_REEXECUTED] = "1"
+    if arguments and is_checkout and os.access(python, os.X_OK) and protocol.ENV_REEXECUTED not in os.environ:
+        os.environ[protocol.ENV_REEXECUTED] = "1"
         os.execv(python, [str(python), str(checkout / "continuum.py"), *arguments])
     remedy = f"make -C {checkout} setup" if is_checkout else "pip install continuum-bench"
     what = "package" if len(missing) == 1 else "packages"

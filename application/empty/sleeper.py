@@ -3,6 +3,7 @@
 import os
 import time
 
+from continuum.sdk import protocol
 from continuum.sdk import session as workload
 
 
@@ -13,11 +14,11 @@ def main() -> None:
         request = str(session.identity)
         session.ready()
         start_ns = session.wait_go()
-        session.record(request, "due", start_ns)
+        session.record(request, protocol.DUE, start_ns)
         _sleep_until(start_ns)
         session.record(request, "sleep")
         stopped = session.stopping.wait(sleep_s)
-        session.record(request, "failed" if stopped else "done", worker=session.identity.node)
+        session.record(request, protocol.FAILED if stopped else protocol.DONE, worker=session.identity.node)
 
 
 def _sleep_until(clock_ns: int) -> None:

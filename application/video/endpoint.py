@@ -21,8 +21,8 @@ from application.video.message import Answer, Frame
 from application.video.model import ModelError
 from application.video.service import Service
 from application.video.settings import EndpointSettings
-from continuum.model.events import HELD
 from continuum.sdk import session as workload
+from continuum.sdk.protocol import DONE, DUE, FAILED, HELD, LOST
 
 _CONNECT_S = 60.0
 _ASK_S = 0.25
@@ -70,7 +70,7 @@ class Endpoint:
         elif answer.failure:
             if self.ledger.close(answer.request, "failed", now_ns):
                 self.session.record(
-                    answer.request, "failed", now_ns, worker=answer.worker, reason=answer.failure
+                    answer.request, FAILED, now_ns, worker=answer.worker, reason=answer.failure
                 )
         else:
             self._complete(answer, now_ns)
@@ -82,7 +82,7 @@ class Endpoint:
         truth = self.truth.get(pending.frame)
         self.session.record(
             answer.request,
-            "done",
+            DONE,
             now_ns,
             worker=answer.worker,
             label=answer.label,
@@ -151,7 +151,7 @@ class Endpoint:
         deadline_ns = encoded_ns + round(self.settings.timeout_s * schedule.NS_PER_S)
         self.ledger.open(request, Pending(due_ns, frame.index), deadline_ns)
         self._outbox.put((request, message))
-        self.session.record(request, "due", due_ns, warmup=warmup)
+        self.session.record(request, DUE, due_ns, warmup=warmup)
         self.session.record(request, "preprocess", begun_ns)
         self.session.record(request, "uplink", encoded_ns, bytes=len(jpeg))
 
@@ -180,7 +180,7 @@ class Endpoint:
 
     def _give_up(self, now_ns: int) -> None:
         for request in self.ledger.expire(now_ns):
-            self.session.record(request, "lost")
+            self.session.record(request, LOST)
 
 
 @dataclass

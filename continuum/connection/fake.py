@@ -22,6 +22,7 @@ from continuum.connection.base import Completed
 from continuum.connection.process import END_TIMEOUT_S, ClientProcess
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from continuum.model.limits import Limits
+from continuum.sdk import protocol
 
 DIAL_TIMEOUT_S = 10.0
 
@@ -153,7 +154,7 @@ class FakeConnection:
                 env={
                     "PATH": os.environ.get("PATH", os.defpath),
                     "HOME": str(self.root),
-                    "CONTINUUM_NODE": self.node,
+                    protocol.ENV_NODE: self.node,
                     **env,
                 },
                 stdin=stdin,

@@ -20,8 +20,8 @@ from continuum.connection.base import Completed
 from continuum.connection.process import MarkedProcess
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from continuum.model.limits import Limits
+from continuum.sdk import protocol
 
-_MARK = "CONTINUUM_PROCESS"
 _NODE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _GRACE_S = 0.05
 # The shell joins control groups by writing 0, itself, and then becomes the command.
@@ -206,13 +206,13 @@ class NamespaceConnection:
             command = ["/bin/sh", "-c", _JOIN, "sh", *(str(file) for file in files), "--", *command]
         popen = subprocess.Popen(
             command,
-            env=node_environment(self._target, {**env, _MARK: token}),
+            env=node_environment(self._target, {**env, protocol.ENV_PROCESS: token}),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             start_new_session=in_background,
         )
-        return NamespaceProcess(self._target, tuple(argv), popen, f"{_MARK}={token}")
+        return NamespaceProcess(self._target, tuple(argv), popen, f"{protocol.ENV_PROCESS}={token}")
 
 
 def enter_command(target: Target, argv: Sequence[str]) -> list[str]:
@@ -234,8 +234,8 @@ def node_environment(target: Target, own: Mapping[str, str]) -> dict[str, str]:
         "PATH": os.environ.get("PATH", "") + os.pathsep + _NODE_PATH,
         "HOME": "/root",
         "LANG": "C.UTF-8",
-        "CONTINUUM_RUN": target.run_id,
-        "CONTINUUM_NODE": target.node,
+        protocol.ENV_RUN: target.run_id,
+        protocol.ENV_NODE: target.node,
         **own,
     }
 

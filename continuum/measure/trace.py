@@ -18,7 +18,8 @@ from itertools import pairwise
 from typing import Any, Literal, TypeGuard
 
 from continuum.measure.clock import NodeClock
-from continuum.model.events import DONE, DUE, FAILED, HELD, LOST, UNREADABLE, Event
+from continuum.model.events import UNREADABLE, Event
+from continuum.sdk.protocol import DONE, DUE, FAILED, HELD, LOST
 
 __all__ = ["OTHER", "Counters", "Event", "Outcome", "Request", "Trace", "build"]
 

@@ -1,4 +1,4 @@
-"""What workloads leave behind: one request reached one stage on one node at one clock reading."""
+"""Events that workloads record: one request reached one stage on one node at one clock reading."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-Detail = Mapping[str, "str | float | bool | None"]
+from continuum.sdk import protocol
 
-DUE = "due"
-DONE = "done"
-LOST = "lost"
-FAILED = "failed"
-HELD = "held"
-"""A request that its sender kept back, because as many as may be were unanswered; no stage of its own."""
+Detail = Mapping[str, "str | float | bool | None"]
 
 UNREADABLE = "unreadable"
 """Stage of an event that stands for a line that could not be read; it belongs to no request."""
@@ -26,13 +21,12 @@ class Event:
 
     Attributes:
         request: id of the request, unique within the run.
-        stage: the stage reached: ``due`` (the intended time on the open-loop schedule), one of the
-            application's stages (its start), ``done``, ``lost``, ``failed``, or ``held`` (kept back by its
-            sender for a while, which is part of the stage it was in).
+        stage: the stage that begins: ``due``, ``done``, ``lost``, ``failed`` or ``held`` (see
+            ``continuum.sdk.protocol``), or one of the application's stages.
         node: node whose clock was read.
         clock_ns: that node's CLOCK_MONOTONIC in ns.
-        detail: what else is known. On ``due``: ``warmup``. On ``done``: ``worker``, ``label``,
-            ``confidence``, ``correct``. On any event: ``queue_depth``, requests waiting on arrival.
+        detail: further data. On ``due``: ``warmup``. On ``done``: ``worker``, ``label``, ``confidence``,
+            ``correct``. On any event: ``queue_depth``, the requests waiting on arrival.
     """
 
     request: str
@@ -45,12 +39,12 @@ class Event:
 def parse(lines: Iterable[str], node: str = "") -> Iterator[Event]:
     """Read ``events.jsonl``; a line that cannot be read becomes an event of stage ``unreadable``.
 
-    A process killed while it wrote leaves half a line behind. Such lines are counted by
-    ``continuum.measure.trace.build``, never skipped unseen.
+    A process killed during a write leaves an incomplete line. ``continuum.measure.trace.build`` counts such
+    lines.
 
     Args:
-        lines: ``{"r": request, "s": stage, "n": node, "t": clock in ns, "d": {detail}}`` each.
-        node: name to use where a line has no ``n``, or is unreadable.
+        lines: JSON objects with the keys ``KEY_...`` of ``continuum.sdk.protocol``.
+        node: name to use if a line names no node or is unreadable.
     """
     for line in lines:
         if line.strip():
@@ -60,19 +54,20 @@ def parse(lines: Iterable[str], node: str = "") -> Iterator[Event]:
 def _event(line: str, node: str) -> Event:
     try:
         record = json.loads(line)
-        clock_ns = record["t"]
+        clock_ns = record[protocol.KEY_CLOCK]
         if isinstance(clock_ns, bool) or not isinstance(clock_ns, int):
             raise TypeError(clock_ns)
-        detail = record.get("d") or {}
+        detail = record.get(protocol.KEY_DETAIL) or {}
         if not isinstance(detail, dict):
             raise TypeError(detail)
-        return Event(str(record["r"]), str(record["s"]), str(record.get("n", node)), clock_ns, detail)
+        request, stage = str(record[protocol.KEY_REQUEST]), str(record[protocol.KEY_STAGE])
+        return Event(request, stage, str(record.get(protocol.KEY_NODE, node)), clock_ns, detail)
     except (ValueError, KeyError, TypeError, AttributeError):
         return Event("", UNREADABLE, node, 0)
 
 
 def read(raw: Path) -> Iterator[Event]:
-    """Every event below ``raw``: ``<node>/<workload>-<replica>/events.jsonl``, in the order of names."""
-    for path in sorted(raw.glob("*/*/events.jsonl")):
+    """Every event in ``raw``/<node>/<workload>-<replica>/events.jsonl, in the order of names."""
+    for path in sorted(raw.glob(f"*/*/{protocol.EVENTS_FILE}")):
         with path.open(encoding="utf-8", errors="replace") as lines:
             yield from parse(lines, node=path.parent.parent.name)

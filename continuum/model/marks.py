@@ -1,20 +1,25 @@
-"""When an instance of a workload reached a stage of its lifecycle."""
+"""Marks: an instance of a workload reached a stage of its lifecycle."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-CREATED, SCHEDULED, SANDBOX, IMAGE, STARTED, READY, FINISHED = STAGES = (
-    "created",
-    "scheduled",
-    "sandbox",
-    "image",
-    "started",
-    "ready",
-    "finished",
+from continuum.sdk.protocol import FINISHED, READY, STARTED
+
+__all__ = ["CREATED", "FINISHED", "IMAGE", "READY", "SANDBOX", "SCHEDULED", "STAGES", "STARTED", "Mark"]
+
+CREATED, SCHEDULED, SANDBOX, IMAGE = "created", "scheduled", "sandbox", "image"
+STAGES = (
+    CREATED,
+    SCHEDULED,
+    SANDBOX,
+    IMAGE,
+    STARTED,
+    READY,
+    FINISHED,
 )
-"""The stages of a life, in order: it was ordered; a node was chosen; its namespaces and network are there;
-its image is; its program runs; it said that it is ready; it has ended."""
+"""The stages of an instance, in order: requested; assigned to a node; its namespaces and network exist; its
+image is on the node; its program runs; it reported that it is ready; it has ended."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,11 @@ class Mark:
         instance: unique within the run.
         stage: one of ``STAGES``.
         clock_ns: reading of CLOCK_MONOTONIC.
-        clock: node whose clock was read; empty for that of the machine Continuum runs on.
-        node: node the instance runs on; empty where it is not known yet.
-        error_ns: how far from the truth the reading may be, such as half a second where a source only tells
-            whole seconds; the error of clocks not included.
-        simulated: whether the node only exists for the resource manager, and so nothing really runs there.
+        clock: node whose clock was read; empty for the clock of the host that Continuum runs on.
+        node: node the instance runs on; empty if not known yet.
+        error_ns: uncertainty of the reading, such as half a second for a source with whole seconds; without
+            the uncertainty of clock offsets.
+        simulated: whether the node exists only in the resource manager and nothing runs on it.
     """
 
     instance: str

@@ -1,4 +1,4 @@
-"""What an application asks to be run."""
+"""Workloads: what an application asks to run."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Program:
-    """A program that a workload starts and that does not come with it, such as a message broker.
+    """A program that a workload needs and does not bring, such as a message broker.
 
-    Where a node lacks it, the application's playbook ``install`` is run there and finds its name in
+    On nodes that do not have it, the application's playbook ``install`` runs and finds its name in
     ``continuum_programs``.
 
     Attributes:
         name: the command's name.
-        package: the Debian package it is in.
-        key: key of ``[benchmark]`` that asks for it.
-        instead: what else the user could do, in words.
+        package: its Debian package.
+        key: key of ``[benchmark]`` that causes the need; error messages name it.
+        instead: an alternative for the user, for error messages.
     """
 
     name: str
@@ -29,29 +29,30 @@ class Program:
 
 @dataclass(frozen=True)
 class Workload:
-    """What to run: one program, on the nodes of one tier.
+    """One program to run on the nodes of one tier.
 
-    It is started in a folder of its own on the node, with these variables set besides its own:
-    ``CONTINUUM_NODE``, ``CONTINUUM_WORKLOAD``, ``CONTINUUM_REPLICA`` (from 0 on each node). It speaks
-    to the orchestrator as ``continuum.sdk.session`` does, and leaves its events in that folder.
+    Each replica runs in its own folder on the node, with ``protocol.ENV_NODE``, ``protocol.ENV_WORKLOAD`` and
+    ``protocol.ENV_REPLICA`` in its environment. It communicates with the orchestrator as
+    ``continuum.sdk.session`` does.
 
     Attributes:
-        name: unique within the application, made of letters, digits and dashes.
+        name: unique within the application; letters, digits and dashes.
         tier: tier whose nodes run it.
         argv: the command; ``{python}`` stands for the node's Python interpreter.
-        replicas_per_node: copies on each node.
-        nodes: names of the nodes of the tier that run it; empty for all of them.
-        environment: variables of its own.
-        files: files of this host it reads, by the name it finds them under in its folder.
-        requirements: Python packages it imports, as pip requirement strings.
-        code: modules and packages of this project it imports, by dotted name; ``continuum`` always is.
-        cpu_cores: cores of the node it may use; None for all.
-        memory_mb: memory it may use in MiB; None for all of the node's.
+        replicas_per_node: replicas on each node.
+        nodes: names of the tier's nodes that run it; empty for all of them.
+        environment: additional environment variables.
+        files: files of this host to copy into the folder, by their name there.
+        requirements: Python packages to install, as pip requirement strings.
+        code: modules and packages of this project that it imports, by dotted name; ``continuum`` is always
+            included.
+        cpu_cores: CPU limit in cores; None for no limit.
+        memory_mb: memory limit in MiB; None for no limit.
         ports: TCP ports it serves.
-        serves: True if it runs until it is told to stop, False if it ends by itself.
-        programs: what must be installed on its nodes beforehand.
-        answers_http: whether every request to it is an HTTP POST to its port, whatever the path, and the
-            response its answer. An execution model may then stand between it and those who ask, see
+        serves: True if it runs until it is stopped, False if it ends by itself.
+        programs: programs that must be installed on its nodes.
+        answers_http: whether every request to it is an HTTP POST to its port, for any path, and the response
+            is its answer. An execution model may then put a proxy in front of it, see
             ``continuum.sdk.http_front``.
     """
 

@@ -1,11 +1,10 @@
-"""What an execution model puts between workers and those who ask them, as programs on nodes see it.
+"""The proxy that an execution model may put in front of workers, as programs on nodes see it.
 
-Standard library only. An execution model says it by variables in a workload's environment:
+Standard library only. An execution model sets variables in the environment of workloads:
 
-- ``CONTINUUM_ADDRESS``, for those who ask: the URL to send requests to, in which ``{host}`` stands for the
-  node they would have sent them to otherwise.
-- ``CONTINUUM_FRONT``, for workers: JSON with the ``stage`` that requests go through before they arrive, and
-  the ``header`` in which the one in front writes when that began, in ns since 1970 on its own clock.
+- ``protocol.ENV_ADDRESS`` for clients: the URL template for requests; ``{host}`` is replaced by the name of
+  the worker's node.
+- ``protocol.ENV_FRONT`` for workers: a ``Front`` as JSON.
 """
 
 from __future__ import annotations
@@ -17,13 +16,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
-ADDRESS = "CONTINUUM_ADDRESS"
-FRONT = "CONTINUUM_FRONT"
+from continuum.sdk import protocol
 
 
 def url(host: str, port: int) -> str:
-    """Where to send requests that are meant for a worker on a node."""
-    template = os.environ.get(ADDRESS, "http://{host}:{port}/")
+    """The URL for requests to a worker on node ``host``, through the proxy if there is one."""
+    template = os.environ.get(protocol.ENV_ADDRESS, "http://{host}:{port}/")
     return template.format(host=host, port=port)
 
 
@@ -31,16 +29,16 @@ class SupportsGet(Protocol):
     """Headers of a request."""
 
     def get(self, name: str, /) -> str | None:
-        """The value of a header, whatever the case of its name; None without it."""
+        """The value of a header, by its case-insensitive name; None if absent."""
 
 
 @dataclass(frozen=True)
 class Passed:
-    """A stage that a request went through before it arrived.
+    """A stage that a request went through before it reached the worker.
 
     Attributes:
         stage: its name.
-        began_ns: when it began, on this node's CLOCK_MONOTONIC.
+        began_ns: its begin on this node's CLOCK_MONOTONIC.
     """
 
     stage: str
@@ -49,13 +47,14 @@ class Passed:
 
 @dataclass(frozen=True)
 class Front:
-    """What stands in front of this worker.
+    """The proxy in front of a worker.
 
     Attributes:
-        stage: name of the stage that requests spend there.
-        header: name of the header that says when it began.
-        ahead_ns: how far the clock of each node is ahead of that which the header is read from, in ns, by the
-            name of the node; nodes that share that clock are not in it.
+        stage: name of the stage that requests spend in the proxy.
+        header: request header in which the proxy writes the begin of that stage, in ns since 1970 on its
+            own clock.
+        ahead_ns: by name of a node, how far its clock is ahead of the proxy's, in ns. Nodes that share the
+            proxy's clock are left out.
     """
 
     stage: str
@@ -63,31 +62,31 @@ class Front:
     ahead_ns: Mapping[str, int] = field(default_factory=dict)
 
     def to_environment(self) -> dict[str, str]:
-        """The variable that tells a worker of it."""
-        return {FRONT: json.dumps(asdict(self))}
+        """The variable that describes this proxy to a worker."""
+        return {protocol.ENV_FRONT: json.dumps(asdict(self))}
 
     @classmethod
     def from_environment(cls) -> Front | None:
-        """What stands in front of this program; None if nothing."""
-        text = os.environ.get(FRONT)
+        """The proxy in front of this program; None if there is none."""
+        text = os.environ.get(protocol.ENV_FRONT)
         return cls(**json.loads(text)) if text else None
 
     def passed(self, headers: SupportsGet, head_ns: int, whole_ns: int) -> Passed | None:
-        """When a request began to go through what stands in front; None where that is not known.
+        """The stage that a request spent in the proxy; None if its begin is unknown.
 
-        Whoever forwards a request does so while it still arrives: it notes when the head came, and the body
-        follows at the pace of the slowest link. So the time of the head in front is the time of the request
-        there, and it ends when all of the request is here; what comes before is the way to the front.
+        A proxy forwards a request while it is still receiving it: it notes the arrival of the header, and the
+        body follows at the pace of the slowest link. The time in the proxy is therefore the time between both
+        arrivals of the header, and it is counted up to the arrival of the whole request here.
 
         Args:
             headers: of the request.
-            head_ns: CLOCK_MONOTONIC when its head arrived here.
-            whole_ns: the same of the end of its body.
+            head_ns: CLOCK_MONOTONIC when the header arrived here.
+            whole_ns: CLOCK_MONOTONIC when the end of the body arrived here.
         """
         try:
             noted_ns = int(headers.get(self.header) or "")
         except ValueError:
             return None
-        ahead_ns = self.ahead_ns.get(os.environ.get("CONTINUUM_NODE", ""), 0)
+        ahead_ns = self.ahead_ns.get(os.environ.get(protocol.ENV_NODE, ""), 0)
         head_since_1970_ns = head_ns + time.time_ns() - time.monotonic_ns() - ahead_ns
         return Passed(self.stage, whole_ns - (head_since_1970_ns - noted_ns))

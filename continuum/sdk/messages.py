@@ -1,9 +1,8 @@
-"""What a running workload says to the orchestrator, read from its log.
+"""Reads the messages that workloads print to the orchestrator; counterpart of ``continuum.sdk.session``.
 
-A workload prints lines ``continuum: {"ready": true}`` and ``continuum: {"progress": {...}}`` among
-whatever else it prints; ``continuum.sdk.session`` is the other end. It may tell of its life, too:
-``continuum: {"life": {"started": 123}}``, by the stages of ``continuum.model.marks``, as readings of
-its node's CLOCK_MONOTONIC in ns.
+Messages are lines among whatever else the workload prints: ``continuum: {"ready": true}``,
+``continuum: {"progress": {...}}``, and ``continuum: {"life": {"started": 123}}``. The last one gives the
+stages of the instance (``continuum.model.marks``) as readings of its node's CLOCK_MONOTONIC in ns.
 """
 
 from __future__ import annotations
@@ -11,27 +10,29 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-PREFIX = b"continuum: "
+from continuum.sdk import protocol
+
+_PREFIX = protocol.PREFIX.encode()
 
 
 class Messages:
     """The messages in one growing log file.
 
     Attributes:
-        ready: whether the workload has said it is ready.
-        progress: the numbers it last reported, by name.
-        life: when it reached which stage of its life, in ns of its node's clock.
+        ready: whether the workload has reported that it is ready.
+        progress: the numbers it reported last, by name.
+        stages: clock reading in ns of its node at each stage of the instance.
     """
 
     def __init__(self, log: Path) -> None:
         self.ready = False
         self.progress: dict[str, float] = {}
-        self.life: dict[str, int] = {}
+        self.stages: dict[str, int] = {}
         self._log = log
         self._offset = 0
 
     def refresh(self) -> None:
-        """Read what was written since the last call; a line not yet complete is left for the next."""
+        """Read what was written since the last call, up to the last complete line."""
         try:
             with self._log.open("rb") as file:
                 file.seek(self._offset)
@@ -41,19 +42,19 @@ class Messages:
         complete = data[: data.rfind(b"\n") + 1]
         self._offset += len(complete)
         for line in complete.splitlines():
-            if line.startswith(PREFIX):
-                self._take(line[len(PREFIX) :])
+            if line.startswith(_PREFIX):
+                self._apply(line[len(_PREFIX) :])
 
-    def _take(self, line: bytes) -> None:
+    def _apply(self, line: bytes) -> None:
         try:
             message = json.loads(line)
         except ValueError:
-            return  # a line of the workload's own that happens to begin like a message
+            return  # output of the workload that happens to start with the prefix
         if isinstance(message, dict):
-            self.ready = self.ready or bool(message.get("ready"))
-            self.progress.update(message.get("progress", {}))
-            for stage, clock_ns in message.get("life", {}).items():
-                self.life.setdefault(stage, clock_ns)
+            self.ready = self.ready or bool(message.get(protocol.KEY_READY))
+            self.progress.update(message.get(protocol.KEY_PROGRESS, {}))
+            for stage, clock_ns in message.get(protocol.KEY_INSTANCE_STAGES, {}).items():
+                self.stages.setdefault(stage, clock_ns)
 
     def tail(self, lines: int = 5) -> str:
         """The last lines of the log, indented, for an error message."""

@@ -22,7 +22,8 @@ from continuum.model.workload import Workload
 from continuum.modules.job import Job
 from continuum.modules.plan import Plan
 from continuum.rundir.run import Run
-from continuum.sdk.http_front import ADDRESS, FRONT, Front
+from continuum.sdk import protocol
+from continuum.sdk.http_front import Front
 from continuum.software import artifacts, oci
 from continuum.software.artifacts import Artifact
 from continuum.software.packages.store import cache_folder
@@ -53,7 +54,7 @@ def arrange(workloads: Sequence[Workload], topology: Topology, stage: str) -> tu
     if function is None:
         return tuple(workloads)
     node = gateway_node(function, topology)
-    address = {ADDRESS: f"http://{node}:{ports.GATEWAY}/function/{function.name}"}
+    address = {protocol.ENV_ADDRESS: f"http://{node}:{ports.GATEWAY}/function/{function.name}"}
     settings = {
         **single_node.watchdog_environment(function.ports[0], manifests.FUNCTION_PORT),
         **Front(stage, single_node.START_TIME).to_environment(),
@@ -238,10 +239,10 @@ class _Start:
         environment = {
             **self.workload.environment,
             **self._front(),
-            "CONTINUUM_WORKLOAD": self.workload.name,
-            "CONTINUUM_REPLICA": "0",
-            "CONTINUUM_RUN": self.run.id,
-            "CONTINUUM_FOLDER": pods.MOUNTED,
+            protocol.ENV_WORKLOAD: self.workload.name,
+            protocol.ENV_REPLICA: "0",
+            protocol.ENV_RUN: self.run.id,
+            protocol.ENV_FOLDER: pods.MOUNTED,
             "PYTHONUNBUFFERED": "1",
         }
         there = self.api.core.list_node(_request_timeout=_REQUEST_TIMEOUT_S).items
@@ -258,7 +259,7 @@ class _Start:
 
     def _front(self) -> dict[str, str]:
         """What stands before the function, with the clocks of its nodes compared to the gateway's."""
-        front = Front(**json.loads(self.workload.environment[FRONT]))
+        front = Front(**json.loads(self.workload.environment[protocol.ENV_FRONT]))
         nodes = {place.name: place for place in self.places}
         python = {name: str(node.handle.get("python", "python3")) for name, node in nodes.items()}
         ways = {name: self.deployment.connections[name] for name in nodes}

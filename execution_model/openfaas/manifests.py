@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from continuum.sdk import protocol
 from execution_model.openfaas import ports
 
 GATEWAY: Final = "gateway"
@@ -143,13 +144,13 @@ def addition(function: Function, folders: str, mounted: str, grace_s: int) -> di
     Its node's name, a folder of its own there to leave events in, and a place on as many nodes as there are.
     No pod is left of those that began without.
     """
-    variables = {"CONTINUUM_NODE": "spec.nodeName", "CONTINUUM_POD": "metadata.name"}
+    variables = {protocol.ENV_NODE: "spec.nodeName", protocol.ENV_POD: "metadata.name"}
     container = {
         "name": function.name,
         "env": [
             {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in variables.items()
         ],
-        "volumeMounts": [{"name": "folder", "mountPath": mounted, "subPathExpr": "$(CONTINUUM_POD)"}],
+        "volumeMounts": [{"name": "folder", "mountPath": mounted, "subPathExpr": f"$({protocol.ENV_POD})"}],
     }
     spread = {
         "maxSkew": 1,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from continuum.errors import DeployError, Problem
 from continuum.model.workload import Workload
-from continuum.sdk.http_front import ADDRESS, Front
+from continuum.sdk import protocol
+from continuum.sdk.http_front import Front
 from continuum.software import artifacts, oci
 from continuum.software.artifacts import Artifact
 from continuum.software.packages.store import cache_folder
@@ -55,7 +56,7 @@ def check(config: Config) -> Iterator[Problem]:
 def arrange(workloads: Sequence[Workload], stage: str) -> tuple[Workload, ...]:
     """Functions and gateways in the workers' stead; everybody else is told of the gateways."""
     name = next((workload.name for workload in workloads if workload.answers_http), "")
-    address = {ADDRESS: f"http://{{host}}:{ports.GATEWAY}/function/{name}"}
+    address = {protocol.ENV_ADDRESS: f"http://{{host}}:{ports.GATEWAY}/function/{name}"}
     return tuple(_arranged(workloads, Front(stage, START_TIME), address))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from continuum.errors import Problem
 from continuum.options import FilePath, Option, Texts
+from continuum.sdk import protocol
 
 if TYPE_CHECKING:
     from continuum.model.config import Config
@@ -92,7 +93,7 @@ class Place:
 
     def leaves(self, run_id: str) -> Iterator[str]:
         """What a run has on the host until it is cleaned up, one line each."""
-        yield f"{self} ({self.node}): processes with CONTINUUM_RUN={run_id} in their environment"
+        yield f"{self} ({self.node}): processes with {protocol.ENV_RUN}={run_id} in their environment"
         yield f"{self} ({self.node}): folder {self.folder}"
         if self.interface:
             yield f"{self} ({self.node}): the queue `htb 1:` at the root of {self.interface}"

@@ -18,11 +18,11 @@ from continuum.connection.unpack import unpack
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from continuum.host import netns
 from continuum.model.limits import Limits
+from continuum.sdk import protocol
 from infrastructure.docker.engine_api import DaemonError, Stream, client, worded
 from infrastructure.docker.exec_process import (
     END_TIMEOUT_S,
     GATE,
-    MARK,
     NOT_FOUND,
     NOT_RUNNING,
     DockerProcess,
@@ -164,10 +164,10 @@ class DockerConnection:
         own = {
             "LANG": "C.UTF-8",
             "HOME": "/root",
-            "CONTINUUM_RUN": self._target.run_id,
-            "CONTINUUM_NODE": self.node,
+            protocol.ENV_RUN: self._target.run_id,
+            protocol.ENV_NODE: self.node,
             **env,
-            MARK: token,
+            protocol.ENV_PROCESS: token,
         }
         with self._worded(f"{argv[0]} cannot be started"):
             api = client(self._target.url)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from continuum.model.topology import NodeSpec
+from continuum.sdk import protocol
 
 LABEL_RUN = "continuum.run"
 LABEL_NODE = "continuum.node"
@@ -109,7 +110,7 @@ def settings(
         "Cmd": ["-c", _NESTING + COMMAND[2]] if spec.hosts_containers else list(COMMAND[1:]),
         **({"Volumes": {NESTED_FILES: {}}} if spec.hosts_containers else {}),
         "Labels": labels.of(spec.name),
-        "Env": [f"CONTINUUM_RUN={labels.run_id}"],
+        "Env": [f"{protocol.ENV_RUN}={labels.run_id}"],
         "NetworkDisabled": False,
         "HostConfig": {
             "NetworkMode": "none",
@@ -132,7 +133,7 @@ def hub(labels: Labels, name: str, image: str) -> dict[str, Any]:
         "Entrypoint": list(COMMAND[:1]),
         "Cmd": list(COMMAND[1:]),
         "Labels": labels.of(name),
-        "Env": [f"CONTINUUM_RUN={labels.run_id}"],
+        "Env": [f"{protocol.ENV_RUN}={labels.run_id}"],
         "HostConfig": {"NetworkMode": "none"},
     }
 

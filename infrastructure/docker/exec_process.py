@@ -12,9 +12,9 @@ from typing import Any
 
 from continuum.errors import CommandTimeout, ConnectionFailure
 from continuum.model.limits import Limits
+from continuum.sdk import protocol
 from infrastructure.docker.engine_api import DaemonError, Stream, client, worded
 
-MARK = "CONTINUUM_PROCESS"
 _START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 10.0
 _POLL_S = 0.01
@@ -186,7 +186,7 @@ class DockerProcess:
     def kill(self) -> None:
         """End it and all its children on the node (SIGKILL); harmless when it has ended."""
         with contextlib.suppress(ConnectionFailure):
-            self._in_container(_KILL, f"{MARK}={self._token}")
+            self._in_container(_KILL, f"{protocol.ENV_PROCESS}={self._token}")
         with contextlib.suppress(ConnectionFailure):
             self.wait(END_TIMEOUT_S)
         self.stream.close()

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from continuum.errors import ProvisionError
+from continuum.sdk import protocol
 from infrastructure.local.keeper.plan import Plan
-from infrastructure.local.processes import KEEPER, RUN
 
 _MAIN = Path(__file__).parent / "keeper" / "__main__.py"
 _BATCH = 64
@@ -67,8 +67,8 @@ class Launch:
     def _start(self, socket_fd: int, plan_file: Path, log_fd: int) -> None:
         argv = [sys.executable, "-I", "-S", str(_MAIN), str(socket_fd), str(plan_file), self._plan.run_id]
         environment = {
-            RUN: self._plan.run_id,
-            KEEPER: self._plan.directory,
+            protocol.ENV_RUN: self._plan.run_id,
+            protocol.ENV_KEEPER: self._plan.directory,
             "PATH": os.environ.get("PATH", os.defpath),
         }
         # Ends at once: the keeper is a child of it, so that process 1 is the one to reap the keeper.

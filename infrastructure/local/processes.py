@@ -1,6 +1,6 @@
 """Processes that belong to a run: found by their environment, ended by force.
 
-Every process of a run has ``CONTINUUM_RUN=<run id>`` in its environment; those that make up its nodes
+Every process of a run has its id in its environment (``protocol.ENV_RUN``); those that make up its nodes
 have one of ``MARKS`` as well. Process ids in a journal would be no help: ids are used again.
 """
 
@@ -15,18 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from continuum.errors import ProvisionError
+from continuum.sdk import protocol
 
-RUN = "CONTINUUM_RUN"
-KEEPER = "CONTINUUM_KEEPER"
-"""Set to the run's directory in the keeper and in process 1 of every node."""
-
-DIRECTORY = "CONTINUUM_RUN_DIRECTORY"
-"""Set to the run's directory in its processes outside the nodes, such as the fabric."""
-
-NODE = "CONTINUUM_NODE"
-"""Set to the node's name in every process that was started on a node."""
-
-MARKS = (KEEPER, NODE)
+MARKS = (protocol.ENV_KEEPER, protocol.ENV_NODE)
 MAIN_KEEPER = "continuum-keep"
 """Name of the process that is above all others of a run's nodes."""
 
@@ -54,16 +45,16 @@ class Labelled:
 
 def labelled(run_id: str | None = None) -> Iterator[Labelled]:
     """This user's processes that belong to one run, or to any."""
-    needle = f"{RUN}={run_id}" if run_id else f"{RUN}="
+    needle = f"{protocol.ENV_RUN}={run_id}" if run_id else f"{protocol.ENV_RUN}="
     for pid, raw in _environments():
         if needle.encode() not in raw:
             continue
         environment = dict(item.partition("=")[::2] for item in os.fsdecode(raw).split("\0") if "=" in item)
-        if run_id is None or environment.get(RUN) == run_id:
+        if run_id is None or environment.get(protocol.ENV_RUN) == run_id:
             yield Labelled(
                 pid,
-                environment.get(RUN, ""),
-                environment.get(KEEPER) or environment.get(DIRECTORY, ""),
+                environment.get(protocol.ENV_RUN, ""),
+                environment.get(protocol.ENV_KEEPER) or environment.get(protocol.ENV_RUN_DIRECTORY, ""),
                 any(mark in environment for mark in MARKS),
                 _name(pid),
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 from continuum.errors import DeployError
 from continuum.model.workload import Workload
+from continuum.sdk import protocol
 from resource_manager.kubernetes.cluster_nodes import TIER_LABEL
 
 NAMESPACE = "default"
@@ -171,13 +172,13 @@ def container(workload: Workload, number: int, start: Start) -> dict[str, Any]:
 def _environment(workload: Workload, number: int, start: Start) -> list[dict[str, Any]]:
     plain = {
         **workload.environment,
-        "CONTINUUM_WORKLOAD": workload.name,
-        "CONTINUUM_REPLICA": str(number),
-        "CONTINUUM_RUN": start.run_id,
-        "CONTINUUM_FOLDER": MOUNTED,
+        protocol.ENV_WORKLOAD: workload.name,
+        protocol.ENV_REPLICA: str(number),
+        protocol.ENV_RUN: start.run_id,
+        protocol.ENV_FOLDER: MOUNTED,
         "PYTHONUNBUFFERED": "1",
     }
-    node = {"name": "CONTINUUM_NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
+    node = {"name": protocol.ENV_NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
     return [*({"name": name, "value": value} for name, value in plain.items()), node]
 
 

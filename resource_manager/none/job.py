@@ -16,6 +16,7 @@ from continuum.measure import clock
 from continuum.model.marks import CREATED, Mark
 from continuum.model.workload import Workload
 from continuum.modules.job import Job
+from continuum.sdk import protocol
 from continuum.sdk.messages import Messages
 
 POLL_S = 0.05
@@ -75,7 +76,7 @@ class Replica:
         name = f"{self.node}/{self.name}"
         if self.created_ns is not None:
             yield Mark(name, CREATED, self.created_ns, node=self.node)
-        for stage, clock_ns in self.messages.life.items():
+        for stage, clock_ns in self.messages.stages.items():
             yield Mark(name, stage, clock_ns, clock=self.node, node=self.node)
 
     def begin(self, start_ns: int) -> None:
@@ -83,14 +84,14 @@ class Replica:
         with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
             file.write(_signal(start_ns))
             file.flush()
-            self.connection.put(Path(file.name), self.folder / "go")
+            self.connection.put(Path(file.name), self.folder / protocol.GO_FILE)
 
     def fetch(self, to: Path) -> None:
         """Copy the replica's events; a replica that never began has none."""
         target = to / self.node / self.name
         target.mkdir(parents=True, exist_ok=True)
         try:
-            self.connection.get(self.folder / "events.jsonl", target / "events.jsonl")
+            self.connection.get(self.folder / protocol.EVENTS_FILE, target / protocol.EVENTS_FILE)
         except (FileNotFoundError, ConnectionFailure):
             (target / "no-events").touch()
 

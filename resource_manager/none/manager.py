@@ -18,6 +18,7 @@ from continuum.model.node import Node
 from continuum.model.workload import Workload
 from continuum.modules.resource_manager import ResourceManager
 from continuum.rundir.run import Run
+from continuum.sdk import protocol
 from resource_manager.none.job import DirectJob, Replica
 
 if TYPE_CHECKING:
@@ -151,10 +152,10 @@ def _argv(workload: Workload, node: Node, folder: PurePosixPath, placed: Placed 
 
 def _identity(workload: Workload, node: Node, number: int, run: Run, placed: Placed | None) -> dict[str, str]:
     return {
-        "CONTINUUM_NODE": node.name,
-        "CONTINUUM_WORKLOAD": workload.name,
-        "CONTINUUM_REPLICA": str(number),
-        "CONTINUUM_RUN": run.id,
+        protocol.ENV_NODE: node.name,
+        protocol.ENV_WORKLOAD: workload.name,
+        protocol.ENV_REPLICA: str(number),
+        protocol.ENV_RUN: run.id,
         "PYTHONPATH": placed.code if placed else str(CHECKOUT),
         "PYTHONUNBUFFERED": "1",
     }

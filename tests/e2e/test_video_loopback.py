@@ -24,7 +24,8 @@ from application.video import settings as configuration
 from application.video.settings import EndpointSettings, Server, WorkerSettings
 from continuum.measure import trace
 from continuum.model import events
-from continuum.sdk.http_front import ADDRESS, Front
+from continuum.sdk.http_front import Front
+from continuum.sdk.protocol import ENV_ADDRESS as ADDRESS
 from tests.e2e.gateway import Gateway
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from continuum.model.limits import Limits
-
-MARK = "CONTINUUM_PROCESS"
-"""Variable whose value tells the processes of one command from all others on the node."""
+from continuum.sdk import protocol
 
 LOST = 255
 """Exit status of ``ssh`` when it was the connection that failed."""
@@ -136,10 +134,10 @@ def environment(target: SshTarget, token: str, own: Mapping[str, str]) -> str:
     """Shell text that sets what a command on the node finds in its environment."""
     variables = {
         "LANG": "C.UTF-8",
-        "CONTINUUM_RUN": target.run_id,
-        "CONTINUUM_NODE": target.node,
+        protocol.ENV_RUN: target.run_id,
+        protocol.ENV_NODE: target.node,
         **own,
-        MARK: token,
+        protocol.ENV_PROCESS: token,
     }
     words = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
     return f"export {_PATH} {words}"

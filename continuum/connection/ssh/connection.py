@@ -22,11 +22,12 @@ from typing import IO
 from continuum.connection.base import Completed
 from continuum.connection.process import END_TIMEOUT_S, MarkedProcess
 from continuum.connection.ssh import command
-from continuum.connection.ssh.command import MARK, SshTarget
+from continuum.connection.ssh.command import SshTarget
 from continuum.connection.ssh.master import Master
 from continuum.connection.unpack import unpack
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from continuum.model.limits import Limits
+from continuum.sdk import protocol
 
 __all__ = ["SshConnection", "SshProcess", "SshTarget"]
 
@@ -125,7 +126,7 @@ class SshConnection:
             signal.signal(signal.SIGINT, before)
         if status < 0 or status == command.LOST:
             with contextlib.suppress(ConnectionFailure):
-                self.signal_marked(f"{MARK}={token}", signal.SIGKILL, first_only=False)
+                self.signal_marked(f"{protocol.ENV_PROCESS}={token}", signal.SIGKILL, first_only=False)
         return 128 - status if status < 0 else status
 
     def entering(self, *words: str) -> SshConnection:
@@ -222,13 +223,13 @@ class SshConnection:
     def kill_all(self, run_id: str) -> None:
         """End every process of a run on the node; those it starts meanwhile, too."""
         deadline = time.monotonic() + END_TIMEOUT_S
-        while self.signal_marked(f"CONTINUUM_RUN={run_id}", signal.SIGKILL, first_only=False):
+        while self.signal_marked(f"{protocol.ENV_RUN}={run_id}", signal.SIGKILL, first_only=False):
             if time.monotonic() > deadline:
                 raise ConnectionFailure(f"{self.node}: processes of run {run_id} do not end")
 
     def usage(self) -> str:
         """What the node has used, as JSON (see ``remote``)."""
-        mark = f"CONTINUUM_RUN={self.target.run_id}"
+        mark = f"{protocol.ENV_RUN}={self.target.run_id}"
         return self._run(self._remote("usage", mark), timeout=_HELPER_TIMEOUT_S).stdout
 
     @property
@@ -315,7 +316,7 @@ class SshConnection:
         """End a command on the node and the client that waits for it; without a word when that is gone."""
         with contextlib.suppress(ConnectionFailure):
             if self.alive:
-                self.signal_marked(f"{MARK}={token}", signal.SIGKILL, first_only=False)
+                self.signal_marked(f"{protocol.ENV_PROCESS}={token}", signal.SIGKILL, first_only=False)
         popen.kill()
         popen.wait(END_TIMEOUT_S)
 
@@ -327,7 +328,7 @@ class SshProcess(MarkedProcess):
         self, connection: SshConnection, argv: tuple[str, ...], popen: subprocess.Popen[bytes], token: str
     ) -> None:
         super().__init__(connection.node, argv, popen)
-        self._connection, self._mark = connection, f"{MARK}={token}"
+        self._connection, self._mark = connection, f"{protocol.ENV_PROCESS}={token}"
         self._is_lost: bool | None = None
 
     def poll(self) -> int | None:

@@ -18,6 +18,7 @@ from typing import Any
 from continuum.errors import ProvisionError
 from continuum.model.topology import Link
 from continuum.network.fabric import wire
+from continuum.sdk import protocol
 
 SOCKET_NAME = "fabric.sock"
 """The control socket's name in the run directory."""
@@ -28,7 +29,7 @@ def launch(run_directory: Path, run_id: str, seed: int) -> int:
 
     The control socket exists and accepts connections when this returns; a request made earlier than the
     process is ready waits for it. The process is in a session of its own, carries the run's id on its
-    command line and in its environment (CONTINUUM_RUN), outlives the caller, and writes what it has to
+    command line and in its environment, outlives the caller, and writes what it has to
     say to ``logs/fabric.log``.
 
     Raises:
@@ -62,8 +63,8 @@ def _spawn(listener: socket.socket, run_directory: Path, run_id: str, seed: int)
         sys.executable,
         [sys.executable, "-I", "-S", program, run_id, str(seed)],
         {
-            "CONTINUUM_RUN": run_id,
-            "CONTINUUM_RUN_DIRECTORY": str(run_directory),
+            protocol.ENV_RUN: run_id,
+            protocol.ENV_RUN_DIRECTORY: str(run_directory),
             "PATH": os.environ.get("PATH", os.defpath),
         },
         file_actions=[

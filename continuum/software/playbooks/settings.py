@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from continuum.rundir.run import Run
+from continuum.sdk import protocol
 from continuum.software.artifacts import Artifact, obtain
 
 HERE = Path(__file__).resolve().parent
@@ -77,8 +78,8 @@ def environment(run: Run, folder: Path) -> dict[str, str]:
         "ANSIBLE_FORCE_COLOR": "0",
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_HOST_KEY_CHECKING": "True",  # or the runner switches it off
-        "CONTINUUM_RUN": run.id,
-        "CONTINUUM_RUN_DIRECTORY": str(run.directory),
+        protocol.ENV_RUN: run.id,
+        protocol.ENV_RUN_DIRECTORY: str(run.directory),
     }
 
 

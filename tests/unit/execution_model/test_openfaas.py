@@ -13,7 +13,8 @@ from continuum.errors import ConfigError, DeployError
 from continuum.model.config import Config
 from continuum.model.workload import Workload
 from continuum.modules.plan import Plan
-from continuum.sdk.http_front import ADDRESS, FRONT
+from continuum.sdk.protocol import ENV_ADDRESS as ADDRESS
+from continuum.sdk.protocol import ENV_FRONT as FRONT
 from continuum.software import oci
 from execution_model.openfaas import clocks, cluster, function, manifests, single_node
 from execution_model.openfaas.manifests import Function

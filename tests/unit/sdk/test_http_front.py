@@ -4,18 +4,19 @@ import time
 
 import pytest
 
-from continuum.sdk.http_front import ADDRESS, Front, Passed, url
+from continuum.sdk.http_front import Front, Passed, url
+from continuum.sdk.protocol import ENV_ADDRESS, ENV_NODE
 
 FRONT = Front("gateway", "X-Start-Time")
 MS = 1_000_000
 
 
 def test_requests_go_to_the_worker_unless_something_stands_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(ADDRESS, raising=False)
+    monkeypatch.delenv(ENV_ADDRESS, raising=False)
     assert url("cloud0", 8000) == "http://cloud0:8000/"
-    monkeypatch.setenv(ADDRESS, "http://{host}:8080/function/worker")
+    monkeypatch.setenv(ENV_ADDRESS, "http://{host}:8080/function/worker")
     assert url("cloud0", 8000) == "http://cloud0:8080/function/worker"
-    monkeypatch.setenv(ADDRESS, "http://cloud1:31112/")
+    monkeypatch.setenv(ENV_ADDRESS, "http://cloud1:31112/")
     assert url("cloud0", 8000) == "http://cloud1:31112/"
 
 
@@ -44,7 +45,7 @@ def test_a_clock_that_is_ahead_of_the_fronts_is_put_back(monkeypatch: pytest.Mon
     front = Front("gateway", "X-Start-Time", {"cloud2": 40 * MS})
     noted = {"X-Start-Time": str(1_700_000_000_000_000_000 - 42 * MS)}
     for node, taken_ns in (("cloud1", 42 * MS), ("cloud2", 2 * MS)):
-        monkeypatch.setenv("CONTINUUM_NODE", node)
+        monkeypatch.setenv(ENV_NODE, node)
         assert front.passed(noted, 5_000_000_000, 5_000_000_000) == Passed(
             "gateway", 5_000_000_000 - taken_ns
         )
