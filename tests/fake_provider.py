@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address
@@ -45,7 +46,7 @@ class FakeProvider(Provider):
         for index, spec in enumerate(specs):
             root = run.directory / FOLDER / spec.name
             root.mkdir(parents=True)
-            nodes.append(Node(spec, str(FIRST_ADDRESS + index), {"root": str(root)}))
+            nodes.append(Node(spec, str(FIRST_ADDRESS + index), {"root": str(root)}, python=sys.executable))
         return tuple(nodes)
 
     def connect(self, node: Node, run: Run) -> FakeConnection:

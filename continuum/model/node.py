@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from continuum.model.topology import NodeSpec
+
+FOLDER = "/var/lib/continuum"
+"""The work folder on a node unless its provider chooses another."""
 
 
 @dataclass(frozen=True)
@@ -14,12 +17,16 @@ class Node:
     """A node that exists.
 
     Attributes:
-        spec: what it was asked to be.
-        address: IPv4 address that the other nodes reach it at, over the emulated links.
-        handle: what its provider needs to find it again; plain JSON, kept in ``state.json``.
-        management: IPv4 address that other nodes with one reach it at over a path without emulation; empty
-            where there is no such path. Nodes whose ``spec.is_managed`` is set have one where the provider
-            can make it.
+        spec: the specification it was created from.
+        address: IPv4 address at which the other nodes reach it over the emulated links.
+        handle: what its provider needs to find the node again, and nothing else reads; plain JSON.
+        management: IPv4 address for traffic between nodes over a path without emulation; empty if there is no
+            such path. Nodes with ``spec.is_managed`` have one if the provider supports it.
+        python: Python interpreter on the node: a path, or a command found in PATH.
+        folder: absolute path of the work folder on the node; workloads and playbooks keep their files there.
+        interface: network interface that carries the emulated links; empty if no link is emulated.
+        shares_host: whether programs on the node find this host's Python and this project's code at the same
+            paths as on this host.
         timeout_scale: factor on every time-out that concerns the node; above 1 for a TCG-emulated guest.
     """
 
@@ -27,6 +34,10 @@ class Node:
     address: str
     handle: Mapping[str, Any] = field(default_factory=dict)
     management: str = ""
+    python: str = "python3"
+    folder: str = FOLDER
+    interface: str = "eth0"
+    shares_host: bool = False
     timeout_scale: float = 1.0
 
     @property
@@ -42,11 +53,11 @@ class Node:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a node has used since it was made.
+    """Resources that a node has used since it was created.
 
     Attributes:
-        cpu_seconds: CPU time; None where it cannot be read.
-        memory_peak_mb: highest memory use in MiB; None where it cannot be read.
+        cpu_seconds: CPU time; None if unknown.
+        memory_peak_mb: highest memory use in MiB; None if unknown.
         out_of_memory_kills: processes killed because the node was at its memory limit.
     """
 
@@ -56,25 +67,12 @@ class Usage:
 
 
 def node_to_json(node: Node) -> dict[str, Any]:
-    """A node as it is kept in ``state.json``."""
-    spec = node.spec
-    return {
-        "spec": {**vars(spec), "cpus": list(spec.cpus)},
-        "address": node.address,
-        "handle": dict(node.handle),
-        "management": node.management,
-        "timeout_scale": node.timeout_scale,
-    }
+    """A node as plain JSON, the form in ``state.json``."""
+    plain = {each.name: getattr(node, each.name) for each in fields(node)}
+    return plain | {"spec": {**vars(node.spec), "cpus": list(node.spec.cpus)}, "handle": dict(node.handle)}
 
 
 def node_from_json(data: Mapping[str, Any]) -> Node:
-    """A node as it was kept in ``state.json``."""
-    spec = dict(data["spec"])
-    spec["cpus"] = tuple(spec["cpus"])
-    return Node(
-        NodeSpec(**spec),
-        data["address"],
-        data["handle"],
-        data.get("management", ""),
-        data.get("timeout_scale", 1.0),
-    )
+    """A node from its form in ``state.json``."""
+    spec = NodeSpec(**{**data["spec"], "cpus": tuple(data["spec"]["cpus"])})
+    return Node(**{**data, "spec": spec})

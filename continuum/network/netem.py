@@ -137,7 +137,7 @@ def by_node(
 
 
 def _interface(deployment: Deployment, node: str) -> str:
-    return str(deployment.node(node).handle.get("interface", "eth0"))
+    return deployment.node(node).interface
 
 
 def execute(deployment: Deployment, commands: Mapping[str, Sequence[Command]], *, fresh: bool) -> None:

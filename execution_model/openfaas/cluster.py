@@ -199,7 +199,7 @@ class _Start:
     def job(self, needed: Sequence[Artifact]) -> PodJob:
         """Image, function, cold starts, pods."""
         node = gateway_node(self.workload, self.offered)
-        python = str(self.deployment.node(node).handle.get("python", "python3"))
+        python = self.deployment.node(node).python
         gateway = GatewayApi(self.deployment.connections[node], _gateway_address(self.api, node), python)
         function = self._function(needed)
         followed = Pods(self.api, f"{FUNCTION_LABEL}={function.name}")
@@ -261,7 +261,7 @@ class _Start:
         """What stands before the function, with the clocks of its nodes compared to the gateway's."""
         front = Front(**json.loads(self.workload.environment[protocol.ENV_FRONT]))
         nodes = {place.name: place for place in self.places}
-        python = {name: str(node.handle.get("python", "python3")) for name, node in nodes.items()}
+        python = {name: node.python for name, node in nodes.items()}
         ways = {name: self.deployment.connections[name] for name in nodes}
         ahead = clocks.measure(ways, gateway_node(self.workload, self.offered), python)
         if ahead.by_node_ns:

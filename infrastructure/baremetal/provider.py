@@ -124,7 +124,7 @@ class BaremetalProvider(Provider):
 
         hosts.everywhere(list(places.values()), look)
         run.own_all([(PLACE, known[spec.name].to_json()) for spec in specs])
-        nodes = tuple(Node(spec, addresses[spec.name], _handle(known[spec.name])) for spec in specs)
+        nodes = tuple(_node(spec, addresses[spec.name], known[spec.name]) for spec in specs)
         hosts.everywhere(
             list(known.values()),
             lambda place: _prepare(self._connections[run.id, place.node], place, addresses),
@@ -200,8 +200,8 @@ def _target(place: Place, run_id: str) -> SshTarget:
     )
 
 
-def _handle(place: Place) -> dict[str, object]:
-    return {**asdict(place), "python": "python3"}
+def _node(spec: NodeSpec, address: str, place: Place) -> Node:
+    return Node(spec, address, asdict(place), folder=place.folder, interface=place.interface)
 
 
 def _facts(connection: SshConnection) -> facts.Facts:

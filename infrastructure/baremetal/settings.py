@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from continuum.errors import Problem
+from continuum.model.node import FOLDER
 from continuum.options import FilePath, Option, Texts
 from continuum.sdk import protocol
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from continuum.model.topology import Topology
 
 _SECTION = "infrastructure"
-FOLDER = "/var/lib/continuum"
-"""The one folder used on each host; every run has one of its own in it."""
-
 BUILTIN = ("cloud", "edge", "endpoint")
 _HOST = re.compile(r"(?:([A-Za-z_][\w.-]*)@)?([A-Za-z0-9][A-Za-z0-9._-]*)(?::(\d{1,5}))?")
 

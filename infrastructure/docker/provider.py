@@ -224,8 +224,6 @@ def _handle(url: str, made: daemon.Started) -> dict[str, Any]:
     return {
         "container": made.ident,
         "daemon": url,
-        "python": "python3",
-        "shares_host": False,
         "groups": cgroups.handle(made.pid),
     }
 

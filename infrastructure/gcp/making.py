@@ -51,7 +51,6 @@ class Made:
             "host": self.outside,
             "user": self.user,
             "port": self.port,
-            "python": "python3",
         }
 
 

@@ -12,7 +12,7 @@ from continuum.config import topology_builder
 from continuum.connection.ssh import hosts
 from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import HostError, Problem
-from continuum.model.node import Node, Usage
+from continuum.model.node import FOLDER, Node, Usage
 from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from infrastructure.gcp import places, prices, settings
@@ -109,7 +109,7 @@ class GcpProvider(Provider):
         hosts.write_hosts(connection, _folder(run.id), addresses)
         others = [address for name, address in addresses.items() if name != node.name]
         interface = hosts.interface_to(connection, others or [node.address])
-        return replace(node, handle={**node.handle, "interface": interface})
+        return replace(node, interface=interface)
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
         """Remove what the journal names, then what carries the run's label or name."""
@@ -151,7 +151,7 @@ class GcpProvider(Provider):
                     key=files / "key",
                     known_hosts=files / "known_hosts",
                     sudo=handle["user"] != "root",
-                    python=str(handle["python"]),
+                    python=node.python,
                 )
             )
         return self._connections[key]
@@ -179,7 +179,7 @@ class GcpProvider(Provider):
 
 def _folder(run_id: str) -> str:
     """The run's folder on an instance."""
-    return f"/var/lib/continuum/{run_id}"
+    return f"{FOLDER}/{run_id}"
 
 
 def _has_google() -> bool:

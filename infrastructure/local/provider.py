@@ -94,6 +94,8 @@ class LocalProvider(Provider):
                 spec,
                 addresses[spec.name],
                 {**_handle(made[spec.name]), "groups": limits.handle(spec, run.id, layout)},
+                python=sys.executable,
+                shares_host=True,
             )
             for spec in specs
         )
@@ -143,7 +145,7 @@ class LocalProvider(Provider):
                 pid=int(handle["pid"]),
                 start=int(handle["start"]),
                 in_user_namespace=bool(handle["as_user"]),
-                python=str(handle["python"]),
+                python=node.python,
                 join=NodeGroups.of(node).join,
             )
         )
@@ -208,8 +210,6 @@ def _handle(made: Made) -> dict[str, object]:
         "pid": made.pid,
         "start": made.start,
         "as_user": trial.needs_user_namespace(),
-        "python": sys.executable,
-        "shares_host": True,
     }
 
 

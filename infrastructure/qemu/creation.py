@@ -136,7 +136,7 @@ def _check_tunnels(plan: Plan, nodes: Sequence[Node], connections: Mapping[str, 
 
     def check(site: Site) -> None:
         node = by_name[_names_on(site, plan.site_of)[0]]
-        argv = (str(node.handle["python"]), "-c", _KNOCK, goal.address, str(_KNOCK_TIMEOUT_S))
+        argv = (node.python, "-c", _KNOCK, goal.address, str(_KNOCK_TIMEOUT_S))
         done = connections[node.name].run(argv, timeout=2 * _KNOCK_TIMEOUT_S, check=False)
         if done.status:
             here, there = first.machine.name, site.machine.name
@@ -247,11 +247,19 @@ def _guest(plan: Plan, spec: NodeSpec, addresses: Mapping[str, str], connected: 
 def _node(guest: Guest, site: Site, places: Mapping[str, Place]) -> Node:
     name = guest.spec.name
     address = guest.identity.names[name]
-    handle = {"uri": site.machine.uri, "host": guest.host, "port": guest.port, "python": "/usr/bin/python3"}
+    handle = {"uri": site.machine.uri, "host": guest.host, "port": guest.port}
     (first, *_) = guest.identity.cards
     management = next((one.partition("/")[0] for one in first.further), "")
     timeout_scale = 1.0 if places[name].kvm else EMULATED_TIMEOUT_SCALE
-    return Node(guest.spec, address, {**handle, "interface": "eth0"}, management, timeout_scale)
+    return Node(
+        guest.spec,
+        address,
+        handle,
+        management,
+        python="/usr/bin/python3",
+        interface="eth0",
+        timeout_scale=timeout_scale,
+    )
 
 
 def _known(guest: Guest) -> str:

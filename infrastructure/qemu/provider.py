@@ -117,7 +117,7 @@ class QemuProvider(Provider):
                 port=int(handle["port"]),
                 key=own_keys.user,
                 known_hosts=own_keys.known_hosts,
-                python=str(handle["python"]),
+                python=node.python,
                 wrap=inside.limited,
                 proxy=way,
                 cipher=INTERPRETED_CIPHER if node.timeout_scale > 1 else "",

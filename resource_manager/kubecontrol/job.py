@@ -105,7 +105,7 @@ class ControlJob(PodJob):
         ways = self._deployment.connections
         self._told = tuple(sources.ask(self._api, ways, nodes, names, self._control_plane))
         chosen = {name: ways[name] for name in {self._control_plane, *nodes}}
-        pythons = {node.name: str(node.handle.get("python", "python3")) for node in self._deployment.nodes}
+        pythons = {node.name: node.python for node in self._deployment.nodes}
         self._walls = sources.walls(chosen, pythons)
 
     def marks(self) -> Iterator[Mark]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,6 @@ from resource_manager.none.job import DirectJob, Replica
 if TYPE_CHECKING:
     from continuum.software.packages.deliver import Placed
 
-FOLDER = PurePosixPath("/var/lib/continuum")
 PARALLEL_STARTS = 16
 CHECKOUT = Path(continuum.__file__).parent.parent
 
@@ -101,7 +99,7 @@ def taking_turns(nodes: Mapping[str, set[str]]) -> list[list[str]]:
 
 def _packages(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -> Mapping[str, Placed]:
     """What was installed on the nodes that do not share this host's Python."""
-    if all(node.handle.get("shares_host") for node in nodes):
+    if all(node.shares_host for node in nodes):
         return {}
     from continuum.software.packages import deliver
 
@@ -129,7 +127,7 @@ def _start(
 ) -> Replica:
     created_ns = time.monotonic_ns()
     connection = deployment.connections[node.name]
-    folder = PurePosixPath(str(node.handle.get("folder", FOLDER))) / f"{workload.name}-{number}"
+    folder = PurePosixPath(node.folder) / f"{workload.name}-{number}"
     connection.put(_settings(workload, node, number, run), folder / "workload.json")
     for name, source in workload.files.items():
         connection.put(source, folder / name)
@@ -145,7 +143,7 @@ def _start(
 
 def _argv(workload: Workload, node: Node, folder: PurePosixPath, placed: Placed | None) -> list[str]:
     """The command, begun in the replica's folder."""
-    python = placed.python if placed else str(node.handle.get("python", sys.executable))
+    python = placed.python if placed else node.python
     argv = [python if word == "{python}" else word for word in workload.argv]
     return ["/usr/bin/env", f"--chdir={folder}", *argv]
 

@@ -226,7 +226,7 @@ def test_hosts_of_ssh_are_played_over_the_connection_that_is_open(tmp_path: Path
         connection = SshConnection(there.target(run_id=made.run.id))
         ways = {**made.connections, "cloud0": connection}
         try:
-            theirs = [replace(n, handle={**n.handle, "folder": str(tmp_path / "folder")}) for n in made.nodes]
+            theirs = [replace(n, folder=str(tmp_path / "folder")) for n in made.nodes]
             given = replace(deployment(made), nodes=tuple(theirs), connections=ways)
             played = playbooks.play(write(tmp_path, text), given, made.run, nodes=["cloud0"])
             assert played.changed == {"cloud0": 1}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -89,11 +88,9 @@ class Agents:
 
     def _start(self, deployment: Deployment, name: str, source: str, logs: Path) -> Agent:
         node, connection = deployment.node(name), deployment.connections[name]
-        own = sys.executable if connection.host_clock else "python3"
-        python = str(node.handle.get("python", own))
         log = logs / f"verify-{name}.log"
         read = log.stat().st_size if log.exists() else 0
-        argv = (python, "-I", "-S", "-c", source, node.address)
+        argv = (node.python, "-I", "-S", "-c", source, node.address)
         process = connection.start(argv, env={}, log=log, limits=None)
         return Agent(name, node.address, process, log, read)
 

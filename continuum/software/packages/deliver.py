@@ -50,11 +50,6 @@ class Placed:
     copied_bytes: int
 
 
-def shares_host(node: Node) -> bool:
-    """Whether programs on the node find this host's Python and this project's code at their places."""
-    return bool(node.handle.get("shares_host", False))
-
-
 def is_here(connection: Connection) -> bool:
     """Whether a node is on this machine, so that it costs less to copy more than to decompress.
 
@@ -71,7 +66,7 @@ def prepare(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -
     Raises:
         DeployError: a node has no Python, or one that does not do, or the package cannot be made.
     """
-    foreign = [node for node in nodes if not shares_host(node)]
+    foreign = [node for node in nodes if not node.shares_host]
     if not foreign:
         return {}
     ways = deployment.connections
@@ -113,7 +108,7 @@ def prepare(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -
 
 def interpreter_of(node: Node, connection: Connection) -> Interpreter:
     """The Python a node has; DeployError when it has none or one that is too old."""
-    python = str(node.handle.get("python", "python3"))
+    python = node.python
     try:
         done = connection.run([python, "-c", interpreters.PROBE], timeout=PROBE_TIMEOUT_S)
         found = interpreters.parse(done.stdout)
@@ -137,7 +132,7 @@ def place(
         is_first: whether the package was built for this node, which then has the time it took.
     """
     interpreters.refuse_mismatch(node.name, package.interpreter, found)
-    python = str(node.handle.get("python", "python3"))
+    python = node.python
     begin = time.monotonic()
     copied = _copy(package, python, connection)
     copy_s = time.monotonic() - begin

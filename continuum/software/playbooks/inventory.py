@@ -12,7 +12,6 @@ from continuum.connection.deployment import Deployment
 from continuum.connection.ssh.connection import SshConnection
 from continuum.model.node import Node
 
-FOLDER = "/var/lib/continuum"
 Variables = Mapping[str, Any]
 
 
@@ -46,8 +45,8 @@ def inventory(
 def access(node: Node, connection: Connection, folder: Path) -> dict[str, Any]:
     """How Ansible reaches a node: by ssh where ssh alone makes us root, else through our connection."""
     common = {
-        "ansible_python_interpreter": str(node.handle.get("python") or "auto_silent"),
-        "ansible_remote_tmp": f"{_folder(node)}/ansible",  # beside all else of ours; the home stays as it is
+        "ansible_python_interpreter": node.python,
+        "ansible_remote_tmp": f"{node.folder}/ansible",  # beside all else of ours; the home stays as it is
     }
     if isinstance(connection, SshConnection) and not connection.target.sudo:
         return {**_by_ssh(connection.client()), **common}
@@ -84,14 +83,9 @@ def _describe(node: Node) -> dict[str, Any]:
         "continuum_tier": node.tier,
         "continuum_address": node.address,
         "continuum_management": node.management,
-        "continuum_folder": _folder(node),
-        "continuum_shares_host": bool(node.handle.get("shares_host", False)),
+        "continuum_folder": node.folder,
+        "continuum_shares_host": node.shares_host,
     }
-
-
-def _folder(node: Node) -> str:
-    """The one folder on a node that is ours."""
-    return str(node.handle.get("folder", FOLDER))
 
 
 def _names(names: Any) -> dict[str, dict[str, Any]]:

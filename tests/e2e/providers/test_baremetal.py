@@ -156,7 +156,7 @@ def test_our_own_queues_are_taken_off_and_no_others(tmp_path: Path, hosts: Hosts
     run = runs.create(read)
     provider = registry.provider("baremetal")
     nodes = provider.create(topology_builder.from_config(read).nodes, run)
-    assert {node.handle["interface"] for node in nodes} == {"eth0"}
+    assert {node.interface for node in nodes} == {"eth0"}
     hosts.on("endpoint0", "tc qdisc replace dev eth0 root handle 1: htb")
     assert "htb 1:" in hosts.on("endpoint0", "tc qdisc show dev eth0")
     provider.destroy(run, run.owned())

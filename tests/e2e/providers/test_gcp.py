@@ -406,7 +406,7 @@ def test_instances_are_logged_into_by_the_runs_key(
     nodes = make(provider, run)
     known = (run.directory / "ssh" / "known_hosts").read_text().splitlines()
     assert sorted(line.split()[0] for line in known) == [f"[127.0.80.{n}]:{booting}" for n in range(1, 5)]
-    assert {node.handle["interface"] for node in nodes} == {"lo"}
+    assert {node.interface for node in nodes} == {"lo"}
     for node in nodes:
         connection = provider.connect(node, run)
         said = connection.run(["getent", "hosts", "cloud0", node.name], timeout=20).stdout.split()

@@ -129,7 +129,7 @@ def test_links_go_on_the_interface_that_was_found_with_the_networks_delay_subtra
     read = config.parse(START + HOSTS + links + "bandwidth = 100\n", "x.cfg")
     planned = topology_builder.from_config(read)
     nodes = tuple(
-        Node(spec, f"192.0.2.{number}", {"interface": f"enp{number}s0"})
+        Node(spec, f"192.0.2.{number}", interface=f"enp{number}s0")
         for number, spec in enumerate(planned.nodes, start=1)
     )
     pairs = list(planned.tier_pairs())

@@ -202,7 +202,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def deployment_of(tmp_path: Path, count: int = 1) -> tuple[Deployment, list[Node], list[FolderConnection]]:
     nodes = [
-        Node(NodeSpec(f"edge{number}", "edge", number, 1, 256), "10.0.0.1", {"python": sys.executable})
+        Node(NodeSpec(f"edge{number}", "edge", number, 1, 256), "10.0.0.1", python=sys.executable)
         for number in range(count)
     ]
     ways = [FolderConnection(node.name, tmp_path / node.name) for node in nodes]
@@ -316,7 +316,7 @@ def test_a_start_that_was_ended_half_way_is_begun_anew(tmp_path: Path, index: Pa
 def test_nodes_elsewhere_get_the_libraries_compressed(tmp_path: Path, index: Path) -> None:
     deployment, nodes, _ = deployment_of(tmp_path)
     far = FolderConnection("edge1", tmp_path / "edge1", clock_offset_ns=5)
-    node = Node(NodeSpec("edge1", "edge", 1, 1, 256), "10.0.0.2", {"python": sys.executable})
+    node = Node(NodeSpec("edge1", "edge", 1, 1, 256), "10.0.0.2", python=sys.executable)
     deployment = replace(deployment, connections={**deployment.connections, "edge1": far})
     placed = deliver.prepare(WORKLOAD, [*nodes, node], deployment)
     assert placed["edge1"].copied_bytes < placed["edge0"].copied_bytes
@@ -376,7 +376,7 @@ def test_requirements_that_nobody_meets_are_named(tmp_path: Path, index: Path) -
 
 def test_nodes_without_a_usable_python_are_named(tmp_path: Path) -> None:
     deployment, nodes, _ = deployment_of(tmp_path)
-    node = Node(nodes[0].spec, nodes[0].address, {"python": "false"})
+    node = Node(nodes[0].spec, nodes[0].address, python="false")
     with pytest.raises(DeployError, match=r"edge0 has no usable Python \(false\)"):
         deliver.prepare(WORKLOAD, [node], deployment)
 
@@ -389,7 +389,7 @@ def test_one_build_serves_all_nodes_of_a_kind(tmp_path: Path, index: Path) -> No
 
 def test_nodes_that_share_the_hosts_python_need_nothing(tmp_path: Path) -> None:
     deployment, nodes, ways = deployment_of(tmp_path)
-    node = Node(nodes[0].spec, nodes[0].address, {"shares_host": True})
+    node = Node(nodes[0].spec, nodes[0].address, shares_host=True)
     assert deliver.prepare(WORKLOAD, [node], deployment) == {}
     assert ways[0].copied == []
 

@@ -32,7 +32,7 @@ NODES = "[infrastructure]\ninfra_only = True\n" + "".join(
 
 def deployment(folder: Path) -> Deployment:
     planned = topology_builder.from_config(config.parse(NODES, "x.cfg"))
-    nodes = tuple(Node(spec, f"10.0.0.{spec.index}", {"python": "/opt/python"}) for spec in planned.nodes)
+    nodes = tuple(Node(spec, f"10.0.0.{spec.index}", python="/opt/python") for spec in planned.nodes)
     return Deployment(planned, nodes, {n.name: FakeConnection(n.name, folder / n.name) for n in nodes})
 
 
