@@ -83,9 +83,9 @@ class OpenFaas(ExecutionModel):
         """Every worker as a function, and whoever asks it sent to a gateway."""
         if not _on_cluster(config):
             return single_node.arrange(workloads, STAGE)
-        from execution_model.openfaas import cluster
+        from execution_model.openfaas import on_kubernetes
 
-        return cluster.arrange(workloads, topology, STAGE)
+        return on_kubernetes.arrange(workloads, topology, STAGE)
 
     def servers(self, servers: int, workloads: Sequence[Workload], topology: Topology, config: Config) -> int:
         """As many as the function has pods."""
@@ -100,9 +100,9 @@ class OpenFaas(ExecutionModel):
     def install(self, manager: ResourceManager, deployment: Deployment, plan: Plan, run: Run) -> None:
         """Bring gateway and provider up, where there is a cluster for them."""
         if _on_cluster(run.config):
-            from execution_model.openfaas import cluster
+            from execution_model.openfaas import on_kubernetes
 
-            cluster.install(deployment, plan, run, self.artifacts(run.config))
+            on_kubernetes.install(deployment, plan, run, self.artifacts(run.config))
 
     def submit(
         self, workload: Workload, manager: ResourceManager, deployment: Deployment, plan: Plan, run: Run
@@ -113,9 +113,9 @@ class OpenFaas(ExecutionModel):
             return manager.submit(single_node.furnish(workload, needed, run), deployment, run)
         if not workload.answers_http:
             return manager.submit(workload, deployment, run)
-        from execution_model.openfaas import cluster
+        from execution_model.openfaas import on_kubernetes
 
-        return cluster.start_function(workload, deployment, plan, run, needed)
+        return on_kubernetes.start_function(workload, deployment, plan, run, needed)
 
 
 def _problems(config: Config) -> Iterator[Problem]:

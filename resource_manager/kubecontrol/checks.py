@@ -1,4 +1,4 @@
-"""What in a config cannot become a cluster with simulated nodes: pure."""
+"""Checks of the keys for simulated nodes. Pure."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from continuum.errors import Problem
-from resource_manager.kubernetes import checks
-from resource_manager.kubernetes.cluster_nodes import CONTROL_TIER, OUTSIDE, PODS
+from resource_manager.kubernetes.api import CONTROL_PLANE_MB, CONTROL_TIER, OUTSIDE, PODS
 
 if TYPE_CHECKING:
     from continuum.model.config import Config
 
 NODE_MB = 1.0
-"""What a simulated node takes of the control plane's memory. A margin: with 1,000 nodes and some of their
-pods, its parts were seen to be 510 MiB larger than with 20, in another set-up."""
+"""Memory of the control plane for each simulated node, in MiB. It includes a margin: with 1,000 nodes and
+some of their pods, the parts of a control plane used 510 MiB more than with 20, in another set-up."""
 
 POD_MB = 0.3
-"""The same of a simulated pod."""
+"""Memory of the control plane for each simulated pod, in MiB."""
 
 _NODE_PREFIX = 24
-"""Size of the network that flannel has the controller manager give every node."""
+"""Prefix length of the network that the controller manager assigns to every node for flannel."""
 
 
 def check(config: Config) -> Iterator[Problem]:
@@ -49,10 +48,10 @@ def least_mb(nodes: int, pods: int) -> int:
     """Memory that a control plane needs, in MiB.
 
     Args:
-        nodes: how many of them are simulated.
-        pods: how many pods are on these.
+        nodes: number of simulated nodes.
+        pods: number of pods on these.
     """
-    return checks.CONTROL_PLANE_MB + round(nodes * NODE_MB + pods * POD_MB)
+    return CONTROL_PLANE_MB + round(nodes * NODE_MB + pods * POD_MB)
 
 
 def _network(config: Config, count: int) -> Iterator[Problem]:
@@ -60,7 +59,7 @@ def _network(config: Config, count: int) -> Iterator[Problem]:
     most = 2 ** (_NODE_PREFIX - PODS.prefixlen)
     if config.benchmark.text("kube_network") == "flannel" and real + count > most:
         message = (
-            f"flannel gives every node a network of its own, and there are {most} for {real + count} nodes;"
+            f"flannel needs a network for each of {real + count} nodes, and there are {most};"
             " write kube_network = bridge"
         )
         yield config.benchmark.problem("kwok", message)

@@ -17,7 +17,7 @@ from continuum.software import artifacts
 from continuum.software.artifacts import Artifact
 from resource_manager.kubecontrol import checks
 from resource_manager.kubecontrol.options import OPTIONS
-from resource_manager.kubernetes.manager import Kubernetes
+from resource_manager.kubernetes.api import Kubernetes
 
 if TYPE_CHECKING:
     from continuum.host.facts import Host
@@ -27,44 +27,44 @@ HERE = Path(__file__).parent
 
 
 class KubeControl(Kubernetes):
-    """A cluster as ``kubernetes`` makes it; pods are ordered one by one, and their lives are told."""
+    """A cluster as ``kubernetes`` makes it; pods are created one by one, and each has its timeline."""
 
-    summary: ClassVar[str] = "what Kubernetes itself takes: the life of every pod, from order to end"
+    summary: ClassVar[str] = "what Kubernetes itself takes: the timeline of every pod, from creation to end"
     options: ClassVar[tuple[Option, ...]] = (*Kubernetes.options, *OPTIONS)
 
     def check(self, config: Config) -> Iterable[Problem]:
-        """What a cluster cannot be made of, and more simulated nodes than its control plane can carry."""
+        """The checks of ``kubernetes``, and whether the control plane has memory for the simulated nodes."""
         return [*super().check(config), *checks.check(config)]
 
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
-        """What a cluster lacks, and a warning where KWOK would have to be downloaded."""
+        """The checks of ``kubernetes``, and a warning where KWOK would have to be downloaded."""
         yield from super().probe(config, host)
         if config.benchmark.integer("kwok") and config.infrastructure.path("artifact_dir") is None:
             message = (
                 "KWOK cannot be downloaded, as the checksum of its program is not known; put it into a folder"
-                f" and write artifact_dir (`continuum artifacts {config.path}` lists what is wanted)"
+                f" and write artifact_dir (`continuum artifacts {config.path}` lists what is needed)"
             )
             yield config.benchmark.problem("kwok", message, "warning")
 
     def artifacts(self, config: Config) -> tuple[Artifact, ...]:
-        """What a cluster of the chosen version is made of, and KWOK where nodes are simulated."""
+        """The files of a cluster of the chosen version, and KWOK where nodes are simulated."""
         return (*super().artifacts(config), *_kwok(config))
 
     def make(self, deployment: Deployment, plan: Plan, run: Run, *, shaped: bool) -> Path:
-        """Make the cluster, and add simulated nodes; waits until all of them are Ready."""
-        from resource_manager.kubecontrol import simulate
+        """Make the cluster, add simulated nodes, and wait until all are Ready."""
+        from resource_manager.kubecontrol import kwok_install
 
         kubeconfig = super().make(deployment, plan, run, shaped=shaped)
         if count := run.config.benchmark.integer("kwok"):
-            simulate.add(deployment, run, _kwok(run.config), count)
+            kwok_install.add(deployment, run, _kwok(run.config), count)
         return kubeconfig
 
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:
-        """Start a workload in pods of its own; one that serves as ``kubernetes`` does."""
-        from resource_manager.kubecontrol.submit import PodSubmission
-        from resource_manager.kubernetes import submit
+        """Start a workload in pods that are created one by one; one that serves, as ``kubernetes`` does."""
+        from resource_manager.kubecontrol.pod_submission import PodSubmission
+        from resource_manager.kubernetes.api import submit
 
-        return submit.submit(workload, deployment, run, None if workload.serves else PodSubmission)
+        return submit(workload, deployment, run, None if workload.serves else PodSubmission)
 
 
 def _kwok(config: Config) -> tuple[Artifact, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from continuum.errors import Problem
 from continuum.software import artifacts
-from resource_manager.kubernetes import checks
+from resource_manager.kubernetes.api import check_cluster
 
 if TYPE_CHECKING:
     from continuum.model.config import Config
@@ -23,4 +23,4 @@ def check(config: Config) -> Iterator[Problem]:
     if not config.tiers["edge"].integer("nodes"):
         message = 'kubeedge needs edge nodes, which EdgeCore runs on; write "edge_nodes = 1"'
         yield config.benchmark.problem("resource_manager", message)
-    yield from checks.check(config)
+    yield from check_cluster(config)

@@ -15,7 +15,7 @@ from continuum.software import artifacts
 from continuum.software.artifacts import Artifact
 from resource_manager.kubeedge import checks
 from resource_manager.kubeedge.options import OPTIONS
-from resource_manager.kubernetes.manager import Kubernetes
+from resource_manager.kubernetes.api import Kubernetes
 
 if TYPE_CHECKING:
     from continuum.host.facts import Host
@@ -57,9 +57,9 @@ class KubeEdge(Kubernetes):
 
     def make(self, deployment: Deployment, plan: Plan, run: Run, *, shaped: bool) -> Path:
         """Make the cluster and wait until all of its nodes are Ready, those of the edge included."""
-        from resource_manager.kubeedge import install
+        from resource_manager.kubeedge import edge_install
 
-        return install.run_all(deployment, plan, run, self.artifacts(run.config), shaped=shaped)
+        return edge_install.install(deployment, plan, run, self.artifacts(run.config), shaped=shaped)
 
     def collect(self, deployment: Deployment, run: Run) -> None:
         """It observes nothing."""

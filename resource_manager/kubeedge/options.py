@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from continuum.config.core_options import CORE
 from continuum.options import Option, Text
-from resource_manager.kubernetes.options import SHAPED, VERSION
+from resource_manager.kubernetes.api import SHAPED, VERSION
 
 KUBEEDGE_VERSION = Option(
     "benchmark",

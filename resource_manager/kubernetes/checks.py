@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from continuum.errors import Problem
-from resource_manager.kubernetes import release
+from resource_manager.kubernetes import kube_version
 from resource_manager.kubernetes.cluster_nodes import CONTROL_TIER, OUTSIDE
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ LEAST_CORES = 1.0
 
 def check(config: Config) -> Iterator[Problem]:
     """Every problem."""
-    yield from release.check(config.benchmark)
+    yield from kube_version.check(config.benchmark)
     control = config.tiers[CONTROL_TIER]
     if not control.integer("nodes"):
         message = 'kubernetes needs a cloud node for its control plane; write "cloud_nodes = 2"'

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
+from continuum.connection.deployment import Deployment
 from continuum.model.node import Node
 from continuum.model.topology import NodeSpec, Topology
+from continuum.model.workload import Workload
 
 OUTSIDE = "endpoint"
 """The tier whose nodes are users of a cluster, not part of it."""
@@ -90,3 +92,18 @@ def members(nodes: Sequence[Node], *, shape_management: bool) -> tuple[Member, .
         Member(node, number, node.address if shape_management else node.management or node.address)
         for number, node in enumerate(inside)
     )
+
+
+def control_plane_of(deployment: Deployment) -> str:
+    """Name of the node that runs the control plane."""
+    return members(deployment.nodes, shape_management=False)[0].name
+
+
+def workers_for(workload: Workload, deployment: Deployment) -> list[Node]:
+    """The nodes of a cluster that a workload runs on; the control plane is none of them."""
+    control_plane = control_plane_of(deployment)
+    return [
+        node
+        for node in deployment.nodes_of(workload.tier)
+        if node.name != control_plane and (not workload.nodes or node.name in workload.nodes)
+    ]

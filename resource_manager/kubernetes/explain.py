@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from resource_manager.kubernetes.client import Api
-from resource_manager.kubernetes.pods import CONTAINER, NAMESPACE
+from resource_manager.kubernetes.api_client import Api
+from resource_manager.kubernetes.pod_spec import CONTAINER, NAMESPACE
 
 _LINES = 8
 _EVENTS = 3

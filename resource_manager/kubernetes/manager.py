@@ -18,7 +18,7 @@ from continuum.options import Option
 from continuum.rundir.run import Run
 from continuum.software import artifacts, playbooks
 from continuum.software.artifacts import Artifact
-from resource_manager.kubernetes import checks, cluster_nodes, release
+from resource_manager.kubernetes import checks, cluster_nodes, kube_version
 from resource_manager.kubernetes.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Kubernetes(ResourceManager):
 
     def artifacts(self, config: Config) -> tuple[Artifact, ...]:
         """What a cluster of the chosen version is made of."""
-        chosen = release.chosen(config.benchmark)
+        chosen = kube_version.chosen(config.benchmark)
         every = artifacts.versions(HERE, chosen, artifacts.architecture_of(config))
         unused = NETWORKS - {self.network(config)}
         return tuple(
@@ -84,30 +84,30 @@ class Kubernetes(ResourceManager):
 
     def make(self, deployment: Deployment, plan: Plan, run: Run, *, shaped: bool) -> Path:
         """The cluster itself, made and Ready; returns the path of its kubeconfig."""
-        from resource_manager.kubernetes import install
+        from resource_manager.kubernetes import cluster_install
 
-        return install.install(deployment, plan, run, self.artifacts(run.config), shaped=shaped)
+        return cluster_install.install(deployment, plan, run, self.artifacts(run.config), shaped=shaped)
 
     def collect(self, deployment: Deployment, run: Run) -> None:
         """Keep the series that monitoring has gathered, where it was asked for."""
         if run.config.benchmark.flag("observability"):
-            from resource_manager.kubernetes import observe
+            from resource_manager.kubernetes import monitoring
 
             control_plane = cluster_nodes.members(deployment.nodes, shape_management=False)[0].name
-            observe.collect(deployment.connections[control_plane], run)
+            monitoring.collect(deployment.connections[control_plane], run)
 
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:
         """Start a workload in pods, or directly on nodes that are not part of the cluster."""
-        from resource_manager.kubernetes import submit
+        from resource_manager.kubernetes import submission
 
-        return submit.submit(workload, deployment, run)
+        return submission.submit(workload, deployment, run)
 
 
 def _lacks(config: Config, host: Host) -> Iterator[Problem]:
     if lack := playbooks.lacking():
         yield config.benchmark.problem("resource_manager", lack)
     if importlib.util.find_spec("kubernetes") is None:
-        from resource_manager.kubernetes.client import LACK
+        from resource_manager.kubernetes.api_client import LACK
 
         yield config.benchmark.problem("resource_manager", LACK)
     applied = not config.benchmark.flag("resource_manager_only")

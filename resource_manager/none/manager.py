@@ -18,7 +18,7 @@ from continuum.model.workload import Workload
 from continuum.modules.resource_manager import ResourceManager
 from continuum.rundir.run import Run
 from continuum.sdk import protocol
-from resource_manager.none.job import DirectJob, Replica
+from resource_manager.none.direct_job import DirectJob, Replica
 
 if TYPE_CHECKING:
     from continuum.software.packages.deliver import Placed

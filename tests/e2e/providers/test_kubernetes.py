@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from benchmarks.dockerd import Dockerd
+from continuum.config.planner import load_modules, make_plan
 from continuum.connection.deployment import Deployment
 from continuum.errors import DeployError
 from continuum.measure import lifecycle
-from continuum.model.marks import Mark
+from continuum.model.marks import STAGES, Mark
 from continuum.model.workload import Workload
 from continuum.modules import registry
 from continuum.modules.job import Job
@@ -25,10 +26,10 @@ from continuum.rundir import manager_latency, node_metrics
 from continuum.rundir.run import Run
 from continuum.software import artifacts
 from infrastructure.docker.engine_api import client
-from resource_manager.kubecontrol import manifests, probe, simulate, simulated
-from resource_manager.kubecontrol.submit import PodSubmission
-from resource_manager.kubernetes import job as jobs
-from resource_manager.kubernetes import submit
+from resource_manager.kubecontrol import api_probe, kwok_install, pod_manifests, simulated_nodes
+from resource_manager.kubecontrol.pod_submission import PodSubmission
+from resource_manager.kubernetes import pod_job as jobs
+from resource_manager.kubernetes import submission
 from tests.e2e import components, program
 from tests.e2e.providers import dockerd
 
@@ -223,7 +224,7 @@ def test_the_api_is_reached_from_this_host(up: Path, deployment: Deployment, doc
 def test_a_second_installation_changes_nothing(deployment: Deployment, run: Run) -> None:
     pods = ("get", "pods", "-A", "-o", "jsonpath={.items[*].metadata.uid}")
     before = kubectl(deployment, *pods).split()
-    MANAGER.install(deployment, run)
+    MANAGER.install(deployment, make_plan(run.config, load_modules(run.config)), run)
     recap = run.log("kubernetes-install").read_text().rpartition("PLAY RECAP")[2]
     assert recap.count("changed=0") == 2, recap
     assert set(kubectl(deployment, *pods).split()) <= set(before), "pods were made anew"
@@ -289,7 +290,7 @@ def test_a_pod_that_fails_is_explained_by_its_log(deployment: Deployment, run: R
 def test_an_image_that_is_not_there_is_named(
     deployment: Deployment, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(submit, "put", lambda *_, **__: None)
+    monkeypatch.setattr(submission, "put_image", lambda *_, **__: None)
     with pytest.raises(DeployError, match=r"absent-0 on cloud1: ErrImageNeverPull(.|\n)*run the config anew"):
         MANAGER.submit(of_its_own("absent", tmp_path), deployment, run)
 
@@ -306,7 +307,7 @@ def test_a_full_disk_is_named(deployment: Deployment, run: Run, tmp_path: Path) 
         worker.run(["umount", disk], timeout=10)
 
 
-@pytest.mark.parametrize("way", manifests.WAYS)
+@pytest.mark.parametrize("way", pod_manifests.WAYS)
 def test_lives_of_pods_are_told_by_all_who_know_of_them(
     deployment: Deployment, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
@@ -314,11 +315,11 @@ def test_lives_of_pods_are_told_by_all_who_know_of_them(
     monkeypatch.setattr(PodSubmission, "simulated_nodes", 0)
     marks = _marks_of_sleepers(f"asleep-{way}", deployment, run, tmp_path)
     exact = {mark.stage for mark in marks if mark.error_ns < 100_000_000}
-    assert exact >= set(marks.STAGES[1:]), "of some stages only the API told, in whole seconds"
+    assert exact >= set(STAGES[1:]), "of some stages only the API told, in whole seconds"
     lives = lifecycle.build(marks)
     assert {life.instance for life in lives} == {f"cloud1/asleep-{way}-{number}" for number in (0, 1)}
     for life in lives:
-        assert tuple(life.at_ns) == marks.STAGES
+        assert tuple(life.at_ns) == STAGES
         assert sorted(life.at_ns.values()) == list(life.at_ns.values()), "stages are out of order"
     ours = ("get", "pods", "-l", f"continuum/workload=asleep-{way}", "-o", "name")
     deadline = time.monotonic() + 60  # kubelet takes its time over the last of a pod
@@ -338,29 +339,29 @@ def test_simulated_nodes_are_made_once_and_take_pods_of_their_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     needed = artifacts.versions(
-        Path(simulate.__file__).parent, architecture=components.known("kwok").architecture
+        Path(kwok_install.__file__).parent, architecture=components.known("kwok").architecture
     )
     (run.directory / manager_latency.FILE).unlink(missing_ok=True)
-    monkeypatch.setattr(PodSubmission, "way", manifests.POD)
+    monkeypatch.setattr(PodSubmission, "way", pod_manifests.POD)
     monkeypatch.setattr(PodSubmission, "simulated_nodes", SIMULATED)
-    chosen = ("get", "nodes", "-l", simulated.selector(), "-o", "jsonpath={.items[*].metadata.uid}")
+    chosen = ("get", "nodes", "-l", simulated_nodes.selector(), "-o", "jsonpath={.items[*].metadata.uid}")
     try:
-        simulate.add(deployment, run, needed, SIMULATED)
+        kwok_install.add(deployment, run, needed, SIMULATED)
         before = kubectl(deployment, *chosen)
         assert len(before.split()) == SIMULATED
-        simulate.add(deployment, run, needed, SIMULATED)
+        kwok_install.add(deployment, run, needed, SIMULATED)
         assert kubectl(deployment, *chosen) == before
         recap = run.log("kubecontrol-kwok").read_text().rpartition("PLAY RECAP")[2]
         assert "changed=0" in recap, recap
         marks = _marks_of_sleepers("among", deployment, run, tmp_path)
         there = json.loads(kubectl(deployment, "get", "pods", "-A", "-o", "json"))["items"]
     finally:
-        kubectl(deployment, "delete", "nodes", "-l", simulated.selector())
+        kubectl(deployment, "delete", "nodes", "-l", simulated_nodes.selector())
     lives = lifecycle.build(marks)
     assert {life.node for life in lives if not life.simulated} == {"cloud1"}
     fake = [life for life in lives if life.simulated]
     assert len(fake) == 2 * SIMULATED
-    assert {life.node for life in fake} <= set(simulated.names(SIMULATED))
+    assert {life.node for life in fake} <= set(simulated_nodes.names(SIMULATED))
     for life in fake:
         assert list(life.at_ns) == ["created", "scheduled", "started", "ready"]
         assert max(life.error_ns.values()) < 500_000_000, "of some stage only the API told, in whole seconds"
@@ -368,7 +369,7 @@ def test_simulated_nodes_are_made_once_and_take_pods_of_their_own(
     rows = {(row.part, row.request): row for row in manager_latency.read(run.directory) if not row.resource}
     assert rows["API server", "POST"].count > 2 * SIMULATED
     assert rows["scheduler", "attempt, with binding: scheduled"].count >= 2 * SIMULATED
-    assert rows[probe.PART, probe.LIST].count > 0
+    assert rows[api_probe.PART, api_probe.LIST].count > 0
 
 
 def _marks_of_sleepers(name: str, deployment: Deployment, run: Run, tmp_path: Path) -> list[Mark]:

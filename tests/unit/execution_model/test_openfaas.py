@@ -16,8 +16,8 @@ from continuum.modules.plan import Plan
 from continuum.sdk.protocol import ENV_ADDRESS as ADDRESS
 from continuum.sdk.protocol import ENV_FRONT as FRONT
 from continuum.software import oci
-from execution_model.openfaas import clocks, cluster, function, manifests, single_node
-from execution_model.openfaas.manifests import Function
+from execution_model.openfaas import clock_offsets, function, on_kubernetes, openfaas_manifests, single_node
+from execution_model.openfaas.openfaas_manifests import Function
 
 TEXT = """
 [infrastructure]
@@ -144,7 +144,7 @@ def test_an_image_without_the_program_ends_in_its_name(
 CLUSTER = {"cloud_memory = 1 GB": "cloud_memory = 2 GB"}
 
 
-def on_kubernetes(model: str = "", more: str = "") -> Config:
+def kubernetes_config(model: str = "", more: str = "") -> Config:
     text = TEXT.format(manager="kubernetes", more=more) + model
     for old, new in CLUSTER.items():
         text = text.replace(old, new)
@@ -152,7 +152,7 @@ def on_kubernetes(model: str = "", more: str = "") -> Config:
 
 
 def test_on_kubernetes_there_is_one_gateway_and_everybody_asks_it() -> None:
-    found = workloads(on_kubernetes())
+    found = workloads(kubernetes_config())
     assert list(found) == ["worker", "endpoint"]
     worker, endpoint = found["worker"], found["endpoint"]
     assert worker.argv == ("{python}", "-m", "application.video.worker")
@@ -174,9 +174,9 @@ def test_on_kubernetes_there_is_one_gateway_and_everybody_asks_it() -> None:
 def test_pods_of_a_function_are_what_can_be_processed_at_once(
     more: str, model: str, pods: int, servers: int
 ) -> None:
-    read = on_kubernetes(model, more)
+    read = kubernetes_config(model, more)
     plan = planned(read)
-    assert cluster.replicas(read, workloads(read)["worker"], plan.offered) == pods
+    assert on_kubernetes.replicas(read, workloads(read)["worker"], plan.offered) == pods
     assert plan.servers == servers
 
 
@@ -187,7 +187,7 @@ def test_only_a_cluster_needs_the_provider() -> None:
         return sorted(one.name for one in model.artifacts(read))
 
     assert needed(parse("none")) == ["gateway", "of-watchdog"]
-    assert needed(on_kubernetes()) == ["faas-netes", "gateway", "of-watchdog"]
+    assert needed(kubernetes_config()) == ["faas-netes", "gateway", "of-watchdog"]
 
 
 @pytest.mark.parametrize("key", ["openfaas_replicas = 2", "openfaas_cold_starts = 1"])
@@ -207,7 +207,7 @@ FUNCTION = Function(
 
 
 def test_a_function_is_described_as_the_gateways_api_wants_it() -> None:
-    assert manifests.deployment(FUNCTION, "continuum/tier") == {
+    assert openfaas_manifests.deployment(FUNCTION, "continuum/tier") == {
         "service": "worker",
         "image": "continuum.local/worker:1",
         "envProcess": "python -m x",
@@ -220,7 +220,7 @@ def test_a_function_is_described_as_the_gateways_api_wants_it() -> None:
 
 
 def test_each_pod_of_a_function_gets_a_folder_of_its_own_and_none_runs_before() -> None:
-    change = manifests.addition(FUNCTION, "/var/lib/x", "/run/x", 5)
+    change = openfaas_manifests.addition(FUNCTION, "/var/lib/x", "/run/x", 5)
     assert change["spec"]["replicas"] == 0
     pod = change["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -232,12 +232,14 @@ def test_each_pod_of_a_function_gets_a_folder_of_its_own_and_none_runs_before() 
 
 
 def test_the_provider_may_change_deployments_and_services_of_functions_alone() -> None:
-    rules = {name: set(rule["verbs"]) for rule in manifests.role()["rules"] for name in rule["resources"]}
+    rules = {
+        name: set(rule["verbs"]) for rule in openfaas_manifests.role()["rules"] for name in rule["resources"]
+    }
     changing = {name for name, verbs in rules.items() if verbs - {"get", "list", "watch"}}
     assert changing == {"deployments", "services"}
-    (subject,) = manifests.role_binding("default")["subjects"]
+    (subject,) = openfaas_manifests.role_binding("default")["subjects"]
     assert subject["namespace"] == "default"
-    pod = manifests.gateway_pod("cloud1", {"gateway": "g:1", "faas-netes": "n:1"}, "default")["spec"]
+    pod = openfaas_manifests.gateway_pod("cloud1", {"gateway": "g:1", "faas-netes": "n:1"}, "default")["spec"]
     assert pod["serviceAccountName"] == subject["name"]
     assert pod["containers"][0]["ports"] == [{"containerPort": 8080, "hostPort": 8080}]
     assert all(one["imagePullPolicy"] == "Never" for one in pod["containers"])
@@ -246,10 +248,10 @@ def test_the_provider_may_change_deployments_and_services_of_functions_alone() -
 def test_clocks_of_nodes_are_compared_with_the_gateways_within_the_error_that_is_told(tmp_path: Path) -> None:
     ahead_ns = {"cloud1": 5_000_000_000, "cloud2": 9_000_000_000}
     ways = {node: FakeConnection(node, tmp_path / node, by_ns) for node, by_ns in ahead_ns.items()}
-    found = clocks.measure(ways, "cloud1", dict.fromkeys(ways, sys.executable))
+    found = clock_offsets.measure(ways, "cloud1", dict.fromkeys(ways, sys.executable))
     assert set(found.by_node_ns) == {"cloud2"}
     # Between the two readings on a node, the clock that counts from 1970 may be corrected a little.
     assert abs(found.by_node_ns["cloud2"] - 4_000_000_000) <= found.error_ns + 50_000_000
     assert 0 < found.error_ns < 4_000_000_000
     alone = {"cloud1": FakeConnection("cloud1", tmp_path / "cloud1")}
-    assert clocks.measure(alone, "cloud1", {}) == clocks.Ahead({})
+    assert clock_offsets.measure(alone, "cloud1", {}) == clock_offsets.Ahead({})

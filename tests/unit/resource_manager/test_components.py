@@ -7,12 +7,12 @@ import re
 import pytest
 
 from continuum.software import artifacts
-from resource_manager.kubernetes import release
+from resource_manager.kubernetes import kube_version
 from tests.e2e import components
 from tests.e2e.components.catalogue import COMPONENTS, GROUPS, PROGRAMS, SOURCES, version_of
 
 
-@pytest.mark.parametrize("wanted", artifacts.versions(release.HERE), ids=lambda artifact: artifact.name)
+@pytest.mark.parametrize("wanted", artifacts.versions(kube_version.HERE), ids=lambda artifact: artifact.name)
 def test_a_cluster_of_the_default_release_can_be_built(wanted: artifacts.Artifact) -> None:
     built = components.known(wanted.name)
     assert (built.version, built.kind, built.image) == (wanted.version, wanted.kind, wanted.image)

@@ -11,9 +11,20 @@ import pytest
 
 from continuum.measure import lifecycle
 from continuum.model.workload import Workload
-from resource_manager.kubecontrol import api, containerd, kubectl, manifests
-from resource_manager.kubecontrol.told import Instance, Told, Wall, marks, stamp
-from resource_manager.kubernetes.pods import Share, Start
+from resource_manager.kubecontrol import (
+    api_timestamps,
+    containerd_timestamps,
+    kubectl_timestamps,
+    pod_manifests,
+)
+from resource_manager.kubecontrol.pod_timestamps import (
+    Instance,
+    PodTimestamp,
+    WallClock,
+    marks,
+    parse_timestamp,
+)
+from resource_manager.kubernetes.pod_spec import Share, Start
 
 S = 1_000_000_000
 T0 = 1_795_254_000 * S
@@ -31,12 +42,12 @@ TOLD = "lastTransitionTime"
     ],
 )
 def test_times_keep_what_they_know(text: str, expected: tuple[int, int]) -> None:
-    assert stamp(text) == expected
+    assert parse_timestamp(text) == expected
 
 
 def test_what_is_no_time_is_refused() -> None:
     with pytest.raises(ValueError, match="not a time: 'yesterday'"):
-        stamp("yesterday")
+        parse_timestamp("yesterday")
 
 
 POD = {
@@ -61,7 +72,7 @@ POD = {
 
 
 def test_a_pods_own_object_tells_whole_seconds() -> None:
-    told = list(api.pod(POD, "cloud0"))
+    told = list(api_timestamps.of_pod(POD, "cloud0"))
     seconds = [(one.stage, (one.wall_ns - T0) / S, one.clock, one.container) for one in told]
     assert seconds == [
         ("created", 0.5, "cloud0", ""),
@@ -77,13 +88,13 @@ def test_a_container_that_was_started_again_lived_once() -> None:
     again = {"running": {"startedAt": "2026-11-21T09:40:30Z"}}
     first = {"terminated": {"startedAt": "2026-11-21T09:40:03Z", "finishedAt": "2026-11-21T09:40:09Z"}}
     status = {"containerStatuses": [{"name": "workload", "state": again, "lastState": first}]}
-    told = {one.stage: one.wall_ns for one in api.pod({**POD, "status": status}, "cloud0")}
+    told = {one.stage: one.wall_ns for one in api_timestamps.of_pod({**POD, "status": status}, "cloud0")}
     assert (told["started"] - T0, told["finished"] - T0) == (3.5 * S, 9.5 * S)
 
 
 def test_a_pod_that_waits_has_been_created_only() -> None:
     waiting = {"metadata": POD["metadata"], "spec": {}, "status": {"phase": "Pending"}}
-    assert [one.stage for one in api.pod(waiting, "cloud0")] == ["created"]
+    assert [one.stage for one in api_timestamps.of_pod(waiting, "cloud0")] == ["created"]
 
 
 def test_events_of_the_scheduler_know_microseconds() -> None:
@@ -102,10 +113,10 @@ def test_events_of_the_scheduler_know_microseconds() -> None:
     }
     other = {"reason": "Killing", "involvedObject": about, "firstTimestamp": "2026-11-21T09:40:02Z"}
     earlier = {**scheduled, "involvedObject": {**about, "uid": "of a pod of the same name"}}
-    told = list(api.events([scheduled, pulled, other, earlier], "cloud0", {"u"}))
+    told = list(api_timestamps.of_events([scheduled, pulled, other, earlier], "cloud0", {"u"}))
     assert told == [
-        Told("sleeper-3", "scheduled", T0 + 123_456_000, "cloud0"),
-        Told("sleeper-3", "image", T0 + 2 * S + S // 2, "cloud1", "workload", S // 2),
+        PodTimestamp("sleeper-3", "scheduled", T0 + 123_456_000, "cloud0"),
+        PodTimestamp("sleeper-3", "image", T0 + 2 * S + S // 2, "cloud1", "workload", S // 2),
     ]
 
 
@@ -125,7 +136,7 @@ def test_names_of_events_tell_nanoseconds_where_they_are_true(name: str, expecte
         "eventTime": None,
         "firstTimestamp": "2026-11-21T09:40:00Z",
     }
-    (told,) = api.events([event], "cloud0", {"u"})
+    (told,) = api_timestamps.of_events([event], "cloud0", {"u"})
     assert (told.wall_ns, told.error_ns) == expected
 
 
@@ -172,17 +183,17 @@ V2 = [
 @pytest.mark.parametrize("log", [V1, V2], ids=["version 1", "version 2"])
 def test_containerds_log_knows_sandbox_image_and_start(log: list[str]) -> None:
     noise = ["half a li", 'time="no" level=info msg="x"', line("00.9", 'StartContainer for "other"')]
-    told = list(containerd.read([*noise, *log, *noise], "cloud1", {"u"}))
+    told = list(containerd_timestamps.read([*noise, *log, *noise], "cloud1", {"u"}))
     assert told == [
-        Told("sleeper-3", "sandbox", T0 + 200_000_000, "cloud1"),
-        Told("sleeper-3", "image", T0 + 300_000_000, "cloud1", "workload"),
-        Told("sleeper-3", "started", T0 + 600_000_000, "cloud1", "workload"),
+        PodTimestamp("sleeper-3", "sandbox", T0 + 200_000_000, "cloud1"),
+        PodTimestamp("sleeper-3", "image", T0 + 300_000_000, "cloud1", "workload"),
+        PodTimestamp("sleeper-3", "started", T0 + 600_000_000, "cloud1", "workload"),
     ]
 
 
 def test_containers_of_sandboxes_that_were_there_before_are_nobodys() -> None:
-    assert list(containerd.read(V1[2:], "cloud1", {"u"})) == []
-    assert list(containerd.read(V1, "cloud1", {"of a later pod of the same name"})) == []
+    assert list(containerd_timestamps.read(V1[2:], "cloud1", {"u"})) == []
+    assert list(containerd_timestamps.read(V1, "cloud1", {"of a later pod of the same name"})) == []
 
 
 PLAIN = (
@@ -203,16 +214,18 @@ OTHERS = [
 
 
 def test_kubectl_tells_when_each_pod_was_created() -> None:
-    told = list(kubectl.created([*OTHERS, PLAIN, *OTHERS, STRUCTURED], ["a", "b", "c"], 2026, "cloud0"))
+    told = list(
+        kubectl_timestamps.created([*OTHERS, PLAIN, *OTHERS, STRUCTURED], ["a", "b", "c"], 2026, "cloud0")
+    )
     assert told == [
-        Told("a", "created", T0 + 240_000_000, "cloud0", error_ns=10_500_000),
-        Told("b", "created", T0 + 480_000_000, "cloud0", error_ns=20_500_000),
+        PodTimestamp("a", "created", T0 + 240_000_000, "cloud0", error_ns=10_500_000),
+        PodTimestamp("b", "created", T0 + 480_000_000, "cloud0", error_ns=20_500_000),
     ]
 
 
 def test_more_pods_than_wanted_are_an_error() -> None:
     with pytest.raises(ValueError, match="2 pods were created, 1 were wanted"):
-        list(kubectl.created([PLAIN, STRUCTURED], ["a"], 2026, "cloud0"))
+        list(kubectl_timestamps.created([PLAIN, STRUCTURED], ["a"], 2026, "cloud0"))
 
 
 def test_sources_together_make_one_life_each() -> None:
@@ -222,11 +235,11 @@ def test_sources_together_make_one_life_each() -> None:
         for n, name in enumerate(("workload", "two"))
     ]
     told = [
-        *api.pod(POD, "cloud0"),
-        *containerd.read(V1, "cloud1", {"u"}),
-        Told("another", "created", T0, "cloud0"),
+        *api_timestamps.of_pod(POD, "cloud0"),
+        *containerd_timestamps.read(V1, "cloud1", {"u"}),
+        PodTimestamp("another", "created", T0, "cloud0"),
     ]
-    walls = {"cloud0": Wall(T0 - 100 * S), "cloud1": Wall(T0 - 100 * S, error_ns=7)}
+    walls = {"cloud0": WallClock(T0 - 100 * S), "cloud1": WallClock(T0 - 100 * S, error_ns=7)}
     first, second = sorted(lifecycle.build(marks(told, instances, walls)), key=lambda life: life.instance)
     assert (first.instance, first.node) == ("cloud1/sleeper-0", "cloud1")
     exact = {stage: first.at_ns[stage] / S - 100 for stage in ("sandbox", "image", "started", "finished")}
@@ -238,7 +251,7 @@ def test_sources_together_make_one_life_each() -> None:
 
 def test_what_an_unknown_clock_tells_is_left_out() -> None:
     instances = [Instance("a", "sleeper-3", "workload")]
-    assert list(marks([Told("sleeper-3", "created", T0, "elsewhere")], instances, {})) == []
+    assert list(marks([PodTimestamp("sleeper-3", "created", T0, "elsewhere")], instances, {})) == []
 
 
 SLEEPER = Workload("sleeper", "cloud", ("{python}", "sleeper.py"), replicas_per_node=12)
@@ -249,19 +262,19 @@ START = Start(
 
 @pytest.mark.parametrize("way", ["pod", "file", "call"])
 def test_a_pod_for_each_instance_wherever_the_scheduler_wants_it(way: str) -> None:
-    pods = manifests.build(SLEEPER, ["cloud1", "cloud2"], START, way)
+    pods = pod_manifests.build(SLEEPER, ["cloud1", "cloud2"], START, way)
     names = [pod["metadata"]["name"] for pod in pods]
     assert names == sorted(names)
     assert len(set(names)) == 24
     containers = [one for pod in pods for one in pod["spec"]["containers"]]
-    assert [manifests.number_of(one["name"]) for one in containers] == list(range(24))
+    assert [pod_manifests.number_of(one["name"]) for one in containers] == list(range(24))
     assert all(one["command"] == ["/usr/bin/python3", "sleeper.py"] for one in containers)
     (term,) = {json.dumps(pod["spec"]["affinity"]) for pod in pods}
     assert '["cloud1", "cloud2"]' in term
 
 
 def test_all_instances_of_a_node_in_one_pod() -> None:
-    pods = manifests.build(SLEEPER, ["cloud1", "cloud2"], START, "container")
+    pods = pod_manifests.build(SLEEPER, ["cloud1", "cloud2"], START, "container")
     assert len(pods) == 2
     for pod, node in zip(pods, ("cloud1", "cloud2"), strict=True):
         spec = pod["spec"]
@@ -273,11 +286,11 @@ def test_all_instances_of_a_node_in_one_pod() -> None:
 
 
 def test_manifests_are_one_file_or_one_for_each() -> None:
-    pods = manifests.build(SLEEPER, ["cloud1"], START, "file")
-    (alone,) = manifests.files(pods, "pod").values()
-    assert [one["metadata"]["name"] for one in json.loads(alone)["items"]] == manifests.names(SLEEPER, 12)
-    each = manifests.files(pods, "file")
+    pods = pod_manifests.build(SLEEPER, ["cloud1"], START, "file")
+    (alone,) = pod_manifests.files(pods, "pod").values()
+    assert [one["metadata"]["name"] for one in json.loads(alone)["items"]] == pod_manifests.names(SLEEPER, 12)
+    each = pod_manifests.files(pods, "file")
     assert list(each) == sorted(each)
     assert len(each) == 12
-    with tarfile.open(fileobj=io.BytesIO(manifests.archive(each))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(pod_manifests.archive(each))) as tar:
         assert tar.getnames() == list(each)

@@ -14,9 +14,16 @@ from continuum.errors import ConfigError
 from continuum.measure import lifecycle
 from continuum.model.workload import Workload
 from continuum.modules import registry
-from resource_manager.kubecontrol import api, checks, kwok, manifests, simulate, simulated
-from resource_manager.kubecontrol.told import Instance, Told, Wall, marks
-from resource_manager.kubernetes.pods import Share, Start
+from resource_manager.kubecontrol import (
+    api_timestamps,
+    checks,
+    kwok_install,
+    kwok_timestamps,
+    pod_manifests,
+    simulated_nodes,
+)
+from resource_manager.kubecontrol.pod_timestamps import Instance, PodTimestamp, WallClock, marks
+from resource_manager.kubernetes.pod_spec import Share, Start
 from tests.unit.resource_manager.test_kubernetes import INFRASTRUCTURE, OWN, SHARED
 
 MANAGER = registry.resource_manager("kubecontrol")
@@ -51,7 +58,7 @@ def test_a_control_plane_that_is_too_small_is_refused_with_the_number() -> None:
 def test_flannel_has_no_networks_for_as_many_nodes() -> None:
     flannel = LARGE + BENCHMARK + "kube_network = flannel\n"
     (found,) = problems(flannel + "kwok = 253\n")
-    assert "there are 256 for 257 nodes; write kube_network = bridge" in found
+    assert "needs a network for each of 257 nodes, and there are 256; write kube_network = bridge" in found
     config.parse(flannel + "kwok = 252\n")
 
 
@@ -78,11 +85,11 @@ def test_that_it_cannot_be_downloaded_is_said_beforehand() -> None:
 
 
 def test_simulated_nodes_take_no_workloads_that_do_not_ask_for_them() -> None:
-    (made,) = map(simulated.node, simulated.names(1))
+    (made,) = map(simulated_nodes.node, simulated_nodes.names(1))
     assert made["metadata"]["name"] == "kwok-0"
     assert made["spec"]["taints"] == [{"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}]
     labels = made["metadata"]["labels"]
-    assert labels.items() >= simulated.LABEL.items()
+    assert labels.items() >= simulated_nodes.LABEL.items()
     assert not any("tier" in label for label in labels)
     assert "kubernetes.io/os" not in labels, "daemons of the cluster would be put there"
 
@@ -99,13 +106,13 @@ def test_a_node_is_there_when_pods_can_be_put_on_it() -> None:
     there = [
         node("kwok-0"),
         node("kwok-1", "Unknown"),
-        node("kwok-2", "True", simulated.TAINT["key"], "node.kubernetes.io/not-ready"),
+        node("kwok-2", "True", simulated_nodes.TAINT["key"], "node.kubernetes.io/not-ready"),
         {"metadata": {"name": "kwok-3"}},
     ]
-    lacks = dict(simulated.lacking(simulated.names(5), there))
+    lacks = dict(simulated_nodes.not_ready(simulated_nodes.names(5), there))
     assert list(lacks) == ["kwok-1", "kwok-2", "kwok-3", "kwok-4"]
-    assert "controller manager" in lacks["kwok-2"]
-    assert "does not know it" in lacks["kwok-4"]
+    assert "taint not-ready" in lacks["kwok-2"]
+    assert "does not list it" in lacks["kwok-4"]
 
 
 SLEEPER = Workload("sleeper", "cloud", ("{python}", "sleeper.py"), replicas_per_node=2)
@@ -116,24 +123,24 @@ START = Start(
 
 @pytest.mark.parametrize("way", ["pod", "file", "call"])
 def test_pods_for_simulated_nodes_are_those_for_others_but_for_their_place(way: str) -> None:
-    real = manifests.build(SLEEPER, ["cloud1"], START, way)
-    fake = manifests.build_simulated(SLEEPER, simulated.names(3), START, way)
+    real = pod_manifests.build(SLEEPER, ["cloud1"], START, way)
+    fake = pod_manifests.build_simulated(SLEEPER, simulated_nodes.names(3), START, way)
     names = [one["metadata"]["name"] for one in (*real, *fake)]
     assert names == sorted(names), "kubectl would make them in another order than they are asked for"
     assert len(set(names)) == 2 + 6
     for one in fake:
-        assert one["spec"]["nodeSelector"] == simulated.LABEL
-        assert one["spec"]["tolerations"][0]["key"] == simulated.TAINT["key"]
-        assert one["metadata"]["labels"].items() >= simulated.LABEL.items()
+        assert one["spec"]["nodeSelector"] == simulated_nodes.LABEL
+        assert one["spec"]["tolerations"][0]["key"] == simulated_nodes.TAINT["key"]
+        assert one["metadata"]["labels"].items() >= simulated_nodes.LABEL.items()
         assert (one["spec"]["volumes"], one["spec"]["containers"][0]["volumeMounts"]) == ([], [])
     assert not any("tolerations" in one["spec"] for one in real)
-    numbers = [manifests.number_of(one["spec"]["containers"][0]["name"]) for one in fake]
+    numbers = [pod_manifests.number_of(one["spec"]["containers"][0]["name"]) for one in fake]
     assert numbers == list(range(6))
     assert "kwok-1" not in json.dumps(fake[0]), "the scheduler chooses"
 
 
 def test_all_instances_of_a_simulated_node_in_one_pod() -> None:
-    fake = manifests.build_simulated(SLEEPER, simulated.names(3), START, "container")
+    fake = pod_manifests.build_simulated(SLEEPER, simulated_nodes.names(3), START, "container")
     assert ['["kwok-1"]' in json.dumps(one["spec"]["affinity"]) for one in fake] == [False, True, False]
     assert [one["name"] for one in fake[0]["spec"]["containers"]] == ["workload-0", "workload-1"]
 
@@ -163,11 +170,11 @@ def test_kwoks_log_tells_when_a_pod_was_ready() -> None:
         '{"msg": "Patch pod", half a line',
         '{"msg": "Patch pod", "pod": 5}',
     ]
-    told = list(kwok.read(log, "cloud0", {"sleeper-kwok-0": T0 + S}))
+    told = list(kwok_timestamps.read(log, "cloud0", {"sleeper-kwok-0": T0 + S}))
     at_ns = T0 + S + S // 4
     assert told == [
-        Told("sleeper-kwok-0", "started", at_ns, "cloud0"),
-        Told("sleeper-kwok-0", "ready", at_ns, "cloud0"),
+        PodTimestamp("sleeper-kwok-0", "started", at_ns, "cloud0"),
+        PodTimestamp("sleeper-kwok-0", "ready", at_ns, "cloud0"),
     ]
 
 
@@ -189,14 +196,14 @@ POD = {
 
 
 def test_a_simulated_life_is_told_by_the_clock_of_the_control_plane_and_kept_apart() -> None:
-    assert api.born_ns(POD) == T0 + S
+    assert api_timestamps.earliest_ns(POD) == T0 + S
     told = [
-        *api.pod(POD, "cloud0"),
-        *kwok.read([said("02.5", "sleeper-kwok-0")], "cloud0", {"sleeper-kwok-0": T0}),
+        *api_timestamps.of_pod(POD, "cloud0"),
+        *kwok_timestamps.read([said("02.5", "sleeper-kwok-0")], "cloud0", {"sleeper-kwok-0": T0}),
     ]
     assert {one.clock for one in told} == {"cloud0"}
     instance = Instance("kwok-3/sleeper-0", "sleeper-kwok-0", "workload-0", "kwok-3", simulated=True)
-    (life,) = lifecycle.build(marks(told, [instance], {"cloud0": Wall(T0)}))
+    (life,) = lifecycle.build(marks(told, [instance], {"cloud0": WallClock(T0)}))
     assert (life.node, life.simulated) == ("kwok-3", True)
     assert life.at_ns["ready"] == life.at_ns["started"] == 2.5 * S
     assert (life.error_ns["ready"], life.at_ns["created"]) == (0, 1.5 * S)
@@ -204,7 +211,7 @@ def test_a_simulated_life_is_told_by_the_clock_of_the_control_plane_and_kept_apa
 
 @pytest.mark.parametrize("known", [SHARED, OWN], ids=["no systemd", "systemd"])
 def test_kwok_is_kept_running_and_minds_no_real_nodes(tmp_path: Path, known: Any) -> None:
-    made = simulate.configuration(known)
+    made = kwok_install.configuration(known)
     assert "--manage-nodes-with-label-selector=type=kwok" in made["/etc/continuum/kwok.sh"][0].decode()
     assert ("/etc/systemd/system/kwok.service" in made) == known.has_systemd
     for path in ("/etc/continuum/kwok.sh", "/etc/continuum/start-kwok.sh"):

@@ -19,12 +19,12 @@ from continuum.errors import ConnectionFailure
 from continuum.model.result import PartLatency, Result
 from continuum.report import view
 from continuum.rundir import manager_latency
-from resource_manager.kubecontrol import latency, metrics, probe
-from resource_manager.kubecontrol.https import Way
-from resource_manager.kubecontrol.latency import Scrape
-from resource_manager.kubecontrol.metrics import Histogram
+from resource_manager.kubecontrol import api_probe, control_plane_latency, histograms
+from resource_manager.kubecontrol.api_https import ApiConnection
+from resource_manager.kubecontrol.control_plane_latency import Scrape
+from resource_manager.kubecontrol.histograms import Histogram
 
-REQUESTS = latency.REQUESTS
+REQUESTS = control_plane_latency.REQUESTS
 ATTEMPT = "scheduler_scheduling_attempt_duration_seconds"
 
 
@@ -53,18 +53,25 @@ AFTER = (
 
 
 def scrape(text: str = "", scheduler: str = "") -> Scrape:
-    return Scrape(0, metrics.read(text, [REQUESTS]), metrics.read(scheduler, list(latency.SCHEDULING)))
+    return Scrape(
+        0,
+        histograms.read(text, [REQUESTS]),
+        histograms.read(scheduler, list(control_plane_latency.SCHEDULING)),
+    )
 
 
 def test_a_histogram_is_read_with_its_labels() -> None:
-    found = metrics.read(BEFORE, [REQUESTS])[REQUESTS]
+    found = histograms.read(BEFORE, [REQUESTS])[REQUESTS]
     assert len(found) == 2
     key = next(labels for labels in found if ("verb", "GET") in labels)
     assert found[key] == Histogram({0.005: 10, 0.05: 10, float("inf"): 10}, 0.01, 10)
 
 
 def test_latency_of_the_api_server_is_what_came_between_two_readings() -> None:
-    rows = {(row.request, row.resource): row for row in latency.server_rows(scrape(BEFORE), scrape(AFTER))}
+    rows = {
+        (row.request, row.resource): row
+        for row in control_plane_latency.server_rows(scrape(BEFORE), scrape(AFTER))
+    }
     assert set(rows) == {
         ("GET", ""), ("GET", "pods"), ("GET", "nodes"), ("POST", ""), ("POST", "pods/binding")
     }  # fmt: skip
@@ -92,7 +99,9 @@ def test_latency_of_the_scheduler_is_told_apart_by_result() -> None:
     text += "scheduler_scheduling_algorithm_duration_seconds_sum 0.5\n"
     text += 'scheduler_scheduling_algorithm_duration_seconds_bucket{le="+Inf"} 1000\n'
     text += "scheduler_scheduling_algorithm_duration_seconds_count 1000\n"
-    rows = {row.request: row.count for row in latency.scheduler_rows(scrape(), scrape("", text))}
+    rows = {
+        row.request: row.count for row in control_plane_latency.scheduler_rows(scrape(), scrape("", text))
+    }
     assert rows == {
         "choice of a node": 1000,
         "attempt, with binding: scheduled": 1000,
@@ -103,7 +112,7 @@ def test_latency_of_the_scheduler_is_told_apart_by_result() -> None:
 ROWS = (
     PartLatency("API server", "GET", "", 5000, 3.25, 2.5, 18.5, None, True),
     PartLatency("API server", "GET", "pods", 5000, 3.25, 2.5, 18.5, None, True),
-    PartLatency("API, asked from here", probe.GET, "", 50, 3.25, 2.5, None, 20.0),
+    PartLatency("API, asked from here", api_probe.GET, "", 50, 3.25, 2.5, None, 20.0),
 )
 
 
@@ -120,7 +129,7 @@ def test_the_table_says_which_figures_are_estimated_and_leaves_single_resources_
     table = view.manager_latency(Result("run", manager_latency=ROWS))
     assert [row.cells for row in table.rows] == [
         ("API server", "GET", "5,000", "3.25 ms", "~2.50 ms", "~18.5 ms", "-"),
-        ("API, asked from here", probe.GET, "50", "3.25 ms", "2.50 ms", "-", "20.0 ms"),
+        ("API, asked from here", api_probe.GET, "50", "3.25 ms", "2.50 ms", "-", "20.0 ms"),
     ]
 
 
@@ -196,7 +205,7 @@ def test_a_way_asks_as_the_administrator_and_names_what_is_refused(
     server: tuple[int, Path], tmp_path: Path
 ) -> None:
     port, keys = server
-    way = Way(FakeConnection("cloud0", tmp_path), port, keys)
+    way = ApiConnection(FakeConnection("cloud0", tmp_path), port, keys)
     assert way.ask("GET", "/x") == b"{}"
     with pytest.raises(ConnectionFailure, match=f"cloud0: port {port}: GET /missing: 404"):
         way.ask("GET", "/missing")
@@ -209,7 +218,7 @@ def test_a_way_asks_as_the_administrator_and_names_what_is_refused(
 
 def test_a_probe_asks_in_all_ways_and_removes_what_it_made(server: tuple[int, Path], tmp_path: Path) -> None:
     port, keys = server
-    asking = probe.Probe(lambda: Way(FakeConnection("cloud0", tmp_path), port, keys), "cloud0")
+    asking = api_probe.Probe(lambda: ApiConnection(FakeConnection("cloud0", tmp_path), port, keys), "cloud0")
     asking.start()
     deadline = time.monotonic() + 60
     while not all(len(samples) >= 2 for samples in asking.samples_ms.values()):
@@ -217,7 +226,12 @@ def test_a_probe_asks_in_all_ways_and_removes_what_it_made(server: tuple[int, Pa
         time.sleep(0.05)
     asking.end()
     asking.end()
-    assert {row.request for row in asking.rows()} == {probe.GET, probe.LIST, probe.POST, probe.DELETE}
+    assert {row.request for row in asking.rows()} == {
+        api_probe.GET,
+        api_probe.LIST,
+        api_probe.POST,
+        api_probe.DELETE,
+    }
     made = {json.loads(body)["metadata"]["name"] for method, _, body in Api.asked if method == "POST"}
     removed = {path.rpartition("/")[2] for method, path, _ in Api.asked if method == "DELETE"}
     assert made == removed
@@ -229,23 +243,23 @@ def test_a_call_that_waits_for_an_earlier_one_counts_from_when_it_was_due(
 ) -> None:
     port, keys = server
     Api.slow_s = 0.05
-    monkeypatch.setattr(probe, "PERIOD_S", {probe.GET: 0.001})
-    asking = probe.Probe(lambda: Way(FakeConnection("cloud0", tmp_path), port, keys), "cloud0")
+    monkeypatch.setattr(api_probe, "PERIOD_S", {api_probe.GET: 0.001})
+    asking = api_probe.Probe(lambda: ApiConnection(FakeConnection("cloud0", tmp_path), port, keys), "cloud0")
     asking.start()
     deadline = time.monotonic() + 60
-    while len(asking.samples_ms[probe.GET]) < 10:
+    while len(asking.samples_ms[api_probe.GET]) < 10:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     asking.end()
-    assert asking.samples_ms[probe.GET][9] > 9 * 50, "the queue is left out"
+    assert asking.samples_ms[api_probe.GET][9] > 9 * 50, "the queue is left out"
 
 
 def test_what_is_not_answered_is_counted(tmp_path: Path) -> None:
     keys = _keys(tmp_path)
-    asking = probe.Probe(lambda: Way(FakeConnection("cloud0", tmp_path), 1, keys), "cloud0")
+    asking = api_probe.Probe(lambda: ApiConnection(FakeConnection("cloud0", tmp_path), 1, keys), "cloud0")
     asking.start()
     deadline = time.monotonic() + 60
-    while not asking.failed[probe.LIST]:
+    while not asking.failed[api_probe.LIST]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     asking.end()

@@ -20,11 +20,11 @@ from continuum.errors import ConfigError
 from continuum.host import facts
 from continuum.model.node import Node
 from continuum.modules import registry
-from resource_manager.kubeedge import files, token
-from resource_manager.kubeedge.files import Edge
+from resource_manager.kubeedge import edge_files, join_token
+from resource_manager.kubeedge.edge_files import Edge
 from resource_manager.kubernetes import cluster_nodes, pki
-from resource_manager.kubernetes import files as kubernetes_files
-from resource_manager.kubernetes.files import Cluster
+from resource_manager.kubernetes import node_files as kubernetes_files
+from resource_manager.kubernetes.node_files import Cluster
 from tests.unit.resource_manager.test_kubernetes import INFRASTRUCTURE, OWN, RELEASE, SHARED
 
 BENCHMARK = "[benchmark]\nresource_manager = kubeedge\napplication = video\n"
@@ -46,7 +46,7 @@ def cluster(tmp_path: Path) -> Cluster:
     specs = topology_builder.from_config(config.parse(SMALL + BENCHMARK, "x.cfg")).nodes
     nodes = tuple(Node(spec, f"10.77.0.{n}", {}, f"10.78.0.{n}") for n, spec in enumerate(specs, 1))
     cloud, edge = cluster_nodes.members(nodes, shape_management=False)
-    return Cluster((cloud, replace(edge, agent=files.AGENT)), RELEASE, "bridge", trust)
+    return Cluster((cloud, replace(edge, agent=edge_files.AGENT)), RELEASE, "bridge", trust)
 
 
 def settings(made: dict[str, tuple[bytes, int]]) -> dict[str, Any]:
@@ -91,14 +91,14 @@ def test_it_is_no_ground_for_functions_that_need_a_clusters_services() -> None:
 
 def test_the_token_is_signed_with_the_key_and_names_the_certificate(tmp_path: Path) -> None:
     trust = pki.make(SimpleNamespace(directory=tmp_path), "kubeedge")  # type: ignore[arg-type]
-    certificate, key = token.der(trust)
-    made = token.make(certificate, key)
+    certificate, key = join_token.der(trust)
+    made = join_token.make(certificate, key)
     named, header, claims, signature = made.split(".")
     assert named == hashlib.sha256(certificate).hexdigest()
     expected = hmac.digest(key, f"{header}.{claims}".encode(), "sha256")
     assert base64.urlsafe_b64decode(signature + "=") == expected
     assert json.loads(base64.urlsafe_b64decode(header + "=="))["alg"] == "HS256"
-    assert token.make(certificate, key) == made, "a second installation would change the node"
+    assert join_token.make(certificate, key) == made, "a second installation would change the node"
 
 
 def test_cloudcores_authority_is_not_the_clusters(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_cloudcores_authority_is_not_the_clusters(tmp_path: Path) -> None:
 def test_edgecore_is_told_where_cloudcore_is_and_what_the_node_has(tmp_path: Path) -> None:
     whole = cluster(tmp_path)
     edge = whole.members[1]
-    made = files.of_edge(edge, SHARED, whole, EDGE)
+    made = edge_files.of_edge(edge, SHARED, whole, EDGE)
     modules = settings(made)["modules"]
     assert modules["edgeHub"]["websocket"]["server"] == "10.78.0.1:10000"
     assert modules["edgeHub"]["httpServer"] == "https://10.78.0.1:10002"
@@ -121,7 +121,7 @@ def test_edgecore_is_told_where_cloudcore_is_and_what_the_node_has(tmp_path: Pat
     assert kubelet["systemReserved"] == {"cpu": "1000m", "memory": f"{7 << 20}Ki"}
     assert kubelet["cgroupDriver"] == "cgroupfs"
     assert made["/etc/kubeedge/bootstrap-edgecore.conf"] == (EDGE.token.encode(), 0o600)
-    own = settings(files.of_edge(edge, OWN, whole, EDGE))["modules"]["edged"]["tailoredKubeletConfig"]
+    own = settings(edge_files.of_edge(edge, OWN, whole, EDGE))["modules"]["edged"]["tailoredKubeletConfig"]
     assert own["cgroupDriver"] == "systemd"
 
 
@@ -141,7 +141,7 @@ def test_an_edge_node_has_an_engine_and_edgecore_but_no_kubelet(tmp_path: Path) 
 
 def test_the_control_plane_starts_cloudcore_with_the_authority_it_is_given(tmp_path: Path) -> None:
     whole = cluster(tmp_path)
-    made = files.of_cloud(whole.members[0], SHARED, whole, EDGE)
+    made = edge_files.of_cloud(whole.members[0], SHARED, whole, EDGE)
     script = made["/etc/continuum/cloudcore.sh"][0].decode()
     assert "--kubeedge-version v1.20.0 --advertise-address 10.78.0.1" in script
     assert '-d "$edge" -j DNAT --to-destination 10.78.0.1:10003' in script
@@ -149,7 +149,7 @@ def test_the_control_plane_starts_cloudcore_with_the_authority_it_is_given(tmp_p
     assert "--patch-file /etc/continuum/not-on-edge.json" in script
     proxy = json.loads(made["/etc/continuum/not-on-edge.json"][0])["spec"]["template"]["spec"]["affinity"]
     (term,) = proxy["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
-    assert term["matchExpressions"] == [{"key": files.EDGE_ROLE, "operator": "DoesNotExist"}]
+    assert term["matchExpressions"] == [{"key": edge_files.EDGE_ROLE, "operator": "DoesNotExist"}]
     authority, mode = made["/etc/continuum/kubeedge-authority.json"]
     assert mode == 0o600
     data = json.loads(authority)["items"][1]["data"]

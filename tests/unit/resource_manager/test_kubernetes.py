@@ -21,11 +21,11 @@ from continuum.model.node import Node, node_from_json, node_to_json
 from continuum.model.topology import NodeSpec
 from continuum.model.workload import Workload
 from continuum.modules import registry
-from resource_manager.kubernetes import cluster_nodes, explain, files, pods
-from resource_manager.kubernetes.facts import Facts, parse
-from resource_manager.kubernetes.files import Cluster, Release
+from resource_manager.kubernetes import cluster_nodes, explain, node_files, pod_spec
+from resource_manager.kubernetes.node_facts import NodeFacts, parse
+from resource_manager.kubernetes.node_files import Cluster, Release
 from resource_manager.kubernetes.pki import Trust
-from resource_manager.kubernetes.pods import Share, Start
+from resource_manager.kubernetes.pod_spec import Share, Start
 
 INFRASTRUCTURE = """[infrastructure]
 provider = docker
@@ -40,8 +40,8 @@ endpoint_cores = 1
 endpoint_memory = 1 GB
 """
 BENCHMARK = "[benchmark]\nresource_manager = kubernetes\napplication = video\n"
-SHARED = Facts(has_systemd=False, cpus=2, memory_kb=8 << 20, cgroup_version=1, owns_kernel=False)
-OWN = Facts(has_systemd=True, cpus=1, memory_kb=2 << 20, cgroup_version=2, owns_kernel=True)
+SHARED = NodeFacts(has_systemd=False, cpus=2, memory_kb=8 << 20, cgroup_version=1, owns_kernel=False)
+OWN = NodeFacts(has_systemd=True, cpus=1, memory_kb=2 << 20, cgroup_version=2, owns_kernel=True)
 RELEASE = Release("v1.33.13", "3.5.24-0", "v1.12.0", "registry.k8s.io/pause:3.10")
 MANAGER = registry.resource_manager("kubernetes")
 SLOW: Any = partial(replace, timeout_scale=10.0)
@@ -120,16 +120,16 @@ def test_only_nodes_of_the_cluster_are_to_host_containers() -> None:
 
 def test_a_node_offers_no_more_than_its_share_of_the_host(tmp_path: Path) -> None:
     member = cluster(tmp_path).members[1]
-    given = files.kubelet_arguments(member, SHARED)
+    given = node_files.kubelet_arguments(member, SHARED)
     assert given["node-ip"] == "10.78.0.2"
     assert given["system-reserved"] == f"cpu=1000m,memory={6 << 20}Ki"
     assert given["node-labels"] == "continuum/tier=cloud"
-    assert "system-reserved" not in files.kubelet_arguments(member, OWN)
+    assert "system-reserved" not in node_files.kubelet_arguments(member, OWN)
 
 
 def test_the_control_plane_is_told_everything_before_the_cluster_is_there(tmp_path: Path) -> None:
     whole = cluster(tmp_path)
-    made = files.of_node(whole.members[0], SHARED, whole)
+    made = node_files.of_node(whole.members[0], SHARED, whole)
     told = documents(made)
     assert told["InitConfiguration"]["bootstrapTokens"][0]["token"] == whole.trust.token
     assert told["InitConfiguration"]["localAPIEndpoint"]["advertiseAddress"] == "10.78.0.1"
@@ -143,7 +143,7 @@ def test_the_control_plane_is_told_everything_before_the_cluster_is_there(tmp_pa
 
 def test_a_worker_knows_the_token_and_the_authority_but_not_its_key(tmp_path: Path) -> None:
     whole = cluster(tmp_path)
-    made = files.of_node(whole.members[2], SHARED, whole)
+    made = node_files.of_node(whole.members[2], SHARED, whole)
     (told,) = documents(made).values()
     assert told["discovery"]["bootstrapToken"] == {
         "apiServerEndpoint": "10.78.0.1:6443",
@@ -160,7 +160,7 @@ def test_slow_nodes_are_waited_for_longer(tmp_path: Path) -> None:
     assert (quick.timeout_scale, slow.timeout_scale) == (1.0, 10.0)
     waits = []
     for whole in (quick, slow):
-        told = documents(files.of_node(whole.members[0], OWN, whole))
+        told = documents(node_files.of_node(whole.members[0], OWN, whole))
         limits = told["InitConfiguration"]["timeouts"]
         arguments = told["ClusterConfiguration"]["controllerManager"]["extraArgs"]
         (grace,) = (one["value"] for one in arguments if one["name"] == "node-monitor-grace-period")
@@ -173,23 +173,23 @@ def test_slow_nodes_are_waited_for_longer(tmp_path: Path) -> None:
 def test_probes_of_a_slow_control_plane_are_patient(tmp_path: Path) -> None:
     quick = cluster(tmp_path)
     slow = replace(quick, members=tuple(replace(one, node=SLOW(one.node)) for one in quick.members))
-    told = documents(files.of_node(slow.members[0], OWN, slow))["ClusterConfiguration"]["etcd"]["local"]
+    told = documents(node_files.of_node(slow.members[0], OWN, slow))["ClusterConfiguration"]["etcd"]["local"]
     assert {"name": "election-timeout", "value": "10000"} in told["extraArgs"]
-    assert "patches" not in documents(files.of_node(quick.members[0], OWN, quick))["InitConfiguration"]
-    made = files.of_node(slow.members[0], OWN, slow)
+    assert "patches" not in documents(node_files.of_node(quick.members[0], OWN, quick))["InitConfiguration"]
+    made = node_files.of_node(slow.members[0], OWN, slow)
     folder = documents(made)["InitConfiguration"]["patches"]["directory"]
     (container,) = yaml.safe_load(made[f"{folder}/kube-apiserver+strategic.yaml"][0])["spec"]["containers"]
     assert container["name"] == "kube-apiserver"
     assert container["livenessProbe"] == {"timeoutSeconds": 150, "failureThreshold": 80}
     assert [path for path in made if path.startswith(folder)] == [
-        f"{folder}/{part}+strategic.yaml" for part in files.PARTS
+        f"{folder}/{part}+strategic.yaml" for part in node_files.PARTS
     ]
-    assert not [path for path in files.of_node(slow.members[1], OWN, slow) if path.startswith(folder)]
+    assert not [path for path in node_files.of_node(slow.members[1], OWN, slow) if path.startswith(folder)]
 
 
 def test_pods_on_slow_nodes_may_take_longer_to_end() -> None:
     for timeout_scale, grace_s in ((1.0, 5), (10.0, 50)):
-        (made, *_) = pods.objects(WORKLOAD, ["cloud1"], replace(START, timeout_scale=timeout_scale))
+        (made, *_) = pod_spec.objects(WORKLOAD, ["cloud1"], replace(START, timeout_scale=timeout_scale))
         assert made["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == grace_s
 
 
@@ -201,7 +201,7 @@ def test_patience_with_a_node_is_kept_with_the_run() -> None:
 
 def test_pods_reach_those_on_other_nodes_over_the_emulated_addresses(tmp_path: Path) -> None:
     whole = cluster(tmp_path)
-    made = files.of_node(whole.members[1], SHARED, whole)
+    made = node_files.of_node(whole.members[1], SHARED, whole)
     script = made["/etc/continuum/network.sh"][0].decode()
     assert "local 10.77.0.2 nolearning" in script
     assert "10.78" not in script
@@ -214,20 +214,20 @@ def test_pods_reach_those_on_other_nodes_over_the_emulated_addresses(tmp_path: P
 
 def test_the_kernels_settings_of_others_are_only_shown(tmp_path: Path) -> None:
     whole = cluster(tmp_path)
-    shared = files.of_node(whole.members[0], SHARED, whole)["/etc/continuum/prepare.sh"][0].decode()
+    shared = node_files.of_node(whole.members[0], SHARED, whole)["/etc/continuum/prepare.sh"][0].decode()
     assert "shown /proc/sys/vm/overcommit_memory 1" in shared
     assert "sysctl" not in shared
-    own = files.of_node(whole.members[0], OWN, whole)
+    own = node_files.of_node(whole.members[0], OWN, whole)
     assert "overcommit" not in own["/etc/continuum/prepare.sh"][0].decode()
     assert "/etc/systemd/system/kubelet.service" in own
-    assert "/etc/systemd/system/kubelet.service" not in files.of_node(whole.members[0], SHARED, whole)
+    assert "/etc/systemd/system/kubelet.service" not in node_files.of_node(whole.members[0], SHARED, whole)
 
 
 def test_the_same_files_make_the_same_archive(tmp_path: Path) -> None:
     whole = cluster(tmp_path)
-    made = files.of_node(whole.members[0], SHARED, whole)
-    packed = files.archive(made)
-    assert packed == files.archive(dict(reversed(made.items())))
+    made = node_files.of_node(whole.members[0], SHARED, whole)
+    packed = node_files.archive(made)
+    assert packed == node_files.archive(dict(reversed(made.items())))
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         entry = archive.getmember("etc/continuum/join.sh")
         assert (entry.mode, entry.uid, entry.mtime) == (0o755, 0, 0)
@@ -235,7 +235,7 @@ def test_the_same_files_make_the_same_archive(tmp_path: Path) -> None:
 
 def test_facts_are_what_a_node_says() -> None:
     said = "init=sh\ncpus=4\nmemory_kb=1024\ncgroup=1\nkernel=shared\n"
-    assert parse(said) == Facts(False, 4, 1024, 1, False)
+    assert parse(said) == NodeFacts(False, 4, 1024, 1, False)
 
 
 WORKLOAD = Workload(
@@ -260,7 +260,7 @@ START = Start(
 
 
 def test_a_workload_that_serves_is_a_deployment_for_every_replica_number() -> None:
-    first, second = pods.objects(WORKLOAD, ["cloud1", "cloud2"], START)
+    first, second = pod_spec.objects(WORKLOAD, ["cloud1", "cloud2"], START)
     assert (first["kind"], first["spec"]["replicas"]) == ("Deployment", 2)
     container = second["spec"]["template"]["spec"]["containers"][0]
     assert container["ports"] == [{"containerPort": 7448, "hostPort": 7448}]
@@ -280,7 +280,7 @@ def test_a_workload_that_serves_is_a_deployment_for_every_replica_number() -> No
 
 def test_a_workload_that_ends_is_a_job_that_is_not_repeated() -> None:
     ends = Workload("batch", "edge", ("true",))
-    (made,) = pods.objects(ends, ["edge0"], START)
+    (made,) = pod_spec.objects(ends, ["edge0"], START)
     assert made["kind"] == "Job"
     assert (made["spec"]["completions"], made["spec"]["backoffLimit"]) == (1, 0)
     assert made["spec"]["template"]["spec"]["restartPolicy"] == "Never"
@@ -289,18 +289,18 @@ def test_a_workload_that_ends_is_a_job_that_is_not_repeated() -> None:
 def test_replicas_that_share_a_port_are_refused() -> None:
     shared = Workload("worker", "cloud", ("true",), replicas_per_node=3, ports=(1, 2), serves=True)
     with pytest.raises(DeployError, match="3 replicas on a node serve 2 ports"):
-        pods.objects(shared, ["cloud1"], START)
+        pod_spec.objects(shared, ["cloud1"], START)
 
 
 def test_a_pod_asks_for_no_more_than_a_small_host_has() -> None:
     asked = Workload("w", "cloud", ("x",), cpu_cores=3.5, memory_mb=900, replicas_per_node=2)
-    assert pods.share(asked, 0.5, 2000, 1000) == Share(1750, 1000, 900, 500)
-    assert pods.share(Workload("w", "cloud", ("x",)), 1.0, 2000, 1000) == Share(None, 0, None, 0)
+    assert pod_spec.share(asked, 0.5, 2000, 1000) == Share(1750, 1000, 900, 500)
+    assert pod_spec.share(Workload("w", "cloud", ("x",)), 1.0, 2000, 1000) == Share(None, 0, None, 0)
 
 
 def test_names_of_runs_make_labels() -> None:
     run_id = f"20260101-000000-{'x' * 60}-"
-    value = pods.labels(WORKLOAD, 0, run_id)["continuum/run"]
+    value = pod_spec.labels(WORKLOAD, 0, run_id)["continuum/run"]
     assert len(value) <= 63
     assert value[0].isalnum()
     assert value[-1].isalnum()

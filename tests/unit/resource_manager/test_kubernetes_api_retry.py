@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from resource_manager.kubernetes import asking
+from resource_manager.kubernetes import api_retry
 
 kubernetes = pytest.importorskip("kubernetes.client")
 
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "_AGAIN_S", 0.0)
+    monkeypatch.setattr(api_retry, "_RETRY_S", 0.0)
 
 
 def answering(*statuses: int) -> Callable[[], str]:
@@ -28,24 +28,24 @@ def answering(*statuses: int) -> Callable[[], str]:
     return call
 
 
-@pytest.mark.parametrize("busy", sorted(asking.BUSY))
+@pytest.mark.parametrize("busy", sorted(api_retry.BUSY))
 def test_a_busy_api_is_asked_again(busy: int) -> None:
-    assert asking.patiently(answering(busy, busy), 1) == "made"
+    assert api_retry.retry_while_busy(answering(busy, busy), 1) == "made"
 
 
 def test_what_it_did_all_the_same_counts_as_done() -> None:
-    assert asking.patiently(answering(500, 409), 1) is None
+    assert api_retry.retry_while_busy(answering(500, 409), 1) is None
 
 
 @pytest.mark.parametrize("status", [409, 403, 422])
 def test_a_refusal_is_one(status: int) -> None:
     with pytest.raises(kubernetes.ApiException) as raised:
-        asking.patiently(answering(status), 1)
+        api_retry.retry_while_busy(answering(status), 1)
     assert raised.value.status == status
 
 
 def test_it_is_believed_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "BUSY_S", 0.0)
+    monkeypatch.setattr(api_retry, "BUSY_S", 0.0)
     with pytest.raises(kubernetes.ApiException) as raised:
-        asking.patiently(answering(503, 503, 503), 1)
+        api_retry.retry_while_busy(answering(503, 503, 503), 1)
     assert raised.value.status == 503

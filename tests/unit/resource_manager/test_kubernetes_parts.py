@@ -24,8 +24,16 @@ from continuum.rundir import node_metrics
 from continuum.rundir.run import Run
 from continuum.software import oci
 from continuum.software.oci.archive import ArchiveError
-from resource_manager.kubernetes import client, files, observe, pki, release, transfer, waiting
-from resource_manager.kubernetes.files import Cluster
+from resource_manager.kubernetes import (
+    api_client,
+    kube_version,
+    monitoring,
+    node_files,
+    node_transfer,
+    pki,
+    readiness,
+)
+from resource_manager.kubernetes.node_files import Cluster
 from tests.unit.resource_manager.test_kubernetes import OWN, SHARED, SLOW, cluster
 
 
@@ -43,7 +51,7 @@ class Node:
         self.ran.append(list(argv))
         if self.fails:
             raise CommandFailed(self.node, argv, 1, self.fails)
-        store = str(transfer.STORE)
+        store = str(node_transfer.STORE)
         missing = [word for word in argv[5:] if f"{store}/{word}" not in self.files]
         return Completed(tuple(argv), 0, "\n".join(missing), "")
 
@@ -57,8 +65,8 @@ def test_a_file_is_copied_once_under_however_many_names(tmp_path: Path) -> None:
         (tmp_path / name).write_text("one program")
     wanted = {name: tmp_path / name for name in ("kubelet", "kubeadm")}
     node = Node()
-    transfer.programs(node, wanted)  # type: ignore[arg-type]
-    transfer.programs(node, wanted)  # type: ignore[arg-type]
+    node_transfer.programs(node, wanted)  # type: ignore[arg-type]
+    node_transfer.programs(node, wanted)  # type: ignore[arg-type]
     assert list(node.files.values()) == [b"one program"]
     assert node.ran[-1][-1] == "/usr/local/bin/kubeadm"
 
@@ -77,7 +85,7 @@ def test_an_image_that_is_not_taken_is_told_of(tmp_path: Path, said: str, expect
     (tmp_path / "image.tar").write_text("x")
     node = Node(fails=said)
     with pytest.raises(DeployError, match=expected):
-        transfer.images(node, [tmp_path / "image.tar"], timeout_scale=1)  # type: ignore[arg-type]
+        node_transfer.images(node, [tmp_path / "image.tar"], timeout_scale=1)  # type: ignore[arg-type]
 
 
 def images_of(tmp_path: Path, *names: str) -> list[Path]:
@@ -114,9 +122,9 @@ def test_an_archive_of_another_form_is_put_there_alone(
     parts = images_of(tmp_path, "a")
     with pytest.raises(ArchiveError, match=r"old\.tar: not an OCI layout"):
         oci.merge(tmp_path / "x.tar", [*parts, old])
-    assert transfer.together([*parts, old]) == [*parts, old]
-    (one,) = transfer.together(parts)
-    assert transfer.together(parts) == [one]
+    assert node_transfer.together([*parts, old]) == [*parts, old]
+    (one,) = node_transfer.together(parts)
+    assert node_transfer.together(parts) == [one]
 
 
 def test_the_authority_and_the_token_are_made_once(tmp_path: Path) -> None:
@@ -132,7 +140,7 @@ def test_the_authority_and_the_token_are_made_once(tmp_path: Path) -> None:
 def test_kubeconfigs_lead_to_this_machine_and_are_private(tmp_path: Path) -> None:
     text = "clusters:\n- cluster:\n    certificate-authority-data: eA==\n    server: https://10.78.0.1:6443\n"
     way = SimpleNamespace(run=lambda *_, **__: SimpleNamespace(stdout=text))
-    path = client.fetch_kubeconfig(way, Run(tmp_path))  # type: ignore[arg-type]
+    path = api_client.fetch_kubeconfig(way, Run(tmp_path))  # type: ignore[arg-type]
     assert yaml.safe_load(path.read_text())["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:6443"
     assert path.stat().st_mode & 0o077 == 0
 
@@ -149,15 +157,15 @@ def node(name: str, status: str, message: str = "") -> Any:
 
 def test_a_worker_that_never_joins_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("kubernetes")
-    monkeypatch.setattr(waiting, "_changes", lambda *_: iter(()))
+    monkeypatch.setattr(readiness, "_changes", lambda *_: iter(()))
     there = listing(node("cloud0", "True"), node("cloud1", "False", "cni plugin not initialized"))
     api: Any = SimpleNamespace(core=SimpleNamespace(list_node=there), timeout_scale=1.0)
     with pytest.raises(DeployError) as refused:
-        waiting.nodes_ready(api, ["cloud0", "cloud1", "cloud2"], 0.1)
+        readiness.nodes_ready(api, ["cloud0", "cloud1", "cloud2"], 0.1)
     said = str(refused.value)
     assert "cloud1: cni plugin not initialized; cloud2: it has not joined the cluster" in said
     assert "cloud0" not in said
-    waiting.nodes_ready(api, ["cloud0"], 10)
+    readiness.nodes_ready(api, ["cloud0"], 10)
 
 
 @pytest.fixture
@@ -187,9 +195,9 @@ def apiserver(tmp_path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def waits(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> subprocess.CompletedProcess[str]:
     """What a worker does before it joins, against a control plane on this machine."""
-    monkeypatch.setattr(files, "JOIN_TIMEOUT_S", 1)
+    monkeypatch.setattr(node_files, "JOIN_TIMEOUT_S", 1)
     whole = cluster(tmp_path)
-    text = files.of_node(whole.members[1], SHARED, whole)["/etc/continuum/join.sh"][0].decode()
+    text = node_files.of_node(whole.members[1], SHARED, whole)["/etc/continuum/join.sh"][0].decode()
     text = text.replace("10.78.0.1:6443", f"127.0.0.1:{port}")
     program = text.partition("<<'END'\n")[2].partition("\nEND\n")[0]
     return subprocess.run(
@@ -223,7 +231,7 @@ def becomes_control_plane(tmp_path: Path, whole: Cluster, port: int) -> list[str
     kubeadm = tmp_path / "kubeadm"
     kubeadm.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/asked\n')
     kubeadm.chmod(0o755)
-    text = files.of_node(whole.members[0], OWN, whole)["/etc/continuum/join.sh"][0].decode()
+    text = node_files.of_node(whole.members[0], OWN, whole)["/etc/continuum/join.sh"][0].decode()
     text = text.replace("10.78.0.1:6443", f"127.0.0.1:{port}").replace("/etc/continuum/joined", "joined")
     path = f"{tmp_path}:{Path(sys.executable).parent}:/usr/bin:/bin"
     subprocess.run(["sh"], input=text, text=True, check=True, timeout=60, cwd=tmp_path, env={"PATH": path})
@@ -251,23 +259,23 @@ def test_on_slow_nodes_the_rest_of_the_control_plane_waits_for_the_api_server(
 
 def test_monitoring_asks_every_node_and_is_absent_unless_asked_for(tmp_path: Path) -> None:
     whole = cluster(tmp_path)
-    plain = files.of_node(whole.members[0], SHARED, whole)
+    plain = node_files.of_node(whole.members[0], SHARED, whole)
     assert "/etc/continuum/prometheus.yml" not in plain
     watched = replace(whole, observes_every_s=2)
-    made = files.of_node(watched.members[0], OWN, watched)
+    made = node_files.of_node(watched.members[0], OWN, watched)
     jobs = yaml.safe_load(made["/etc/continuum/prometheus.yml"][0])["scrape_configs"]
     assert [job["job_name"] for job in jobs] == ["containers", "kubelet", "node"]
     for job in jobs:
         assert [one["labels"]["node"] for one in job["static_configs"]] == [m.name for m in watched.members]
-    assert "/etc/continuum/prometheus.yml" not in files.of_node(watched.members[1], OWN, watched)
-    assert files.kubelet_arguments(watched.members[1], OWN, 2)["housekeeping-interval"] == "2s"
+    assert "/etc/continuum/prometheus.yml" not in node_files.of_node(watched.members[1], OWN, watched)
+    assert node_files.kubelet_arguments(watched.members[1], OWN, 2)["housekeeping-interval"] == "2s"
 
 
 def test_what_was_observed_is_kept_and_read_again(tmp_path: Path) -> None:
     answer = {
         "data": {"result": [{"metric": {"node": "cloud0"}, "values": [[1000.5, "0.25"], [1002.5, "1"]]}]}
     }
-    series = list(observe.parse("CPU", "cores", answer, 1000.0))
+    series = list(monitoring.parse("CPU", "cores", answer, 1000.0))
     node_metrics.write(tmp_path, series)
     (again,) = node_metrics.read(tmp_path)
     assert (again.metric, again.node, again.points) == ("CPU", "cloud0", ((0.5, 0.25), (2.5, 1.0)))
@@ -290,13 +298,13 @@ def test_observations_are_drawn(tmp_path: Path) -> None:
 
 
 def test_the_dashboard_shows_what_is_kept() -> None:
-    board = json.loads((observe.HERE / "grafana-dashboard.json").read_text())
+    board = json.loads((monitoring.HERE / "grafana-dashboard.json").read_text())
     shown = [panel["targets"][0]["expr"] for panel in board["panels"]]
-    assert shown == [query for _, _, query in observe.QUERIES]
+    assert shown == [query for _, _, query in monitoring.QUERIES]
     assert board["templating"]["list"][0]["query"] == "prometheus"
 
 
 def test_the_table_of_releases_has_a_default_that_is_not_the_oldest() -> None:
     from continuum.software import artifacts
 
-    assert artifacts.known(release.HERE)[-1] != artifacts.versions(release.HERE)[0].version
+    assert artifacts.known(kube_version.HERE)[-1] != artifacts.versions(kube_version.HERE)[0].version

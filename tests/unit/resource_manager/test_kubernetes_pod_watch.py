@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from resource_manager.kubernetes.client import Api
-from resource_manager.kubernetes.follow import Pods, said
+from resource_manager.kubernetes.api_client import Api
+from resource_manager.kubernetes.pod_watch import PodWatch, said
 
 AT = b"2026-11-21T09:40:00.123456789Z "
 REFUSED = b"failed to create fsnotify watcher: too many open files"
@@ -42,7 +42,7 @@ class Silent:
 
 def test_no_thread_is_left_of_pods_whose_api_is_gone(tmp_path: Path) -> None:
     silent, before = Silent(), set(threading.enumerate())
-    followed = Pods(Api(silent, None, None), "a=b")
+    followed = PodWatch(Api(silent, None, None), "a=b")
     followed.copy_log("orphan", tmp_path / "log", lambda: False)
     assert len(set(threading.enumerate()) - before) == 2
     followed.end(silent.is_cut.set)

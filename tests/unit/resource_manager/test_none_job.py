@@ -12,7 +12,7 @@ from continuum.connection import Completed
 from continuum.connection.fake import FakeConnection
 from continuum.errors import ConnectionFailure, DeployError
 from continuum.model.workload import Workload
-from resource_manager.none.job import DirectJob, Replica
+from resource_manager.none.direct_job import DirectJob, Replica
 
 
 class Pretended:
