@@ -1,4 +1,4 @@
 """The verbs of the command line, one file each.
 
-A verb has ``add_arguments(parser)`` and ``execute(options) -> exit status``.
+Each file has ``add_arguments(parser)`` and ``execute(options)``, which returns the exit status.
 """

@@ -1,4 +1,4 @@
-"""``continuum artifacts CONFIG``: the files that are installed on nodes; lists, checks or downloads them."""
+"""``continuum artifacts CONFIG``: list, check or download the files that it installs on nodes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,21 @@ from continuum.software.artifacts.obtain import cache
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
+    """Declare the arguments of ``continuum artifacts``."""
     parser.add_argument("config", type=Path, help="config file")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--check", type=Path, metavar="FOLDER", help="say what is missing or wrong in a folder")
-    what.add_argument("--download", type=Path, metavar="FOLDER", help="download into a folder what it lacks")
-    parser.add_argument("--mirror", metavar="URL", help="address under which the projects' hosts are folders")
+    what.add_argument(
+        "--check", type=Path, metavar="FOLDER", help="report missing and damaged files of a folder"
+    )
+    what.add_argument("--download", type=Path, metavar="FOLDER", help="download missing files into a folder")
+    parser.add_argument(
+        "--mirror", metavar="URL", help="mirror with one folder for each host that artifacts come from"
+    )
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """List what the config needs, after it was checked or downloaded if that is asked for."""
+    """Check or download the artifacts of a config if requested, then list them."""
     (config,) = load_all([options.config])
     modules = load_modules(config)
     plan = make_plan(config, modules)
@@ -51,17 +55,21 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace, needed: Sequence[Artifact]) -> None:
-    """Say what is wrong with the folder; UsageError names every file."""
+    """Check a folder of artifacts.
+
+    Raises:
+        UsageError: files are missing or damaged; names each of them.
+    """
     if faults := folder.check(options.check, needed):
         remedy = f"continuum artifacts {options.config} --download {options.check}"
         lines = [fault.message for fault in faults]
-        raise UsageError("\n".join([*lines, f"to mend it, where there is a network: {remedy}"]))
+        raise UsageError("\n".join([*lines, f"to fix this on a machine with network access, run: {remedy}"]))
     for name in folder.rebuilt(options.check, needed):
         print(
-            f"{options.check / name}: not the file its project released, but one built elsewhere",
+            f"{options.check / name}: not the released file, but a rebuilt one",
             file=sys.stderr,
         )
-    print(f"{options.check}: all of {len(needed)} files are there and whole", file=sys.stderr)
+    print(f"{options.check}: all {len(needed)} files are complete", file=sys.stderr)
 
 
 def _download(options: argparse.Namespace, config: Config, needed: Sequence[Artifact]) -> None:
@@ -77,13 +85,13 @@ def _download(options: argparse.Namespace, config: Config, needed: Sequence[Arti
     )
     for artifact in added:
         if not artifact.sha256 and not artifact.digest:
-            print(f"{artifact.file}: taken as it came, for no checksum of it is known", file=sys.stderr)
+            print(f"{artifact.file}: not verified: no checksum is known", file=sys.stderr)
     kept = len(needed) - len(added)
-    print(f"{options.download}: {len(added)} files downloaded, {kept} were there", file=sys.stderr)
+    print(f"{options.download}: {len(added)} files downloaded, {kept} already present", file=sys.stderr)
 
 
 def _download_libraries(to: Path, modules: Modules, plan: Plan) -> None:
-    """What workloads import, where nodes do not find it on this host."""
+    """Export the Python libraries that workloads import, unless nodes share those of the host."""
     from continuum.software.artifacts import libraries
 
     if modules.provider.shares_host:
@@ -98,12 +106,13 @@ def _download_libraries(to: Path, modules: Modules, plan: Plan) -> None:
 
 
 def _note_libraries(there: Path, modules: Modules, plan: Plan) -> None:
-    """Say if libraries of workloads will have to come from elsewhere."""
+    """Warn if the libraries of workloads are not in the folder."""
     from continuum.software.artifacts.libraries import FOLDER
 
     if not modules.provider.shares_host and plan.workloads and not (there / FOLDER).is_dir():
         print(
-            f"{there}: no libraries of workloads in it; they are taken from a package index", file=sys.stderr
+            f"{there}: contains no libraries of workloads; they will come from a package index",
+            file=sys.stderr,
         )
 
 
@@ -112,7 +121,7 @@ def _entries(where: Path | None) -> Sequence[folder.Entry]:
 
 
 def _row(artifact: Artifact, entries: Sequence[folder.Entry]) -> dict[str, Any]:
-    """What is known of an artifact; its size where it is at hand."""
+    """An artifact as a row of the list; its size is None if the file is not in the folder."""
     entry = folder.find(artifact, entries)
     return {
         **vars(artifact),
@@ -127,7 +136,7 @@ def _as_text(rows: Sequence[dict[str, Any]], packages: Sequence[str]) -> str:
         size = f", {row['size_bytes'] / 2**20:.1f} MiB" if row["size_bytes"] is not None else ""
         lines.append(f"{row['name']} {row['version']} ({row['kind']}, {row['architecture']}{size})")
         lines.append(f"  file    {row['file']}")
-        lines.append(f"  from    {row['url'] or row['image'] or 'nowhere; build it'}")
+        lines.append(f"  from    {row['url'] or row['image'] or 'no download known; build it'}")
         known = (
             f"sha256  {row['sha256']}"
             if row["sha256"]
@@ -135,7 +144,7 @@ def _as_text(rows: Sequence[dict[str, Any]], packages: Sequence[str]) -> str:
             if row["digest"]
             else ""
         )
-        lines.append(f"  {known or 'sha256  none known'}")
+        lines.append(f"  {known or 'sha256  unknown'}")
     if packages:
-        lines.append(f"Debian packages, with all they depend on: {', '.join(packages)}")
-    return "\n".join(lines or ["no files are installed on nodes"])
+        lines.append(f"Debian packages, plus their dependencies: {', '.join(packages)}")
+    return "\n".join(lines or ["this config installs no files on nodes"])

@@ -1,4 +1,4 @@
-"""``continuum check CONFIG...``: what is wrong with a config; nothing is created."""
+"""``continuum check CONFIG...``: report problems of configs without creating anything."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from continuum.pipeline.steps import probe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
+    """Declare the arguments of ``continuum check``."""
     parser.add_argument("config", nargs="+", type=Path, help="config file")
-    parser.add_argument("--no-host", action="store_true", help="do not look at this machine")
-    parser.add_argument("--json", action="store_true", help="print every value as it was understood")
+    parser.add_argument("--no-host", action="store_true", help="check the files only, not this machine")
+    parser.add_argument("--json", action="store_true", help="print every value as parsed")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Check the files, then whether this host can carry them."""
+    """Check the files, then whether this host can run them."""
     for config in load_all(options.config):
         if not options.no_host:
             problems = _probe(config)

@@ -1,4 +1,4 @@
-"""``continuum compare RUN RUN...``: several runs side by side."""
+"""``continuum compare RUN RUN...``: compare runs side by side."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from continuum.rundir import run as runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
-    parser.add_argument("run", nargs="+", help="run ids, parts of them, or folders; at least two")
+    """Declare the arguments of ``continuum compare``."""
+    parser.add_argument("run", nargs="+", help="ids of runs, unique parts of them, or folders; at least two")
     parser.add_argument(
-        "--output", type=Path, help="folder for the plot and the page (default: beside the last run)"
+        "--output",
+        type=Path,
+        help="folder for the plot and the page (default: the folder that contains the last run)",
     )
     parser.add_argument("--json", action="store_true", help="print the results as a JSON list")
 
@@ -25,7 +27,7 @@ def execute(options: argparse.Namespace) -> int:
     if len(options.run) < 2:
         from continuum.errors import UsageError
 
-        msg = "continuum compare: name at least two runs"
+        msg = "continuum compare: at least two runs are required"
         raise UsageError(msg)
     results = [Result.load(runs.find(name)) for name in options.run]
     if options.json:

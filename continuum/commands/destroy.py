@@ -1,4 +1,4 @@
-"""``continuum destroy RUN | --all``: remove everything a run, or every run, has left."""
+"""``continuum destroy RUN | --all``: remove everything that runs left behind."""
 
 from __future__ import annotations
 
@@ -16,23 +16,27 @@ from continuum.rundir.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
-    parser.add_argument("run", nargs="*", help="run id, a part of it, or its folder")
-    parser.add_argument("--all", action="store_true", help="every run of this user that has anything left")
+    """Declare the arguments of ``continuum destroy``."""
+    parser.add_argument("run", nargs="*", help="id of the run, a unique part of it, or its folder")
+    parser.add_argument(
+        "--all", action="store_true", help="every run of this user that left something behind"
+    )
     parser.add_argument(
         "--forget",
         action="store_true",
-        help="give up what cannot be removed, such as on a host that will not return; prints what and where",
+        help="forget resources that cannot be removed, such as those on a lost host; prints them",
     )
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Destroy the runs; one that fails or is still in use does not keep the others from it."""
+    """Destroy the runs. A run that fails or is in use does not stop the others."""
     if bool(options.run) == options.all:
-        msg = "continuum destroy: name a run, or say --all"
+        msg = "continuum destroy: name a run, or use --all"
         raise UsageError(msg)
     if options.forget and options.all:
-        raise UsageError("continuum destroy: --forget needs the names of the runs to give up, not --all")
+        raise UsageError(
+            "continuum destroy: --forget requires the names of runs and cannot be combined with --all"
+        )
     names = options.run or [run_id for run_id, _ in runs.all_runs()]
     failures = [
         error for name in names if (error := _destroy(name, everything=options.all, forget=options.forget))
@@ -45,7 +49,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _destroy(name: str, *, everything: bool, forget: bool) -> ContinuumError | None:
-    """Destroy one run; with ``everything``, runs that are gone already are passed over."""
+    """Destroy one run; with ``everything``, skip a run that left nothing behind."""
     try:
         run = open_run.find(name)
         if everything and run.state().get("status") in teardown.NOTHING_LEFT:
@@ -61,7 +65,7 @@ def _destroy(name: str, *, everything: bool, forget: bool) -> ContinuumError | N
 
 
 def _end(run: Run, *, forget: bool) -> tuple[str, ...]:
-    """Remove everything of a run; what was given up."""
+    """Remove everything of a run; returns what was given up."""
     if forget:
         return teardown.give_up(run)
     teardown.destroy(run)
@@ -69,15 +73,15 @@ def _end(run: Run, *, forget: bool) -> tuple[str, ...]:
 
 
 def _tell(run_id: str, left: Sequence[str]) -> None:
-    """How it went; what was given up is the answer, on standard output."""
+    """Report the outcome; resources that were given up go to standard output."""
     for line in left:
         print(line)
-    what = f"given up; it left this behind, to be removed by hand or by: continuum destroy {run_id}"
+    what = f"given up; what is listed may still exist; try later: continuum destroy {run_id}"
     print(f"{run_id}: {what if left else 'nothing left'}", file=sys.stderr)
 
 
 def _destroy_strays() -> list[ContinuumError]:
-    """Remove what carries a run's label though no journal tells of it."""
+    """Remove resources that carry a run's label but are in no journal."""
     here, known = facts.read(), dict(runs.all_runs())
     failures: list[ContinuumError] = []
     providers = [module for _, _, module in registry.all_modules() if isinstance(module, Provider)]
@@ -92,7 +96,7 @@ def _destroy_strays() -> list[ContinuumError]:
                 continue
             try:
                 teardown.destroy_stray(provider, run_id)
-                print(f"{run_id}: removed by its label", file=sys.stderr)
+                print(f"{run_id}: removed (found by its label)", file=sys.stderr)
             except ContinuumError as error:
                 failures.append(error)
     return failures

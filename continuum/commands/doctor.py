@@ -1,4 +1,4 @@
-"""``continuum doctor``: what this machine can do, and the exact command that mends each lack."""
+"""``continuum doctor``: check what this machine can do; shows the command that fixes each failed check."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from continuum.modules import registry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
+    """Declare the arguments of ``continuum doctor``."""
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Every module's findings; the status is 0, for a lack matters only to configs that need it."""
+    """Print the checks of all modules. The exit status is 0, since not every config needs every check."""
     here = facts.read()
     findings = {
         f"{kind.replace('_', ' ')} {name}": list(module.doctor(here))
@@ -36,7 +36,7 @@ def execute(options: argparse.Namespace) -> int:
         if found:
             print(name)
         for one in found:
-            print(f"  {'ok  ' if one.ok else 'LACK'} {one.name}: {one.detail}")
+            print(f"  {'ok  ' if one.ok else 'FAIL'} {one.name}: {one.detail}")
             if one.remedy and not one.ok:
-                print(f"       mend: {one.remedy}")
+                print(f"       fix: {one.remedy}")
     return 0

@@ -8,8 +8,8 @@ from continuum.pipeline import open_run, teardown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
-    parser.add_argument("run", help="run id, a part of it, or its folder")
+    """Declare the arguments of ``continuum down``."""
+    parser.add_argument("run", help="id of the run, a unique part of it, or its folder")
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""``continuum forward RUN NODE PORT``: a port of this machine that leads to one of a node's."""
+"""``continuum forward RUN NODE PORT``: forward a local port to a port of a node."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from continuum.pipeline.signals import interruptible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
-    parser.add_argument("run", help="run id, a part of it, or its folder")
-    parser.add_argument("node", help="node name, as in cloud0")
+    """Declare the arguments of ``continuum forward``."""
+    parser.add_argument("run", help="id of the run, a unique part of it, or its folder")
+    parser.add_argument("node", help="name of the node, such as cloud0")
     parser.add_argument("port", type=int, help="TCP port on the node's loopback")
-    parser.add_argument("--local-port", type=int, help="TCP port here; the same number by default")
+    parser.add_argument("--local-port", type=int, help="local TCP port (default: the same number)")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Forward until interrupted; the address to use is printed once it can be."""
+    """Forward until interrupted; prints the local address once it accepts connections."""
     local_port = options.port if options.local_port is None else options.local_port
     with connect(options.run, options.node) as connection:
         try:
@@ -32,6 +32,9 @@ def execute(options: argparse.Namespace) -> int:
                 with interruptible(), contextlib.suppress(InterruptedRunError):
                     threading.Event().wait()
         except OSError as error:
-            msg = f"port {local_port} cannot be had here ({error.strerror}); name another: --local-port 0"
+            msg = (
+                f"local port {local_port} is unavailable ({error.strerror}); "
+                "choose another with --local-port (0 for any free port)"
+            )
             raise UsageError(msg) from error
     return 0

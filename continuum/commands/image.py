@@ -1,4 +1,4 @@
-"""``continuum image build --provider NAME``: make the base image that a provider's nodes start from."""
+"""``continuum image build --provider NAME``: build the base image that nodes of a provider start from."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from continuum.software.debian_image import ImageRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
+    """Declare the arguments of ``continuum image``."""
     parser.add_argument("action", choices=("build",), help="what to do")
-    parser.add_argument("--provider", required=True, help="provider whose nodes it is for")
-    parser.add_argument("--name", help="name or path of the image; default: the one nodes use unless told")
+    parser.add_argument("--provider", required=True, help="provider that uses the image")
+    parser.add_argument(
+        "--name", help="name or path of the image (default: the one that nodes use by default)"
+    )
     parser.add_argument(
         "--suite", default=debian_image.SUITE, help="release of Debian (default: %(default)s)"
     )
-    parser.add_argument("--mirror", help="where Debian's packages come from")
+    parser.add_argument("--mirror", help="Debian mirror")
     parser.add_argument(
-        "--package", action="append", default=[], metavar="NAME", help="a further Debian package"
+        "--package", action="append", default=[], metavar="NAME", help="additional Debian package"
     )
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Build it; prints its name alone on stdout."""
+    """Build the image; prints its name on standard output."""
     begin = time.monotonic()
     request = ImageRequest(
         host=facts.read(),

@@ -17,24 +17,26 @@ from continuum.options.value_types import Kind
 from continuum.pipeline import open_run
 
 CHANGES: dict[str, tuple[str, Kind, str]] = {
-    "latency": ("latency_ms", Latency(), "one-way delay, as in 80ms"),
+    "latency": ("latency_ms", Latency(), "one-way delay, such as 80ms"),
     "jitter": ("jitter_ms", Latency(), "standard deviation of the delay"),
-    "bandwidth": ("bandwidth_mbit", Throughput(), 'rate, as in 10Mbit; "unlimited" lifts it'),
+    "bandwidth": ("bandwidth_mbit", Throughput(), 'rate, such as 10Mbit, or "unlimited"'),
     "loss": ("loss_percent", Percent(), "share of packets lost, 0 to 100"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
-    parser.add_argument("run", help="run id, a part of it, or its folder")
-    parser.add_argument("link", nargs="?", help="A-B for both directions, A->B for one; tiers or nodes")
+    """Declare the arguments of ``continuum link``."""
+    parser.add_argument("run", help="id of the run, a unique part of it, or its folder")
+    parser.add_argument(
+        "link", nargs="?", help="A-B for both directions, A->B for one; A and B are tiers or nodes"
+    )
     for name, (_, _, text) in CHANGES.items():
         parser.add_argument(f"--{name}", help=text)
     parser.add_argument("--json", action="store_true", help="print the links as JSON")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Change the link if anything is to be changed, then print the links."""
+    """Change the link if a change is requested, then print the links."""
     run = open_run.find(options.run)
     deployment = open_run.deployment(run)
     current = {(link.src, link.dst): link for link in open_run.links(run)}
@@ -43,7 +45,7 @@ def execute(options: argparse.Namespace) -> int:
         _pairs(options.link, deployment.topology.tier_names(), deployment.connections) if options.link else []
     )
     if changes and not pairs:
-        msg = "continuum link: name the link to change, as in edge-cloud or edge->cloud"
+        msg = "continuum link: name the link to change, such as edge-cloud or edge->cloud"
         raise UsageError(msg)
     changed = [replace(_current(current, *pair), **changes) for pair in pairs]
     if changes:
@@ -56,7 +58,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _changes(options: argparse.Namespace) -> dict[str, Any]:
-    """What shall be different, by the field of a Link."""
+    """Requested changes, by field of ``Link``."""
     changes: dict[str, Any] = {}
     for name, (field, kind, _) in CHANGES.items():
         text = getattr(options, name)
@@ -79,7 +81,7 @@ def _pairs(text: str, tiers: Iterable[str], nodes: Iterable[str]) -> list[tuple[
     found = re.fullmatch(r"\s*([A-Za-z0-9_]+)\s*(->|-)\s*([A-Za-z0-9_]+)\s*", text)
     if not found or not {found[1], found[3]} <= known:
         names = ", ".join(sorted(tiers))
-        msg = f'continuum link: "{text}" is no link; write A-B or A->B with tiers ({names}) or nodes'
+        msg = f'continuum link: "{text}" is not a link; write A-B or A->B with tiers ({names}) or nodes'
         raise UsageError(msg)
     src, arrow, dst = found.groups()
     return [(src, dst)] if arrow == "->" or src == dst else [(src, dst), (dst, src)]

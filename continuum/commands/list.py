@@ -1,4 +1,4 @@
-"""``continuum list``: this user's runs."""
+"""``continuum list``: list the runs of this user."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from continuum.rundir import run as runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
+    """Declare the arguments of ``continuum list``."""
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """One line a run: id, status, number of nodes that are up, folder."""
+    """Print one line a run: id, status, number of running nodes, folder."""
     rows = []
     for run_id, directory in runs.all_runs():
         state = runs.load(directory).state()

@@ -1,4 +1,4 @@
-"""``continuum modules``: the providers, resource managers and applications there are."""
+"""``continuum modules``: list the available modules."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from continuum.modules import registry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
-    parser.add_argument("--options", action="store_true", help="also every key each of them reads")
+    """Declare the arguments of ``continuum modules``."""
+    parser.add_argument("--options", action="store_true", help="also list the config keys of each module")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """One line a module."""
+    """Print one line a module; broken modules go to standard error."""
     for kind, name, module in registry.all_modules():
         print(f"{kind.replace('_', ' '):<17} {name:<12} {module.summary}")
         if options.options:

@@ -1,4 +1,4 @@
-"""``continuum plan CONFIG``: what would be created; nothing is."""
+"""``continuum plan CONFIG``: show what a run would create."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from continuum.model.topology import Link
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
+    """Declare the arguments of ``continuum plan``."""
     parser.add_argument("config", type=Path, help="config file")
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
 

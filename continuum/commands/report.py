@@ -1,4 +1,4 @@
-"""``continuum report RUN``: the report again, from the run's folder alone."""
+"""``continuum report RUN``: write and show the report of a run again, from its folder."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from continuum.rundir import run as runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
-    parser.add_argument("run", help="run id, a part of it, or its folder")
+    """Declare the arguments of ``continuum report``."""
+    parser.add_argument("run", help="id of the run, a unique part of it, or its folder")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Draw plots and page anew and print the table."""
+    """Draw the plots, write the page and print the tables."""
     directory = runs.find(options.run)
     result = Result.load(directory)
     if options.json:

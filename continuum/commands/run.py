@@ -1,4 +1,4 @@
-"""``continuum run CONFIG...``: from config to report, once for each config."""
+"""``continuum run CONFIG...``: run configs and report their results."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from continuum.pipeline import run as pipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
+    """Declare the arguments of ``continuum run``."""
     parser.add_argument("config", nargs="+", type=Path, help="config file")
     parser.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
-    parser.add_argument("--keep", choices=("never", "on-failure", "always"), help="leave the nodes up")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    parser.add_argument(
+        "--keep", choices=("never", "on-failure", "always"), help="when to keep the nodes running at the end"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Run all configs one after the other; the status is that of the first that was not well."""
+    """Run the configs one after the other; returns the exit status of the first that failed, or 0."""
     loaded = load_all(options.config)
     results: list[Result] = []
     status = 0
@@ -44,7 +46,11 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def load_all(paths: list[Path]) -> list[Config]:
-    """Every config, or the problems of all of them at once; warnings go to stderr."""
+    """Load all configs; warnings go to standard error.
+
+    Raises:
+        ConfigError: at least one config has errors; holds the problems of all of them.
+    """
     loaded: list[Config] = []
     problems: list[Problem] = []
     for path in paths:
@@ -78,5 +84,5 @@ def _compare(results: list[Result], options: argparse.Namespace) -> None:
 
 
 def runs_folder(result: Result) -> Path:
-    """The folder that a result's run directory lies in."""
+    """The folder that contains the run directory of a result."""
     return result.directory.parent if result.directory else Path()

@@ -1,4 +1,4 @@
-"""``continuum up CONFIG``: create nodes and links and leave them; prints the run's id."""
+"""``continuum up CONFIG``: create nodes and links and keep them running."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from continuum.pipeline import run as pipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the verb takes."""
+    """Declare the arguments of ``continuum up``."""
     parser.add_argument("config", type=Path, help="config file")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Bring everything up to shaped links; the last line of stdout is the run's id."""
+    """Run the phases up to ``shape``; the last line of standard output is the id of the run."""
     (config,) = load_all([options.config])
     run = pipeline.up(config, progress.choose(options.quiet))
     print(run.id)

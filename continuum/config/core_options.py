@@ -157,7 +157,7 @@ BENCHMARK = (
         Cores(minimum=0.01),
         None,
         "Cores of each copy of the application on a worker.",
-        default_text="chosen by the application",
+        default_text="selected by the application",
     ),
     Option(
         "benchmark",
@@ -165,7 +165,7 @@ BENCHMARK = (
         Memory(),
         None,
         "Memory of each copy of the application on a worker.",
-        default_text="chosen by the application",
+        default_text="selected by the application",
     ),
     Option(
         "benchmark",
@@ -173,7 +173,7 @@ BENCHMARK = (
         Cores(minimum=0.01),
         None,
         "Cores of the application on each endpoint.",
-        default_text="chosen by the application",
+        default_text="selected by the application",
     ),
     Option(
         "benchmark",
@@ -181,7 +181,7 @@ BENCHMARK = (
         Memory(),
         None,
         "Memory of the application on each endpoint.",
-        default_text="chosen by the application",
+        default_text="selected by the application",
     ),
     Option(
         "benchmark",
@@ -239,7 +239,7 @@ RUN = (
         Duration(),
         None,
         "Requests of this first part of the benchmark are left out of the statistics.",
-        default_text="chosen by the application",
+        default_text="selected by the application",
     ),
     Option(
         "run",
@@ -247,7 +247,7 @@ RUN = (
         Duration(minimum=0.001),
         None,
         "Longest time the benchmark may take before it is ended.",
-        default_text="chosen by the application",
+        default_text="selected by the application",
     ),
     Option(
         "run",

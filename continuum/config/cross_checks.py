@@ -1,4 +1,4 @@
-"""What a config as a whole must have: checks over more than one key."""
+"""Checks that involve more than one key of a config."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from continuum.config.core_options import CORE, TIER
 from continuum.config.ini import Document
 from continuum.config.link_presets import BUILTIN_TIERS
-from continuum.config.select_modules import Chosen
+from continuum.config.select_modules import SelectedModules
 from continuum.errors import Problem
 from continuum.model.section import Entry, Section
 from continuum.modules import registry
@@ -22,11 +22,11 @@ _EXAMPLES = {"cores": "2", "memory": "4 GB", "nodes": "1"}
 _MIRROR = re.compile(r"(https?|ftp|file)://?[^\s\"'\[\]]+")
 
 
-def missing(config: Config, chosen: Chosen) -> Iterator[Problem]:
-    """Values that must be given and are not."""
+def missing(config: Config, selected: SelectedModules) -> Iterator[Problem]:
+    """Problems of required values that are missing."""
     for name, tier in config.tiers.items():
         yield from _missing_in_tier(name, tier)
-    for module in chosen.modules():
+    for module in selected.modules():
         for option in module.options:
             section = getattr(config, option.section)
             if option.required and not section.given(option.key):
@@ -43,37 +43,39 @@ def _missing_in_tier(name: str, tier: Section) -> Iterator[Problem]:
             flat = not tier.line and name in BUILTIN_TIERS
             key = f"{name}_{option.key}" if flat else option.key
             remedy = f'add e.g. "{key} = {_EXAMPLES[option.key]}"'
-            yield tier.problem("nodes", f"these nodes have no {option.key}; {remedy}")
+            yield tier.problem("nodes", f"the nodes of this tier have no {option.key}; {remedy}")
 
 
-def check(config: Config, document: Document, chosen: Chosen, strange: bool) -> Iterator[Problem]:
-    """Values that do not go together.
+def check(
+    config: Config, document: Document, selected: SelectedModules, has_unknown_sections: bool
+) -> Iterator[Problem]:
+    """Problems of values that contradict each other.
 
     Args:
-        config: the config, wrong and missing values replaced.
-        document: the file it is from.
-        chosen: the modules in use.
-        strange: whether there are sections that cannot be understood: one of them may be what is
-            found missing.
+        config: the config, with wrong and missing values replaced.
+        document: the file it was read from.
+        selected: the modules in use.
+        has_unknown_sections: whether sections could not be resolved; then nothing is reported as missing,
+            since one of them may contain it.
     """
-    if not strange:
+    if not has_unknown_sections:
         yield from _nodes(config, document)
-        yield from _benchmark(config, document, chosen)
+        yield from _benchmark(config, document, selected)
     yield from _emulation(config)
     yield from _links_without_nodes(config)
-    yield from _execution_model(config, chosen)
-    yield from _unread(config, chosen)
+    yield from _execution_model(config, selected)
+    yield from _unread(config, selected)
     yield from _keep(config)
     yield from _software(config)
-    yield from _containers(config, chosen)
+    yield from _containers(config, selected)
 
 
 def _nodes(config: Config, document: Document) -> Iterator[Problem]:
     where = config.infrastructure
     if not document.sections and not document.problems:
-        yield Problem("nothing but comments; see configs/quickstart.cfg for a first config", where.file)
+        yield Problem("the file has only comments; see configs/quickstart.cfg for a first config", where.file)
     elif document.sections and not any(tier.values["nodes"] for tier in config.tiers.values()):
-        yield Problem('no nodes at all; write e.g. "cloud_nodes = 1"', where.file, where.line, where.name)
+        yield Problem('no nodes; write e.g. "cloud_nodes = 1"', where.file, where.line, where.name)
 
 
 def _emulation(config: Config) -> Iterator[Problem]:
@@ -96,7 +98,7 @@ def _emulation(config: Config) -> Iterator[Problem]:
 
 
 def _as_written(link: Section) -> str:
-    """The section's name in the file, where it may be turned round."""
+    """The section name as written in the file, where the tiers may be in the other order."""
     sections = (entry.section for entry in link.entries.values() if entry.section.startswith("link "))
     return next(sections, link.name)
 
@@ -117,37 +119,39 @@ def _links_without_nodes(config: Config) -> Iterator[Problem]:
             yield Problem(message, link.file, link.line, _as_written(link), severity="warning")
 
 
-def _benchmark(config: Config, document: Document, chosen: Chosen) -> Iterator[Problem]:
-    if chosen.infra_only is not False:
+def _benchmark(config: Config, document: Document, selected: SelectedModules) -> Iterator[Problem]:
+    if selected.infra_only is not False:
         return
     there = registry.there_are(registry.names("application"))
     if "benchmark" not in document.sections:
         if document.sections:
             remedy = f"add [benchmark] with an application ({there}), or infra_only = True"
-            yield Problem(f"no [benchmark] section; {remedy}", file=config.infrastructure.file)
-    elif chosen.resource_manager_only is False and not config.benchmark.given("application"):
+            yield Problem(f"the [benchmark] section is missing; {remedy}", file=config.infrastructure.file)
+    elif selected.resource_manager_only is False and not config.benchmark.given("application"):
         yield config.benchmark.problem(
             "application", f"missing; {there} (or set resource_manager_only = True)"
         )
 
 
-def _execution_model(config: Config, chosen: Chosen) -> Iterator[Problem]:
-    """An execution model needs something to work on, and workers that it can put behind something."""
-    section, model = config.execution_model, chosen.execution_model
-    if section.given("model") and chosen.infra_only:
-        yield section.problem("model", "not in use with infra_only; ignored", "warning")
+def _execution_model(config: Config, selected: SelectedModules) -> Iterator[Problem]:
+    """An execution model needs a resource manager that it supports, and workers that answer over HTTP."""
+    section, model = config.execution_model, selected.execution_model
+    if section.given("model") and selected.infra_only:
+        yield section.problem("model", "ignored, since infra_only = True", "warning")
     if model is None:
         return
-    manager, application = chosen.resource_manager, chosen.application
+    manager, application = selected.resource_manager, selected.application
     if manager is not None and not set(model.needs) & set(manager.offers):
-        able = registry.there_are(_offering(model.needs))
-        yield section.problem("model", f"cannot work on this resource manager; of those that it can {able}")
+        able = ", ".join(_offering(model.needs)) or "none"
+        yield section.problem("model", f"does not support this resource manager; supported: {able}")
     if application is not None and not application.arrival:
-        yield section.problem("model", "cannot run this application, whose workers do not answer over HTTP")
+        yield section.problem(
+            "model", "cannot run this application, because its workers do not answer over HTTP"
+        )
 
 
 def _offering(needs: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the resource managers that an execution model can work on."""
+    """Names of the resource managers that an execution model supports."""
     return tuple(
         name
         for kind, name, module in registry.all_modules()
@@ -155,10 +159,10 @@ def _offering(needs: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _unread(config: Config, chosen: Chosen) -> Iterator[Problem]:
-    """Keys of the core that only some modules read, none of which is in use."""
-    read = {option.name for module in chosen.modules() for option in module.options}
-    if len(chosen.problems):
+def _unread(config: Config, selected: SelectedModules) -> Iterator[Problem]:
+    """Keys of the core that are given although no module in use reads them."""
+    read = {option.name for module in selected.modules() for option in module.options}
+    if len(selected.problems):
         return  # a missing module might have read them
     for option in CORE.values():
         section: Section = getattr(config, option.section)
@@ -177,21 +181,21 @@ def _keep(config: Config) -> Iterator[Problem]:
 
 
 def _software(config: Config) -> Iterator[Problem]:
-    """Where software for nodes comes from."""
+    """Problems of the keys that say where software for nodes comes from."""
     section = config.infrastructure
     folder, mirror = section.path("artifact_dir"), section.maybe_text("package_mirror")
     if folder is not None and not folder.is_dir():
-        yield section.problem("artifact_dir", f"no such folder: {folder}; make it, or remove the key")
+        yield section.problem("artifact_dir", f"no such folder: {folder}; create it, or remove the key")
     files = section.maybe_text("artifact_mirror")
     if files is not None and not (_MIRROR.fullmatch(files) and files.startswith("http")):
-        yield section.problem("artifact_mirror", 'not an address; write e.g. "http://mirror.example"')
+        yield section.problem("artifact_mirror", 'not a URL; write e.g. "http://mirror.example"')
     if mirror is not None and not _MIRROR.fullmatch(mirror):
-        yield section.problem("package_mirror", 'not an address; write e.g. "http://mirror.example/debian"')
+        yield section.problem("package_mirror", 'not a URL; write e.g. "http://mirror.example/debian"')
 
 
-def _containers(config: Config, chosen: Chosen) -> Iterator[Problem]:
-    """A resource manager that runs containers, on nodes that cannot."""
-    provider, manager = chosen.provider, chosen.resource_manager
+def _containers(config: Config, selected: SelectedModules) -> Iterator[Problem]:
+    """A resource manager that runs containers needs nodes that can run them."""
+    provider, manager = selected.provider, selected.resource_manager
     if provider is None or manager is None or not manager.runs_containers or not provider.no_containers:
         return
     able = tuple(
@@ -200,6 +204,6 @@ def _containers(config: Config, chosen: Chosen) -> Iterator[Problem]:
         if kind == "provider" and not getattr(module, "no_containers", "")
     )
     name = config.infrastructure.text("provider")
-    message = f"it runs containers, which nodes of provider {name} cannot: {provider.no_containers}"
-    remedy = f"write another provider; {registry.there_are(able)}"
+    message = f"it runs containers, but nodes of provider {name} cannot: {provider.no_containers}"
+    remedy = f"choose another provider; {registry.there_are(able)}"
     yield config.benchmark.problem("resource_manager", f"{message}; {remedy}")

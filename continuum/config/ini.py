@@ -1,12 +1,12 @@
-"""The text of a config file -> its entries with their lines, and everything wrong with its form.
+"""Parses the text of a config file into entries with line numbers, and collects all syntax errors.
 
-The dialect is ``configparser``'s: ``[section]``, ``key = value`` or ``key: value``, ``#`` and ``;``
-comments, also after a blank, no interpolation, longer values on indented lines. ``configparser``
-itself stops at the first mistake and forgets the lines, so it cannot name all problems at once;
-a test keeps this reader's answers equal to its own.
+The syntax is that of ``configparser``: ``[section]``, ``key = value`` or ``key: value``, ``#`` and ``;``
+comments, also after a blank, no interpolation, multi-line values on indented lines. ``configparser`` itself
+stops at the first error and drops line numbers, so it cannot report all problems at once. A test compares the
+results of both parsers.
 
-More is forgiven than there: a value may be quoted (a ``#`` inside belongs to it), and a ``#`` or
-``;`` directly behind a number starts a comment.
+In addition, a value may be quoted (a ``#`` inside the quotes is part of it), and a ``#`` or ``;`` directly
+after a number starts a comment.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _NUMBER_THEN_COMMENT = re.compile(r"([+-]?[0-9][0-9.]*)[#;].*")
 
 @dataclass(frozen=True)
 class Document:
-    """A config file, taken apart.
+    """The parsed content of a config file.
 
     Attributes:
-        sections: line of each section's header, by its name in lower case, blanks tidied.
-        entries: every entry, in the order of lines; of a duplicate only the first.
-        problems: what is wrong with the file's form.
+        sections: line of each section header, by the name in lower case with single blanks.
+        entries: every entry in file order; only the first of duplicates.
+        problems: syntax errors.
     """
 
     sections: dict[str, int]
@@ -56,9 +56,9 @@ class _Reader:
         self._section = " ".join(name.lower().split())
         first = self.sections.setdefault(self._section, line)
         if not self._section:
-            self._problem(line, "a section without a name; write e.g. [infrastructure]")
+            self._problem(line, "the section has no name; write e.g. [infrastructure]")
         elif first != line:
-            self._problem(line, f"section given twice, first on line {first}; join the two")
+            self._problem(line, f"section already given on line {first}; merge the two")
 
     def broken_header(self, text: str, line: int) -> None:
         self._section, self._complained = None, True  # what follows belongs to no known section
@@ -67,7 +67,7 @@ class _Reader:
     def pair(self, text: str, line: int) -> None:
         if self._section is None:
             if not self._complained:
-                self._problem(line, "no section yet; write [infrastructure] on a line above")
+                self._problem(line, "a key before the first section; write [infrastructure] above it")
             self._complained = True
             return
         found = _PAIR.fullmatch(text)
@@ -78,7 +78,7 @@ class _Reader:
         key = found[1]
         first = self._lines.setdefault((self._section, key.lower()), line)
         if first != line:
-            self._problem(line, f"key given twice, first on line {first}; keep one", key)
+            self._problem(line, f"key already given on line {first}; keep one", key)
             return
         try:
             value = _clean(found[2])
@@ -93,7 +93,7 @@ class _Reader:
 
 
 def scan(text: str, file: str) -> Document:
-    """Take a config file apart; never fails, what is wrong is in the document's problems."""
+    """Parse a config file. Never raises: errors are in the problems of the document."""
     reader = _Reader(file)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     for number, line in _logical_lines(text):
@@ -108,9 +108,9 @@ def scan(text: str, file: str) -> Document:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines that say something, with their numbers; a value's further lines joined to its first.
+    """Lines that are not blank or comments, with their numbers; continuation lines are joined to the first.
 
-    A line belongs to the one before when it is indented deeper and is neither a header nor a pair.
+    A line continues the previous one if it is indented deeper and is neither a header nor a key-value pair.
     """
     pending: list[str] = []
     first, indent = 0, 0
@@ -137,7 +137,7 @@ def _clean(value: str) -> str:
         if quoted:
             return quoted[2].strip()
         if value.count(value[0]) % 2:
-            raise ValueError(f"a quote ({value[0]}) without its partner")
+            raise ValueError(f"the quote ({value[0]}) is not closed")
     return "\n".join(filter(None, (_strip_comment(line) for line in value.split("\n"))))
 
 

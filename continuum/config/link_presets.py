@@ -1,8 +1,7 @@
-"""Links that need no description: the wired defaults and the named wireless presets.
+"""Default links: wired links between tiers, and named wireless presets.
 
-All delays are one-way. The figures of a preset are between an endpoint and its access point (the
-edge); where a source says nothing about the way on to the cloud, the wired default between edge and
-cloud is added: 7.5 +- 2.5 ms.
+All delays are one-way. A preset describes the link between an endpoint and its access point (the edge).
+If its source gives no figure for the cloud, the default between edge and cloud is added: 7.5 +- 2.5 ms.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ _BACKHAUL_MS, _BACKHAUL_JITTER_MS = 7.5, 2.5
 
 @dataclass(frozen=True)
 class Preset:
-    """How endpoints reach the rest.
+    """Links between endpoints and the other tiers.
 
     Attributes:
-        name: what is written as ``wireless_network_preset``.
+        name: value of ``wireless_network_preset``.
         edge_ms: one-way delay between endpoint and edge in ms.
         edge_jitter_ms: its standard deviation in ms.
         cloud_ms: one-way delay between endpoint and cloud in ms.
         cloud_jitter_ms: its standard deviation in ms.
         up_mbit: rate from the endpoint in Mbit/s.
         down_mbit: rate to the endpoint in Mbit/s.
-        source: where the figures are from.
+        source: source of the figures.
     """
 
     name: str
@@ -51,7 +50,7 @@ class Preset:
 
 
 def _access(name: str, rtt_ms: float, up_mbit: float, down_mbit: float, source: str) -> Preset:
-    """A preset whose source gives the round trip of the access link alone, and no jitter."""
+    """A preset whose source gives only the round trip of the access link, and no jitter."""
     return Preset(
         name=name,
         edge_ms=rtt_ms / 2,
@@ -83,10 +82,11 @@ PRESETS = {
 
 @cache
 def default_link(src: str, dst: str, preset: str) -> Link:
-    """The link between two tiers that no config describes.
+    """The link between two tiers that the config does not describe.
 
-    Between endpoints the preset's figures to the edge hold, both ways at its upload rate: what
-    comes from a peer has passed the peer's own uplink. A tier the user named gets a plain wire.
+    Two endpoints are connected with the delay between endpoint and edge, at the upload rate both ways,
+    because traffic from a peer passes the uplink of that peer. Tiers that the user named are connected
+    without delay and rate limit.
 
     Args:
         src: tier that sends.

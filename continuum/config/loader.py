@@ -1,4 +1,4 @@
-"""A config file -> ``Config``, or everything that is wrong with it at once."""
+"""Loads a config file into a ``Config``, or reports all of its problems at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from continuum.config import cross_checks, ini
 from continuum.config.core_options import LINK, TIER
 from continuum.config.link_presets import BUILTIN_TIERS
-from continuum.config.resolve_keys import PLAIN_SECTIONS, Places, options_in_use, place
-from continuum.config.select_modules import Chosen, choose
+from continuum.config.resolve_keys import PLAIN_SECTIONS, ResolvedKeys, options_in_use, resolve
+from continuum.config.select_modules import SelectedModules, select
 from continuum.errors import ConfigError, Problem
 from continuum.model.config import Config
 from continuum.model.section import Section
@@ -20,16 +20,16 @@ from continuum.options import Option, Value
 
 _MAX_BYTES = 1_000_000
 
-#: What a wrong or missing value of a tier counts as while the rest is checked: plenty, so that one
-#: mistake is not reported twice.
-_PLENTY: dict[str, Value] = {"nodes": 1, "cores": 4096.0, "memory": 64 * 1024**2}
+#: Values that replace wrong or missing ones of a tier while the rest is checked, so that one mistake is not
+#: reported twice.
+_LENIENT_VALUES: dict[str, Value] = {"nodes": 1, "cores": 4096.0, "memory": 64 * 1024**2}
 
 
 def load(path: str | Path) -> Config:
     """Read a config file.
 
     Raises:
-        ConfigError: the file cannot be read, or has problems; all of them are in the error.
+        ConfigError: the file cannot be read, or has errors; contains all problems.
     """
     data = _read(path)
     try:
@@ -42,29 +42,31 @@ def load(path: str | Path) -> Config:
 
 
 def parse(text: str, name: str = "config.cfg") -> Config:
-    """Understand the text of a config file.
+    """Parse and check the text of a config file.
 
     Args:
         text: the file's content.
-        name: the file as the user gave it; relative paths start from its folder.
+        name: path of the file as the user gave it; relative paths in the file start from its folder.
 
     Raises:
-        ConfigError: there are problems; all of them are in the error.
+        ConfigError: there are errors; contains all problems.
     """
     if not text.strip():
         raise ConfigError([Problem("empty; see configs/quickstart.cfg for a first config", file=name)])
     if "\0" in text:
         raise ConfigError([Problem("not a text file", file=name)])
     document = ini.scan(text, name)
-    chosen = choose(document, name)
-    options = options_in_use(chosen.modules())
-    places = place(document, name, options, complete=not chosen.problems)
-    builder = _Builder(name, places)
-    config = _build(text, builder, chosen, options)
-    problems = [*document.problems, *chosen.problems, *places.problems, *builder.problems]
-    problems += _news(cross_checks.missing(config, chosen), problems)
-    problems += _news(cross_checks.check(config, document, chosen, places.strange), problems)
-    problems += _news(_module_problems(config, chosen, tuple(problems)), problems)
+    selected = select(document, name)
+    options = options_in_use(selected.modules())
+    resolved = resolve(document, name, options, complete=not selected.problems)
+    builder = _Builder(name, resolved)
+    config = _build(text, builder, selected, options)
+    problems = [*document.problems, *selected.problems, *resolved.problems, *builder.problems]
+    problems += _unreported(cross_checks.missing(config, selected), problems)
+    problems += _unreported(
+        cross_checks.check(config, document, selected, resolved.has_unknown_sections), problems
+    )
+    problems += _unreported(_module_problems(config, selected, tuple(problems)), problems)
     problems.sort(key=lambda problem: problem.line or math.inf)
     if any(problem.severity == "error" for problem in problems):
         raise ConfigError(problems)
@@ -88,51 +90,53 @@ def _read(path: str | Path) -> bytes:
 
 
 class _Builder:
-    """Makes sections out of placed entries, and collects the values that make no sense."""
+    """Builds sections from resolved entries and collects invalid values."""
 
-    def __init__(self, name: str, places: Places) -> None:
+    def __init__(self, name: str, resolved: ResolvedKeys) -> None:
         self.name = name
-        self.places = places
+        self.resolved = resolved
         self.problems: list[Problem] = []
 
     def section(self, name: str, options: list[Option]) -> Section:
         values: dict[str, Value] = {option.key: option.default for option in options}
-        placed = self.places.entries.get(name, {})
+        placed = self.resolved.entries.get(name, {})
         folder = Path(self.name).parent
         entries = {key: entry for key, (entry, _) in placed.items()}
-        section = Section(name, values, entries, self.name, folder, self.places.lines.get(name, 0))
+        section = Section(name, values, entries, self.name, folder, self.resolved.lines.get(name, 0))
         for key, (entry, option) in placed.items():
             try:
                 values[key] = option.kind.parse(entry.value)
             except ValueError as error:
                 self.problems.append(section.problem(key, str(error)))
                 if name.startswith("tier "):
-                    values[key] = _PLENTY.get(key, option.default)
+                    values[key] = _LENIENT_VALUES.get(key, option.default)
         return section
 
 
-def _build(text: str, builder: _Builder, chosen: Chosen, options: Mapping[tuple[str, str], Option]) -> Config:
-    """The config as far as it makes sense."""
-    places = builder.places
+def _build(
+    text: str, builder: _Builder, selected: SelectedModules, options: Mapping[tuple[str, str], Option]
+) -> Config:
+    """The config, with defaults in place of invalid values."""
+    resolved = builder.resolved
     infrastructure, benchmark, execution_model, run = (
         builder.section(section, [o for (where, _), o in options.items() if where == section])
         for section in PLAIN_SECTIONS
     )
-    own = [s.removeprefix("tier ") for s in places.lines if s.startswith("tier ")]
+    own = [s.removeprefix("tier ") for s in resolved.lines if s.startswith("tier ")]
     tiers = {t: builder.section(f"tier {t}", list(TIER)) for t in dict.fromkeys((*BUILTIN_TIERS, *own))}
-    named = [s for s in (*places.entries, *places.lines) if s.startswith("link ")]
+    named = [s for s in (*resolved.entries, *resolved.lines) if s.startswith("link ")]
     links = {s.removeprefix("link "): builder.section(s, list(LINK)) for s in dict.fromkeys(named)}
     config = Config(Path(builder.name), text, infrastructure, benchmark, execution_model, run, tiers, links)
-    return _settle(config, chosen, places)
+    return _with_implied_values(config, selected, resolved)
 
 
-def _settle(config: Config, chosen: Chosen, places: Places) -> Config:
-    """Fill in what follows from something else."""
+def _with_implied_values(config: Config, selected: SelectedModules, resolved: ResolvedKeys) -> Config:
+    """Set values that follow from other values."""
     infrastructure, run = config.infrastructure, config.run
     changes: dict[str, dict[str, Value]] = {name: {} for name in PLAIN_SECTIONS}
-    for (section, key), name in chosen.names.items():
+    for (section, key), name in selected.names.items():
         changes[section][key] = name
-    if any(name.startswith("link ") for name in places.lines):
+    if any(name.startswith("link ") for name in resolved.lines):
         changes["infrastructure"]["network_emulation"] = True
     if not run.given("name"):
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", config.path.stem)[:60].strip("-._")
@@ -144,22 +148,24 @@ def _settle(config: Config, chosen: Chosen, places: Places) -> Config:
 
 
 def _filled(tier: Section) -> Section:
-    """A tier whose missing values, which are reported, count as plenty."""
-    return tier.with_values({k: _PLENTY.get(k) for k, value in tier.values.items() if value is None})
+    """A tier with lenient values in place of missing ones, which are reported elsewhere."""
+    return tier.with_values({k: _LENIENT_VALUES.get(k) for k, value in tier.values.items() if value is None})
 
 
-def _module_problems(config: Config, chosen: Chosen, known: tuple[Problem, ...]) -> Iterator[Problem]:
-    """What the modules in use find."""
+def _module_problems(
+    config: Config, selected: SelectedModules, known: tuple[Problem, ...]
+) -> Iterator[Problem]:
+    """Problems that the modules in use report."""
     broken = any(problem.severity == "error" for problem in known)
-    for module in chosen.modules():
+    for module in selected.modules():
         try:
             yield from tuple(module.check(config))
         except Exception:
-            if not broken:  # else it stumbled over a value that is reported already
+            if not broken:  # otherwise it failed on a value that is already reported
                 raise
 
 
-def _news(found: Iterable[Problem], known: list[Problem]) -> list[Problem]:
-    """Those problems that are not about a value which is known to be wrong."""
+def _unreported(found: Iterable[Problem], known: list[Problem]) -> list[Problem]:
+    """The problems that are not about a value already known to be wrong."""
     wrong = {(p.line, p.key) for p in known if p.severity == "error" and p.line and p.key}
     return [problem for problem in found if (problem.line, problem.key) not in wrong]

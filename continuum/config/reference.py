@@ -111,7 +111,7 @@ for the cloud add the wired default between edge and cloud.
 _BENCHMARK_HEAD = """\
 ## [benchmark]
 
-Not needed with `infra_only = True`. The chosen application's own keys stand here, too.
+Not needed with `infra_only = True`. The selected application's own keys stand here, too.
 """
 
 _FOREIGN_HEAD = """\

@@ -1,8 +1,8 @@
-"""Which option each entry of a config file belongs to, and what to say about one that has none.
+"""Assigns each entry of a config file to an option, and explains entries that belong to none.
 
-Several spellings can stand for one value: ``cloud_nodes`` in ``[infrastructure]`` and ``nodes`` in
-``[tier cloud]``, or ``[link edge-cloud]`` and ``[link cloud-edge]``. Here every entry gets its one
-place, a section and a key, and two entries in one place are a problem.
+A value can have several spellings: ``cloud_nodes`` in ``[infrastructure]`` and ``nodes`` in
+``[tier cloud]``, or ``[link edge-cloud]`` and ``[link cloud-edge]``. Each entry is resolved to one section
+and key; two entries that resolve to the same one are a problem.
 """
 
 from __future__ import annotations
@@ -31,48 +31,48 @@ _TIER_NAME = re.compile(r"[a-z]([a-z0-9]*[a-z])?")
 
 
 @dataclass
-class Places:
-    """Where every entry belongs.
+class ResolvedKeys:
+    """The entries of a config file by their resolved section and key.
 
     Attributes:
-        entries: the entry of every key that is given, by section and key.
-        lines: line of the header of every section that has one, by the section's one name.
-        problems: entries and sections without a place.
-        strange: whether there are sections without a place.
+        entries: entry and option of every given key, by section and key.
+        lines: line of each section header, by the resolved name of the section.
+        problems: entries and sections that cannot be resolved.
+        has_unknown_sections: whether sections could not be resolved.
     """
 
     entries: dict[str, dict[str, tuple[Entry, Option]]] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    strange: bool = False
+    has_unknown_sections: bool = False
 
 
-def place(document: Document, file: str, options: Options, *, complete: bool = True) -> Places:
-    """Find the place of every entry.
+def resolve(document: Document, file: str, options: Options, *, complete: bool = True) -> ResolvedKeys:
+    """Resolve every entry.
 
     Args:
         document: the config file.
-        file: its name, for problems.
+        file: its name, for messages.
         options: options of the core and of the modules in use.
-        complete: False when a module that the config names is missing, so that keys which resemble
-            none may be its own.
+        complete: False if a module that the config names does not exist. Unknown keys may then belong to that
+            module, so they are only a warning.
     """
-    places = Places()
-    homes = {name: _home(name, line, document, file, places) for name, line in document.sections.items()}
+    resolved = ResolvedKeys()
+    homes = {name: _home(name, line, document, file, resolved) for name, line in document.sections.items()}
     for entry in document.entries:
         home = homes[entry.section]
         if home is None:
             continue
         found = _find(home, entry.key.lower(), options)
         if found is None:
-            places.problems.append(_unknown_key(home, entry, file, options, complete))
+            resolved.problems.append(_unknown_key(home, entry, file, options, complete))
         elif entry.value:
-            _put(places, entry, *found, file)
-    return places
+            _put(resolved, entry, *found, file)
+    return resolved
 
 
-def _home(name: str, line: int, document: Document, file: str, places: Places) -> str | None:
-    """The one name of a section; None, and a problem, when it cannot be understood."""
+def _home(name: str, line: int, document: Document, file: str, resolved: ResolvedKeys) -> str | None:
+    """The resolved name of a section; None, with a problem added, if it cannot be resolved."""
     word, _, rest = name.partition(" ")
     try:
         if name in PLAIN_SECTIONS:
@@ -84,21 +84,21 @@ def _home(name: str, line: int, document: Document, file: str, places: Places) -
         else:
             raise ValueError(_unknown_section(name))
     except ValueError as error:
-        places.strange = True
+        resolved.has_unknown_sections = True
         if name:
-            places.problems.append(Problem(str(error), file, line, name))
+            resolved.problems.append(Problem(str(error), file, line, name))
         return None
-    places.lines.setdefault(home, line)
+    resolved.lines.setdefault(home, line)
     return home
 
 
 def _tier_name(name: str) -> str:
     if not name:
-        raise ValueError("a tier without a name; write e.g. [tier fog]")
+        raise ValueError("the tier has no name; write e.g. [tier fog]")
     if not _TIER_NAME.fullmatch(name) or len(name) > 32:
         raise ValueError(
-            f'"{name}" cannot name a tier: letters and digits only, a letter first and last (its nodes '
-            f"are numbered behind the name), at most 32"
+            f'"{name}" is not a valid tier name: use letters and digits, starting and ending with '
+            f"a letter (nodes are numbered after the name), at most 32 characters"
         )
     return name
 
@@ -109,15 +109,15 @@ def _known_tiers(document: Document) -> tuple[str, ...]:
 
 
 def link_name(text: str, tiers: tuple[str, ...]) -> str:
-    """The one name of a link: ``a->b``, or for both ways ``a-b`` in the tiers' order.
+    """The resolved name of a link: ``a->b``, or ``a-b`` in tier order for both directions.
 
     Raises:
-        ValueError: it is no link between two of ``tiers``.
+        ValueError: the text does not name two of ``tiers``.
     """
     arrow = "->" if "->" in text else "-"
     ends = [end.strip() for end in text.split(arrow)]
     if len(ends) != 2 or not all(ends):
-        raise ValueError("not a link; write [link A-B] for both ways or [link A->B] for one")
+        raise ValueError("not a link; write [link A-B] for both directions or [link A->B] for one")
     for end in ends:
         if end not in tiers:
             near = nearest(end, tiers)
@@ -129,7 +129,7 @@ def link_name(text: str, tiers: tuple[str, ...]) -> str:
 
 
 def _find(home: str, key: str, options: Options) -> tuple[str, str, Option] | None:
-    """The section, key and option of a key; None when there is none."""
+    """Section, key and option that a key resolves to; None if unknown."""
     if home == "infrastructure" and key in FLAT:
         section, option = FLAT[key]
         return section, option.key, option
@@ -139,12 +139,12 @@ def _find(home: str, key: str, options: Options) -> tuple[str, str, Option] | No
     return None if found is None else (home, key, found)
 
 
-def _put(places: Places, entry: Entry, section: str, key: str, option: Option, file: str) -> None:
-    taken = places.entries.setdefault(section, {})
+def _put(resolved: ResolvedKeys, entry: Entry, section: str, key: str, option: Option, file: str) -> None:
+    taken = resolved.entries.setdefault(section, {})
     if key in taken:
         first = taken[key][0]
-        message = f"given on line {first.line} already, as [{first.section}] {first.key}; keep one"
-        places.problems.append(Problem(message, file, entry.line, entry.section, entry.key, entry.value))
+        message = f"already given on line {first.line}, as [{first.section}] {first.key}; keep one"
+        resolved.problems.append(Problem(message, file, entry.line, entry.section, entry.key, entry.value))
         return
     taken[key] = entry, option
 
@@ -162,11 +162,11 @@ def _unknown_key(home: str, entry: Entry, file: str, options: Options, complete:
     key, section = entry.key.lower(), home in PLAIN_SECTIONS
     owner = _owner_not_in_use(home, key) if section else None
     if owner:
-        message = f"belongs to {owner}, not in use; ignored"
+        message = f"belongs to {owner}, which is not in use; ignored"
         return Problem(message, file, entry.line, entry.section, entry.key, severity="warning")
     remedy = _remedy(home, key, options)
     if remedy == _UNKNOWN and section and not complete:
-        message = "unknown key, unless a missing module's; ignored"
+        message = "unknown key, unless it belongs to the missing module; ignored"
         return Problem(message, file, entry.line, entry.section, entry.key, severity="warning")
     return Problem(remedy, file, entry.line, entry.section, entry.key)
 
@@ -182,7 +182,7 @@ def _remedy(home: str, key: str, options: Options) -> str:
             return f"belongs in [{other[0]}]"
         own_tier = _own_tier(key) if home == "infrastructure" else None
         if own_tier:
-            return f"unknown key; a tier of your own is a section: [tier {own_tier}]"
+            return f"unknown key; declare your own tier in a section [tier {own_tier}]"
         known = tuple(name for section, name in options if section == home)
         known = (*known, *FLAT) if home == "infrastructure" else known
     near = nearest(key, known)
@@ -192,7 +192,7 @@ def _remedy(home: str, key: str, options: Options) -> str:
 
 
 def _own_tier(key: str) -> str | None:
-    """The tier of a flat key such as ``fog_nodes``, unless it is a slip of a built-in tier's."""
+    """The tier of a flat key such as ``fog_nodes``, unless it looks like a typo of a built-in tier."""
     tier, _, rest = key.partition("_")
     if rest in _TIER_OPTIONS and _TIER_NAME.fullmatch(tier) and not nearest(tier, BUILTIN_TIERS):
         return tier
@@ -200,7 +200,7 @@ def _own_tier(key: str) -> str | None:
 
 
 def _owner_not_in_use(section: str, key: str) -> str | None:
-    """Who reads a key that neither the core nor a module in use knows."""
+    """The module that reads a key which neither the core nor a module in use declares; None if none does."""
     for kind, name, module in registry.all_modules():
         if any(option.name == (section, key) for option in module.options):
             return f"{kind.replace('_', ' ')} {name}"
@@ -211,5 +211,5 @@ def _owner_not_in_use(section: str, key: str) -> str | None:
 
 
 def options_in_use(modules: Iterable[Module]) -> dict[tuple[str, str], Option]:
-    """The core's options and those of some modules; a module may refine an option of the core."""
+    """Options of the core and of modules by section and key; a module may override one of the core."""
     return {**CORE, **{option.name: option for module in modules for option in module.options}}

@@ -14,7 +14,7 @@ def from_config(config: Config) -> Topology:
     """The nodes and links that a config describes; pure.
 
     A link is the default one (see ``link_presets``), overridden by ``[link A-B]`` or the flat keys,
-    overridden by ``[link A->B]``. Without network emulation every link is a plain wire.
+    overridden by ``[link A->B]``. Without network emulation links have no delay and no rate limit.
     """
     tiers = tuple(_tier(name, section) for name, section in config.tiers.items() if section.integer("nodes"))
     nodes = tuple(node for tier in tiers for node in _nodes_of(tier))
@@ -63,7 +63,7 @@ def _link(config: Config, src: str, dst: str, emulated: bool) -> Link:
 
 
 def _overridden(link: Link, section: Section) -> Link:
-    """The link, with what a section says in place of its own values."""
+    """The link, with the values that a section gives."""
     latency_ms, jitter_ms = section.maybe_real("latency"), section.maybe_real("jitter")
     bandwidth_mbit, loss_percent = section.maybe_real("bandwidth"), section.maybe_real("loss")
     return replace(
@@ -76,5 +76,5 @@ def _overridden(link: Link, section: Section) -> Link:
 
 
 def _rate(bandwidth_mbit: float | None) -> float | None:
-    """The rate, None where the config says ``unlimited``."""
+    """The rate; None for ``unlimited``."""
     return None if bandwidth_mbit == float("inf") else bandwidth_mbit

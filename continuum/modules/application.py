@@ -1,4 +1,4 @@
-"""Contract of applications: they declare workloads and read the events these leave."""
+"""Base class of applications, which declare workloads and read the events that these leave."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Application(Module):
     """Declares workloads and reads the events they leave; never knows provider or manager.
 
     Attributes:
-        stages: what a request goes through, in order; spans of these names add up to its latency.
-        arrival: the stage that begins when a request has arrived at a worker, where workers can answer over
-            HTTP, so that execution models can run them; empty where they cannot.
+        stages: stages of a request, in order; their spans add up to the end-to-end latency.
+        arrival: the stage that begins when a request arrives at a worker. Empty if workers do not answer over
+            HTTP, in which case no execution model can run them.
     """
 
     stages: ClassVar[tuple[str, ...]]
@@ -28,16 +28,16 @@ class Application(Module):
 
     @abstractmethod
     def workloads(self, config: Config, topology: Topology) -> tuple[Workload, ...]:
-        """What to run where, in the order to start it; pure."""
+        """The workloads to run, in the order to start them; pure."""
 
     @abstractmethod
     def duration_s(self, config: Config) -> float:
-        """Seconds from the release of the workloads to the last answer they still wait for."""
+        """Seconds from the release of the workloads until the last answer is due or given up."""
 
     def load(self, config: Config) -> Mapping[str, Any]:
-        """What is asked of the system, such as frequency and duration, in plain JSON values.
+        """The offered load, such as frequency and duration, as plain JSON values.
 
-        Results can only be compared where these are equal.
+        Only results with equal load can be compared.
         """
         return {}
 
@@ -47,4 +47,4 @@ class Application(Module):
 
     @abstractmethod
     def events(self, raw: Path) -> Iterator[Event]:
-        """Every event the workloads left below ``raw``."""
+        """Read every event that the workloads left below ``raw``."""

@@ -1,4 +1,4 @@
-"""The four things that can be added: a provider, a resource manager, an execution model, an application.
+"""What every module has in common: providers, resource managers, execution models and applications.
 
 A module is one folder under ``infrastructure/``, ``resource_manager/``, ``execution_model/`` or
 ``application/``, whose ``__init__.py`` names its class as ``MODULE``. The core finds it by the folder's name.
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing ``continuum doctor`` looked at.
+    """Outcome of one check of ``continuum doctor``.
 
     Attributes:
-        name: what was looked at, in a few words.
-        ok: whether it is there.
+        name: what was checked.
+        ok: whether the check passed.
         detail: what was found.
-        remedy: the exact command that mends the lack; empty when there is none.
+        remedy: the command that fixes a failed check; empty if there is none.
     """
 
     name: str
@@ -38,7 +38,9 @@ class Finding:
 
 
 class Module(ABC):
-    """What providers, resource managers and applications have in common.
+    """Base of providers, resource managers, execution models and applications.
+
+    One instance serves every run of the process, so it must not keep anything that belongs to one run.
 
     Attributes:
         summary: one line for ``continuum modules``.
@@ -49,21 +51,21 @@ class Module(ABC):
     options: ClassVar[tuple[Option, ...]] = ()
 
     def check(self, config: Config) -> Iterable[Problem]:
-        """What in the config cannot work; pure, without a look at the host."""
+        """Problems of the config that this module can see without looking at the host; pure."""
         return ()
 
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
-        """What the host lacks for this config; reads only."""
+        """Requirements of this config that the host does not meet; changes nothing."""
         return ()
 
     def doctor(self, host: Host) -> Iterable[Finding]:
-        """What this module could do on this host; reads only."""
+        """Checks for ``continuum doctor``: what this module can do on this host; changes nothing."""
         return ()
 
     def artifacts(self, config: Config) -> tuple[Artifact, ...]:
-        """The files it installs on nodes for a config; pure. See ``continuum.software.artifacts``."""
+        """Files that it installs on nodes for this config; pure. See ``continuum.software.artifacts``."""
         return ()
 
     def packages(self, config: Config) -> tuple[str, ...]:
-        """The Debian packages it installs on nodes for a config; pure."""
+        """Debian packages that it installs on nodes for this config; pure."""
         return ()

@@ -1,4 +1,4 @@
-"""Contract of execution models: another way to run the workers of an application."""
+"""Base class of execution models, such as serverless functions."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class ExecutionModel(Module):
     """Another way to run an application's workers, on top of a resource manager.
 
     Attributes:
-        needs: what it can work on, as in ``ResourceManager.offers``; one of them is enough.
-        stage: what a request goes through before it arrives at a worker; empty if nothing.
+        needs: interfaces of resource managers that it can use (``ResourceManager.offers``); one is enough.
+        stage: name of the stage that it adds in front of a worker; empty if none.
     """
 
     needs: ClassVar[tuple[str, ...]]
@@ -32,25 +32,29 @@ class ExecutionModel(Module):
     def arrange(
         self, workloads: Sequence[Workload], topology: Topology, config: Config
     ) -> tuple[Workload, ...]:
-        """What is run instead of an application's workloads, in the order to start it; pure."""
+        """The workloads to run instead of the application's, in the order to start them; pure."""
 
     def servers(self, servers: int, workloads: Sequence[Workload], topology: Topology, config: Config) -> int:
         """Requests that all workers together can process at the same time; pure.
 
         Args:
-            servers: as many as the application has without an execution model.
-            workloads: the application's.
-            topology: as the application may use it.
-            config: what the user wants.
+            servers: the number without an execution model.
+            workloads: the application's workloads.
+            topology: the part of the topology that applications may use.
+            config: the checked config.
         """
         return servers
 
     def install(self, manager: ResourceManager, deployment: Deployment, plan: Plan, run: Run) -> None:
-        """Prepare what workers will run on, once the resource manager is installed."""
+        """Install itself; called after the resource manager is installed."""
         return
 
     def submit(
         self, workload: Workload, manager: ResourceManager, deployment: Deployment, plan: Plan, run: Run
     ) -> Job:
-        """Start one of the workloads that it arranged; DeployError when it cannot."""
+        """Start one of the workloads that it arranged.
+
+        Raises:
+            DeployError: the workload cannot be started.
+        """
         return manager.submit(workload, deployment, run)

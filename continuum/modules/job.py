@@ -1,4 +1,4 @@
-"""All replicas of one workload, started."""
+"""A workload that has been started on its nodes."""
 
 from __future__ import annotations
 
@@ -11,25 +11,33 @@ from continuum.model.workload import Workload
 
 
 class Job(ABC):
-    """All replicas of one workload, started."""
+    """All replicas of one workload, started.
+
+    Attributes:
+        workload: what runs.
+    """
 
     workload: Workload
 
     @abstractmethod
     def wait_ready(self, timeout: float) -> None:
-        """Return when every replica has said it is ready; DeployError names the one that is not."""
+        """Wait until every replica reports that it is ready.
+
+        Raises:
+            DeployError: a replica is not ready after ``timeout`` seconds, or has ended; names it.
+        """
 
     @abstractmethod
     def release(self) -> None:
-        """Let every replica begin its work."""
+        """Signal every replica to begin its work."""
 
     @abstractmethod
     def progress(self) -> Mapping[str, float]:
-        """Sum over the replicas of the numbers they last reported, by name."""
+        """Sum over all replicas of the numbers that each reported last, by name."""
 
     @abstractmethod
     def failures(self) -> tuple[str, ...]:
-        """What has gone wrong with replicas so far, one line each."""
+        """Failures of replicas so far, one line each."""
 
     @abstractmethod
     def is_done(self) -> bool:
@@ -44,5 +52,5 @@ class Job(ABC):
         """Copy the events of every replica to ``to``/<node>/<workload>-<replica>/events.jsonl."""
 
     def marks(self) -> Iterable[Mark]:
-        """When replicas reached which stage of their lives, as far as is known; asked at the end."""
+        """When each replica reached each stage of its lifecycle, as far as known; called after ``fetch``."""
         return ()

@@ -1,4 +1,4 @@
-"""Contract of providers: they create and destroy nodes."""
+"""Base class of providers, which create and destroy nodes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ class Provider(Module):
     """Creates and destroys nodes.
 
     Attributes:
-        engines: network engines its nodes can use, the preferred one first.
-        own_kernel: whether nodes have kernels of their own, so that this host's says nothing about engines.
-        real_network: whether a network that delays packets by itself lies between nodes.
-        slow_wires: whether packets take time between nodes though nothing lies between them, as where both
-            are interpreted; it is measured and subtracted as a real network's, but no link is refused for it.
-        shares_host: whether nodes find what is installed on this host.
-        no_containers: why its nodes cannot run containers, in words; empty where they can, of those at least
-            whose ``spec.hosts_containers`` asks for it.
+        engines: network engines that its nodes can use, the preferred one first.
+        own_kernel: whether each node has its own kernel. If so, the host's kernel does not decide which
+            engines work.
+        real_network: whether a physical network, with a delay of its own, connects the nodes.
+        slow_wires: whether the nodes themselves delay packets noticeably, as TCG-emulated guests do. That
+            delay is measured and subtracted like that of a real network, but never a reason to refuse a link.
+        shares_host: whether software that is installed on the host is visible on its nodes.
+        no_containers: why its nodes cannot run containers; empty if they can (at least those with
+            ``spec.hosts_containers``).
     """
 
     engines: ClassVar[tuple[str, ...]] = ()
@@ -40,47 +41,56 @@ class Provider(Module):
 
     @abstractmethod
     def create(self, specs: Sequence[NodeSpec], run: Run) -> tuple[Node, ...]:
-        """Make the nodes, in parallel; owns every resource in the run's journal first."""
+        """Create the nodes, in parallel. Journals every resource (``run.own``) before creating it.
+
+        Raises:
+            ProvisionError: a node cannot be created.
+        """
 
     @abstractmethod
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
-        """Remove every (kind, id) of the journal that is this provider's; harmless when repeated."""
+        """Remove every (kind, id) of the journal that belongs to this provider; idempotent."""
 
     @abstractmethod
     def connect(self, node: Node, run: Run) -> Connection:
-        """A connection to a node that exists, from its handle alone."""
+        """Open a connection to an existing node, using only its handle."""
 
     def enforce(self, nodes: Sequence[Node], run: Run) -> None:
-        """Put CPU quotas in force, where they are not from the start."""
+        """Apply CPU quotas, if they are not in effect since creation."""
         return
 
     def usage(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Usage]:
-        """What each node has used so far, by its name."""
+        """Resource usage of each node so far, by node name."""
         return {}
 
     def notes(self, run: Run) -> tuple[str, ...]:
-        """What could not be enforced on this host, in words; part of the result."""
+        """Limits that this host cannot enforce, one sentence each; they become notes of the result."""
         return ()
 
     def estimate(self, config: Config, topology: Topology) -> tuple[str, ...]:
-        """What the nodes will cost, one line each, for ``continuum plan``; pure."""
+        """Expected costs of the nodes, one line each, for ``continuum plan``; pure."""
         return ()
 
     def placement(self, config: Config, topology: Topology) -> Mapping[str, str]:
-        """On which machine each node would be put now, by its name, for ``continuum plan``.
+        """Machine that each node would be placed on now, by node name, for ``continuum plan``.
 
-        Empty where there is one machine only. Asks the machines, changes nothing; HostError when one does
-        not answer or the nodes do not fit.
+        Empty if there is only one machine. Changes nothing.
+
+        Raises:
+            HostError: a machine does not answer, or the nodes do not fit.
         """
         return {}
 
     def build_image(self, request: ImageRequest) -> str:
-        """Make the base image its nodes start from; returns its name.
+        """Build the base image that its nodes start from; returns the name of the image.
 
-        Raises UsageError where nodes need none, HostError and ProvisionError when it cannot be made.
+        Raises:
+            UsageError: its nodes need no image.
+            HostError: the host cannot build it.
+            ProvisionError: the build fails.
         """
-        raise UsageError("nodes of this provider are not made from an image that could be built")
+        raise UsageError("this provider needs no base image, so there is nothing to build")
 
     def survivors(self, host: Host) -> Iterable[str]:
-        """Ids of this user's runs of which something exists but neither folder nor journal."""
+        """Ids of this user's runs that left resources behind but have no run folder any more."""
         return ()

@@ -1,4 +1,4 @@
-"""Contract of resource managers: they install themselves on nodes and run workloads there."""
+"""Base class of resource managers, which install themselves on nodes and run workloads there."""
 
 from __future__ import annotations
 
@@ -20,41 +20,49 @@ class ResourceManager(Module):
     """Installs itself on nodes and runs workloads on them.
 
     Attributes:
-        runs_containers: whether it takes nodes on which containers can run.
-        offers: what execution models can work on, by names that these know: ``processes`` where workloads
-            are started on nodes as they are.
+        runs_containers: whether it needs nodes that can run containers.
+        offers: interfaces for execution models, by name, such as ``processes`` if workloads start as plain
+            processes on the nodes.
     """
 
     runs_containers: ClassVar[bool] = False
     offers: ClassVar[tuple[str, ...]] = ()
 
     def demand(self, topology: Topology, config: Config) -> Topology:
-        """The topology with nodes that can do what it needs of them besides; pure.
+        """The topology with what it needs of each node in addition; pure.
 
-        Whatever is demanded costs time on every run, so only nodes that need it should have it.
+        Every demand costs time on every run, so it should be made only for nodes that need it.
         """
         return topology
 
     def offer(self, topology: Topology, config: Config) -> Topology:
-        """The topology as applications may use it, without the nodes it keeps for itself; pure."""
+        """The part of the topology that applications may use, without nodes reserved for itself; pure."""
         return topology
 
     def install(self, deployment: Deployment, plan: Plan, run: Run) -> Deployment:
-        """Make the nodes ready to take workloads."""
+        """Install itself, so that the nodes accept workloads; returns the deployment to go on with.
+
+        Raises:
+            DeployError: a step fails on a node.
+        """
         return deployment
 
     def supply(self, workloads: Sequence[Workload], deployment: Deployment, run: Run) -> None:
-        """Bring what workloads need to their nodes, to all at once; called before the first is submitted."""
+        """Copy what the workloads need to their nodes, in parallel; called before the first ``submit``."""
         return
 
     @abstractmethod
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> Job:
-        """Start a workload on its nodes; DeployError when it cannot."""
+        """Start a workload on its nodes.
+
+        Raises:
+            DeployError: the workload cannot be started.
+        """
 
     def packs(self, workload: Workload) -> bool:
-        """Whether it brings a workload together with the programs it starts, as in an image; pure."""
+        """Whether a workload comes with the programs it needs, as in a container image; pure."""
         return False
 
     def collect(self, deployment: Deployment, run: Run) -> None:
-        """Keep with the run what it observed, if it does; called when the workloads have ended."""
+        """Store what it observed during the benchmark in the run folder; called after the workloads end."""
         return

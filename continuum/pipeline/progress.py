@@ -1,4 +1,4 @@
-"""What the user sees while a run goes on: live on a terminal, plain lines elsewhere; on stderr."""
+"""Progress of a run on standard error: live on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ PLAIN_INTERVAL_S = 2.0
 
 
 class Progress:
-    """Says nothing; the base of those that do."""
+    """Shows nothing; the base class of the visible ones."""
 
     def start(self, title: str) -> None:
-        """A run begins."""
+        """Called when a run begins."""
 
     def phase_started(self, name: str) -> None:
-        """A phase begins."""
+        """Called when a phase begins."""
 
     def phase_ended(self, name: str, ok: bool, seconds: float) -> None:
-        """A phase ended."""
+        """Called when a phase has ended."""
 
     def counters(self, numbers: Mapping[str, float], total: float | None = None) -> None:
-        """Numbers of the phase that is running, such as requests done."""
+        """Show numbers of the current phase, such as completed requests."""
 
     def message(self, text: str) -> None:
-        """A line for the user, shown above whatever is live."""
+        """Show a line to the user, above the live display."""
 
     def stop(self) -> None:
-        """The run is over."""
+        """Called when the run has ended."""
 
 
 class PlainProgress(Progress):
-    """One line a phase, and one every two seconds while requests are under way."""
+    """Prints one line for each phase, and the numbers of the current phase every two seconds."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -62,7 +62,7 @@ class PlainProgress(Progress):
 
 
 class LiveProgress(Progress):
-    """A line a phase with a spinner on the one that runs; numbers beside it as they change."""
+    """Shows one line for each phase, with a spinner and live numbers for the current one."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -70,7 +70,7 @@ class LiveProgress(Progress):
         from rich.progress import Progress as Bar
 
         class Seconds(ProgressColumn):
-            """How long a phase has taken so far."""
+            """Shows the elapsed time of a phase."""
 
             def render(self, task: Task) -> str:
                 elapsed = task.finished_time if task.finished else task.elapsed
@@ -115,14 +115,14 @@ class LiveProgress(Progress):
 
 
 def choose(quiet: bool = False) -> Progress:
-    """The progress that suits where stderr goes."""
+    """The progress display that fits standard error."""
     if quiet:
         return Progress()
     return LiveProgress() if sys.stderr.isatty() else PlainProgress()
 
 
 def describe(numbers: Mapping[str, float]) -> str:
-    """Numbers as ``sent 10, completed 9, p50 12.3 ms``."""
+    """Format numbers as ``sent 10, completed 9, p50 12.3 ms``."""
     return ", ".join(
         f"{name.removesuffix('_ms')} {value:.1f} ms" if name.endswith("_ms") else f"{name} {value:g}"
         for name, value in numbers.items()

@@ -1,4 +1,4 @@
-"""The phases of a run and the record of how each went."""
+"""Records how each phase of a run went, and sends its log to a file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from continuum.pipeline.progress import Progress
 from continuum.rundir.run import Run
 
 LOGGERS = ("continuum", "infrastructure", "resource_manager", "execution_model", "application")
-"""The packages whose logging goes to the phases' files."""
+"""Packages whose log goes to the files of the phases."""
 
 
 class Recorder:
-    """Times the phases, shows them, and sends the log to each phase's own file."""
+    """Times the phases, shows their progress, and writes the log of each to its own file."""
 
     def __init__(self, progress: Progress) -> None:
         self._phases = {name: Phase(name) for name in PHASES}
@@ -27,17 +27,17 @@ class Recorder:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """All phases in their order, as far as they have come."""
+        """All phases in order, with their status so far."""
         return tuple(self._phases.values())
 
     def skip(self, *names: str) -> None:
-        """Say that these phases are not part of this run."""
+        """Mark these phases as skipped."""
         for name in names:
             self._phases[name] = Phase(name, "skipped")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Run the body as phase ``name``; what it raises is recorded and goes on."""
+        """Run the body as phase ``name``; records exceptions and re-raises them."""
         started_at, start = time.time(), time.monotonic()
         phase = Phase(name, "failed", 0.0, started_at)
         self.progress.phase_started(name)
@@ -55,7 +55,7 @@ class Recorder:
 
     @contextmanager
     def _logged(self, name: str) -> Iterator[None]:
-        """Send what is logged meanwhile to the phase's log file, made only when there is something."""
+        """Send log records to the log file of the phase, which is created on the first record."""
         if self.run is None:
             yield
             return
@@ -74,7 +74,7 @@ class Recorder:
 
 @contextmanager
 def _failure_logged() -> Iterator[None]:
-    """Leave a trace of what went wrong in the phase's log; of our own mistakes, all of it."""
+    """Log the error that ends a phase; unexpected exceptions with their traceback."""
     try:
         yield
     except ContinuumError as error:

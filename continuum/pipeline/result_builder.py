@@ -1,4 +1,4 @@
-"""Put together what a run found out: its result, from what the phases left."""
+"""Builds the result of a run from what its phases made."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Snapshot:
 
 
 def snapshot(deployment: Deployment, provider: Provider, run: Run) -> Snapshot:
-    """Read what nodes have used and how their clocks stand."""
+    """Read the resource usage and the clock offset of every node."""
     usage = provider.usage(deployment.nodes, run)
     offsets: dict[str, Offset] = {}
     with contextlib.suppress(ContinuumError):  # a node that is gone has no clock; its requests are lost
@@ -60,7 +60,7 @@ def snapshot(deployment: Deployment, provider: Provider, run: Run) -> Snapshot:
 
 
 def clocks(snapshots: Sequence[Snapshot]) -> dict[str, NodeClock]:
-    """The nodes' clocks from the first and the last snapshot."""
+    """Clock of each node, from the first and the last snapshot."""
     if not snapshots:
         return {}
     return clock.pair(snapshots[0].offsets, snapshots[-1].offsets if len(snapshots) > 1 else {})
@@ -79,7 +79,7 @@ def result(
     incidents: Sequence[str],
     phases: Sequence[Phase],
 ) -> Result:
-    """Everything that goes into ``result.json``; ``incidents`` are why it is invalid, besides the links."""
+    """The content of ``result.json``; each incident makes the result invalid."""
     nodes = tuple(_use(node, snapshots) for node in deployment.nodes) if deployment else ()
     config = run.config
     return Result(
@@ -122,7 +122,7 @@ def _invalid_reasons(
 
 
 def _use(node: Node, snapshots: Sequence[Snapshot]) -> NodeUse:
-    """A node and what it used between the first and the last snapshot."""
+    """A node and its resource usage between the first and the last snapshot."""
     spec = node.spec
     use = NodeUse(node.name, node.tier, spec.cores, spec.memory_mb, spec.quota)
     if not snapshots:
@@ -144,7 +144,7 @@ def _use(node: Node, snapshots: Sequence[Snapshot]) -> NodeUse:
 def _foreign_clocks(
     deployment: Deployment | None, snapshots: Sequence[Snapshot]
 ) -> dict[str, dict[str, float | None]]:
-    """Clocks of nodes that do not share the orchestrator's."""
+    """Clocks of nodes that do not share the clock of the orchestrator."""
     if deployment is None:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first one ends the run in order, a second one hurries."""
+"""SIGINT and SIGTERM: the first one ends the run in an orderly way, a second one shortens the cleanup."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
-    """What has been asked of this process by signals so far.
+    """The signals that this process has received so far.
 
     Attributes:
         count: signals received.
@@ -28,7 +28,7 @@ class Interruption:
 
     @property
     def hurry(self) -> bool:
-        """Whether the user asked again: skip whatever is only politeness."""
+        """Whether a second signal came: shorten waits that are not needed for a clean end."""
         return self.count > 1
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
@@ -41,7 +41,7 @@ class Interruption:
 
     @contextmanager
     def shield(self) -> Iterator[None]:
-        """A stretch that no signal may break: teardown, and writing what is left."""
+        """Within this, signals are counted but raise nothing: for teardown and for writing results."""
         before, self.shielded = self.shielded, True
         try:
             yield

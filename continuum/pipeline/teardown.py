@@ -1,4 +1,4 @@
-"""The end of a run: everything it owns is removed, from its journal alone.
+"""Removes everything that a run owns, from its journal alone.
 
 Used by the pipeline, ``down`` and ``destroy`` alike; harmless when repeated.
 """
@@ -19,14 +19,14 @@ from continuum.network.fabric import ending
 from continuum.rundir.run import Run
 
 GIVEN_UP = "given up"
-"""State of a run whose rest nobody wants to remove any more."""
+"""Status of a run whose remaining resources were given up."""
 
 NOTHING_LEFT = ("destroyed", "done", GIVEN_UP)
-"""States of a run that owns nothing any more, or nothing that anybody waits for."""
+"""Status of runs that ``destroy --all`` skips."""
 
 
 def destroy(run: Run, status: str = "destroyed") -> None:
-    """Remove every resource of a run and write down that it is gone.
+    """Remove every resource of a run and record its status.
 
     Raises ContinuumError, after everything else was removed, for what could not be.
     """
@@ -37,7 +37,7 @@ def destroy(run: Run, status: str = "destroyed") -> None:
 
 
 def give_up(run: Run) -> tuple[str, ...]:
-    """Remove what can be removed, and drop the rest; returns what may still be there, one line each.
+    """Remove what can be removed and give up the rest; returns what may still exist, one line each.
 
     The journal stays, so that ``destroy`` can be tried again when what could not be reached is back.
     """
@@ -49,15 +49,15 @@ def give_up(run: Run) -> tuple[str, ...]:
 
 
 def _left_by(error: ContinuumError, owned: Sequence[tuple[str, str]]) -> list[str]:
-    """What an error says is still there; all that the run ever owned, where it does not say."""
+    """Resources that an error says still exist; every resource of the run if it names none."""
     if isinstance(error, LeftBehindError):
         return list(error.left)
     reason = str(error).splitlines()[0]
-    return [f"{kind} {ident}: may be left ({reason})" for kind, ident in owned if kind != "provider"]
+    return [f"{kind} {ident}: may still exist ({reason})" for kind, ident in owned if kind != "provider"]
 
 
 def _remove(run: Run, owned: Sequence[tuple[str, str]]) -> list[ContinuumError]:
-    """What went wrong in removing nodes and network at the same time: they do not wait for each other."""
+    """Remove nodes and network in parallel; returns the errors."""
     providers = [registry.provider(name) for kind, name in owned if kind == "provider"]
     with ThreadPoolExecutor(len(providers) + 1) as pool:
         ends = [pool.submit(provider.destroy, run, owned) for provider in providers]
@@ -71,7 +71,7 @@ def _remove(run: Run, owned: Sequence[tuple[str, str]]) -> list[ContinuumError]:
 
 
 def in_use(directory: Path) -> bool:
-    """Whether a process is at work on the run kept in this folder."""
+    """Whether a process holds the lock of the run in this folder."""
     try:
         descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -86,5 +86,5 @@ def in_use(directory: Path) -> bool:
 
 
 def destroy_stray(provider: Provider, run_id: str) -> None:
-    """Remove what carries the label of a run whose folder is gone."""
+    """Remove resources with the label of a run whose folder no longer exists."""
     provider.destroy(Run(Path("/nonexistent") / run_id), ())

@@ -91,7 +91,7 @@ def test_an_error_that_does_not_say_what_is_left_leaves_all_of_the_journal(
     run = _up(tmp_path, Lost(None), monkeypatch)
     assert cli.main(["destroy", run.id, "--forget"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"fake-nodes {tmp_path / 'nodes'}: may be left (daemon: connection refused)"
+        f"fake-nodes {tmp_path / 'nodes'}: may still exist (daemon: connection refused)"
     ]
 
 
@@ -107,7 +107,7 @@ def test_forgetting_a_run_of_which_nothing_resists_is_destroying_it(
 
 def test_all_runs_cannot_be_forgotten_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["destroy", "--all", "--forget"]) == 2
-    assert "--forget needs the names" in capsys.readouterr().err
+    assert "--forget requires the names" in capsys.readouterr().err
 
 
 def test_what_a_host_keeps_is_named_with_the_host() -> None:

@@ -95,10 +95,10 @@ def test_section_names_are_tidied() -> None:
 def test_all_problems_of_form_come_at_once() -> None:
     document = ini.scan("stray\n[a]\nk = 1\nK = 2\nnothing\n[a]\nl = 'x\n[b\nm = 1\n", "x.cfg")
     assert [str(problem) for problem in document.problems] == [
-        "x.cfg:1: no section yet; write [infrastructure] on a line above",
-        "x.cfg:4: [a] K: key given twice, first on line 3; keep one",
+        "x.cfg:1: a key before the first section; write [infrastructure] above it",
+        "x.cfg:4: [a] K: key already given on line 3; keep one",
         'x.cfg:5: [a] not "key = value": nothing',
-        "x.cfg:6: [a] section given twice, first on line 2; join the two",
-        "x.cfg:7: [a] l: a quote (') without its partner",
+        "x.cfg:6: [a] section already given on line 2; merge the two",
+        "x.cfg:7: [a] l: the quote (') is not closed",
         "x.cfg:8: not a section header: [b; write e.g. [infrastructure]",
     ]

@@ -160,8 +160,8 @@ def localised(name: str) -> str:
     lines = []
     for line in (FIXTURES / name).read_text(encoding="utf-8").splitlines():
         key = line.partition("=")[0].strip()
-        chosen = {"provider": "provider = local", "resource_manager": "resource_manager = none"}.get(key)
-        lines.append(chosen or line)
+        selected = {"provider": "provider = local", "resource_manager": "resource_manager = none"}.get(key)
+        lines.append(selected or line)
     return "\n".join(lines)
 
 
@@ -215,7 +215,7 @@ def test_template_is_accepted_with_its_comments() -> None:
     planned = from_config(read)
     assert planned.link("cloud", "endpoint").bandwidth_mbit == 7.21
     assert all(problem.severity == "warning" for problem in read.warnings)
-    assert any("gcp_zone: belongs to provider gcp, not in use" in line for line in warnings_of(read))
+    assert any("gcp_zone: belongs to provider gcp, which is not in use" in line for line in warnings_of(read))
 
 
 def test_secrets_of_unused_modules_are_not_repeated() -> None:
@@ -314,7 +314,7 @@ def test_alias_stands_for_the_applications_own_name() -> None:
 def test_infra_only_ignores_the_benchmark() -> None:
     read = parse("[benchmark]\nresource_manager = no_such\napplication = nothing_like_it\nfrequency = 5\n")
     assert warnings_of(read) == [
-        "x.cfg:9: warning: [benchmark] frequency: belongs to application video, not in use; ignored"
+        "x.cfg:9: warning: [benchmark] frequency: belongs to application video, which is not in use; ignored"
     ]
 
 
@@ -357,7 +357,7 @@ def test_when_nodes_are_kept(lines: str, keep: str) -> None:
 def test_execution_model_is_not_in_use_with_nodes_alone() -> None:
     read = config.parse(START + "[execution_model]\nmodel = openfaas\n", "x.cfg")
     (warning,) = warnings_of(read)
-    assert warning.endswith('[execution_model] model = "openfaas": not in use with infra_only; ignored')
+    assert warning.endswith('[execution_model] model = "openfaas": ignored, since infra_only = True')
 
 
 @pytest.mark.parametrize("offered", [(), ("something else",)])
@@ -369,7 +369,7 @@ def test_execution_model_needs_a_manager_that_offers_what_it_works_on(
     with pytest.raises(ConfigError) as refused:
         config.parse(text + "[execution_model]\nmodel = openfaas\n", "x.cfg")
     (problem,) = refused.value.problems
-    assert problem.message.startswith("cannot work on this resource manager; of those that it can there are")
+    assert problem.message.startswith("does not support this resource manager; supported")
 
 
 def test_execution_model_needs_workers_that_answer_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
