@@ -368,7 +368,7 @@ def test_releases_of_old_files_are_taken_for_the_oldest_there_is() -> None:
 
 def test_a_provider_whose_nodes_cannot_host_containers_is_refused_with_those_that_can() -> None:
     (said,) = problems(INFRASTRUCTURE.replace("docker", "local") + BENCHMARK)
-    assert "which nodes of provider local cannot: they share the file system" in said
+    assert "but nodes of provider local cannot: they share the file system" in said
     assert '"docker"' in said.partition("there are: ")[2]
 
 
