@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from continuum.version import __version__
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from continuum.model.result import Result
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "load", "run"]
 
 
 def load(run: str | Path) -> Result:
-    """The result of a run, given by its directory or by (the start of) its id.
+    """Load the result of a run, given by its directory, its id, or a unique part of its id.
 
     Raises:
         UsageError: there is no such run, or it has no result.
@@ -27,12 +29,12 @@ def load(run: str | Path) -> Result:
 
 
 def run(path: str | Path) -> Result:
-    """Run a config file from beginning to end, without output, and return what it found out.
+    """Run a config file from beginning to end, without output, and return the result.
 
-    A run that ends with incidents is returned with ``valid`` False.
+    If something goes wrong after results exist, the result is returned with ``valid`` False.
 
     Raises:
-        ContinuumError: the config is refused, or the run ended before there was a result.
+        ContinuumError: the config has errors, or the run ended before there was a result.
     """
     from pathlib import Path
 

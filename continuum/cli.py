@@ -1,7 +1,7 @@
-"""The command line: finds the verb, runs it, and turns errors into exit statuses.
+"""The command line: runs one command and turns errors into exit statuses.
 
-``continuum CONFIG...`` is ``continuum run CONFIG...``. Progress and warnings go to stderr, answers to
-stdout.
+``continuum CONFIG...`` is short for ``continuum run CONFIG...``. Progress and warnings go to standard error,
+results to standard output.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from continuum.sdk import protocol
 from continuum.version import __version__
 
 VERBS = {
-    "run": "run one or more configs and report; several end with a comparison",
-    "check": "read a config and say what is wrong with it; creates nothing",
-    "plan": "show what would be created; creates nothing",
-    "up": "create the nodes and links of a config and leave them; prints the run's id",
+    "run": "run one or more configs and report the results; several are compared at the end",
+    "check": "check configs and this machine without creating anything",
+    "plan": "show what a run would create",
+    "up": "create the nodes and links of a config and keep them; prints the id of the run",
     "down": "remove what `up` created",
-    "list": "this user's runs",
+    "list": "list the runs of this user",
     "exec": "run a command on a node",
     "shell": "open a shell on a node",
-    "forward": "a port of this machine that leads to one of a node's",
-    "link": "show or change a link of a run while it is up",
-    "report": "show the report of a run again, from its folder alone",
-    "compare": "several runs side by side",
-    "destroy": "remove everything a run, or every run, has left",
-    "artifacts": "the files a config installs on nodes: list, check and download them",
-    "image": "build the base image that a provider's nodes start from",
-    "doctor": "what this machine can do, and how to mend what it lacks",
-    "modules": "the providers, resource managers and applications there are",
+    "forward": "forward a local port to a port of a node",
+    "link": "show or change links of a running deployment",
+    "report": "show the report of a run again, from its folder",
+    "compare": "compare runs side by side",
+    "destroy": "remove everything that runs left behind",
+    "artifacts": "list, check or download the files that a config installs on nodes",
+    "image": "build the base image for the nodes of a provider",
+    "doctor": "check what this machine can do, and how to fix what is missing",
+    "modules": "list the available providers, resource managers, execution models and applications",
 }
 REQUIRED_PACKAGES = ("jinja2", "matplotlib", "numpy", "rich")
 
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return InterruptedRunError.exit_status
     except BrokenPipeError:
-        # The reader of our answers went away; nothing is left to say, not even at exit.
+        # The reader of standard output is gone; avoid a second error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -76,7 +76,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _split(arguments: list[str]) -> tuple[str, list[str]]:
-    """The verb and its arguments; without a verb it is ``run``."""
+    """The command and its arguments; ``run`` if none is named."""
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
         print(_usage())
         raise SystemExit(0 if arguments else 2)
@@ -98,15 +98,15 @@ def _usage() -> str:
             "commands:",
             *lines,
             "",
-            "`continuum COMMAND --help` says more about one of them.",
-            "exit status: 0 done and valid, 2 usage or config, 3 the host cannot do it, 4 provisioning,",
+            "`continuum COMMAND --help` shows the options of a command.",
+            "exit status: 0 done and valid, 2 usage or config, 3 host requirements, 4 provisioning,",
             "5 install or deploy, 6 benchmark, 7 finished but invalid, 130 interrupted",
         ]
     )
 
 
 def _start_logging(*, verbose: bool) -> None:
-    """Let everything of ours be logged; to stderr only when asked for."""
+    """Enable the loggers of this program; they write to standard error only with ``--verbose``."""
     for package in LOGGERS:
         logger = logging.getLogger(package)
         logger.setLevel(logging.DEBUG)
@@ -117,7 +117,7 @@ def _start_logging(*, verbose: bool) -> None:
 
 
 def _without_packages(missing: Sequence[str], arguments: list[str]) -> int:
-    """Go on with the checkout's own environment where there is one, else say what to run."""
+    """Restart with the environment of the checkout if there is one, else print the command to run."""
     checkout = Path(__file__).resolve().parent.parent
     python = checkout / ".venv" / "bin" / "python"
     is_checkout = os.access(checkout / "continuum.py", os.R_OK)
