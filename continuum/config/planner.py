@@ -34,35 +34,28 @@ def make_plan(config: Config, modules: Modules) -> Plan:
     """The plan of a run with these modules."""
     topology = modules.resource_manager.demand(topology_builder.from_config(config), config)
     offered = modules.resource_manager.offer(topology, config)
-    workloads = _workloads(modules, offered, config)
+    workloads, servers = _workloads(modules, offered, config)
     return Plan(
         config=config,
         topology=topology,
         offered=offered,
         workloads=workloads,
         stages=_stages(modules),
-        servers=_servers(modules, offered, config),
+        servers=servers,
         artifacts=_artifacts(modules.all(), config),
         packages=tuple(dict.fromkeys(_packages(modules.all(), workloads, config))),
     )
 
 
-def _workloads(modules: Modules, offered: Topology, config: Config) -> tuple[Workload, ...]:
-    if modules.application is None:
-        return ()
-    workloads = modules.application.workloads(config, offered)
-    model = modules.execution_model
-    return workloads if model is None else model.arrange(workloads, offered, config)
-
-
-def _servers(modules: Modules, offered: Topology, config: Config) -> int:
-    if modules.application is None:
-        return 0
-    servers = modules.application.servers(config, offered)
-    if modules.execution_model is None:
-        return servers
-    workloads = modules.application.workloads(config, offered)
-    return modules.execution_model.servers(servers, workloads, offered, config)
+def _workloads(modules: Modules, offered: Topology, config: Config) -> tuple[tuple[Workload, ...], int]:
+    """The workloads to run, and how many requests all workers together can process at the same time."""
+    application, model = modules.application, modules.execution_model
+    if application is None:
+        return (), 0
+    workloads, servers = application.workloads(config, offered), application.servers(config, offered)
+    if model is None:
+        return workloads, servers
+    return model.arrange(workloads, offered, config), model.servers(servers, workloads, offered, config)
 
 
 def _stages(modules: Modules) -> tuple[str, ...]:
