@@ -25,22 +25,41 @@ lock: setup  ## write the lock files anew
 demo: setup  ## run configs/quickstart.cfg and show the report
 	$(PYTHON) continuum.py configs/quickstart.cfg
 
-test: setup-dev lint  ## lint, type-check and run all tests that need neither a daemon nor much patience
-	$(PYTHON) -m pytest -m "not providers and not slow" --numprocesses=auto --ignore=tests/e2e
-	$(PYTHON) -m pytest -m "not providers and not slow" tests/e2e
+test: setup-dev  ## lint, type-check and run all tests that need neither a daemon nor minutes
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint test-quick
+	$(PYTHON) -m pytest -m "measures and not providers and not slow"
+
+# Tests mostly wait, so there are more of them at a time than processors.
+IN_PARALLEL := --numprocesses=$(shell expr 2 '*' $$(nproc)) --dist=worksteal
+
+test-quick: setup-dev
+	$(PYTHON) -m pytest -m "not measures and not providers and not slow" $(IN_PARALLEL)
 
 test-slow: setup-dev  ## the tests that mostly wait: kill -9 at random moments, links that die under load
-	$(PYTHON) -m pytest -m "slow and not providers"
+	$(PYTHON) -m pytest -m "slow and not providers and not long" $(IN_PARALLEL)
 
 # CONTINUUM_E2E=docker,qemu (or all) names providers whose tests must not be skipped on this machine.
 test-e2e: .venv/.e2e  ## test providers for real; installs and starts the daemons they need
-	$(PYTHON) -m pytest -m "providers and not long"
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target test-containers test-guests test-hosts
 
-test-long: .venv/.e2e  ## what takes more than ten minutes: a Kubernetes cluster of interpreted guests
-	$(PYTHON) -m pytest -m "providers and long"
+# Each has one daemon for all of its tests, which run one after another.
+test-containers: .venv/.e2e
+	$(PYTHON) -m pytest -m "providers and not long and containers"
+
+test-guests: .venv/.e2e
+	$(PYTHON) -m pytest -m "providers and not long and guests"
+
+test-hosts: .venv/.e2e
+	$(PYTHON) -m pytest -m "providers and not long and not containers and not guests" --numprocesses=2 --dist=loadfile
+
+test-long: .venv/.e2e  ## what takes longest: all moments of kills, a Kubernetes cluster of TCG-emulated guests
+	$(PYTHON) -m pytest -m long
 
 components: setup-dev  ## build what test-e2e installs, Kubernetes and the like, in build/components; needs Go
 	$(PYTHON) -m tests.e2e.components build/components
+
+components-all: setup-dev
+	$(PYTHON) -m tests.e2e.components build/components cluster openfaas kwok kubeedge
 
 lint: setup-dev  ## ruff, mypy --strict, and the rule that imports of the core run downward only
 	$(PYTHON) -m ruff check .
@@ -57,4 +76,4 @@ clean:  ## remove the environment, caches and results (not the runs)
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup setup-dev lock demo test test-slow test-e2e test-long lint bench docs clean components
+.PHONY: help setup setup-dev lock demo test test-quick test-slow test-e2e test-containers test-guests test-hosts test-long lint bench docs clean components components-all

@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from continuum.host import facts
-from continuum.software.debian_image import ImageRequest
+from continuum.software import debian_image
 from continuum.software.packages.store import cache_folder
 from infrastructure.docker import images, probe
 
@@ -138,14 +138,14 @@ def provide_image(daemon: Dockerd, name: str = images.BUILT, packages: Sequence[
 
     Without packages it is the one that ``continuum image build`` makes.
     """
-    key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
-    archive = cache_folder() / "tests" / (f"{name}-{key}.tar" if packages else "node.tar")
+    recipe = Path(debian_image.__file__).read_text(encoding="utf-8")
+    key = hashlib.sha256(" ".join((*debian_image.NODE_PACKAGES, *packages, recipe)).encode()).hexdigest()[:8]
+    archive = cache_folder() / "tests" / f"{name}-{key}.tar"
     if not archive.is_file():
         archive.parent.mkdir(parents=True, exist_ok=True)
-        from continuum.software.debian_image import NODE_PACKAGES, debian_root
-
         part = archive.with_name(f"part-{os.getpid()}.tar")
-        debian_root(ImageRequest(facts.read(), packages=tuple(packages)), NODE_PACKAGES, part)
+        request = debian_image.ImageRequest(facts.read(), packages=tuple(packages))
+        debian_image.debian_root(request, debian_image.NODE_PACKAGES, part)
         part.replace(archive)
     images.load_root(daemon.url, archive, name)
     return name

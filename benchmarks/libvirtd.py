@@ -6,6 +6,7 @@ so that guests never depend on whether KVM can be trusted here.
 
 import contextlib
 import ctypes
+import fcntl
 import hashlib
 import os
 import shutil
@@ -142,20 +143,16 @@ def kept(folder: Path, script: str, answers_at: Path, network: str = "") -> Iter
 def temporary() -> Iterator[tuple[str, Path]]:
     """A daemon's address and a base image for its guests, until the end."""
     with tempfile.TemporaryDirectory(prefix="libvirtd-") as name:
-        made = provide_image(Path(name))
+        made = provide_image()
         with daemon(Path(name) / "daemon") as uri:
             yield uri, made
 
 
-def provide_image(folder: Path) -> Path:
-    """The base image that this user has built, or one that is built below ``folder``."""
-    from continuum.host import facts
-    from continuum.software.debian_image import ImageRequest
+def provide_image() -> Path:
+    """The base image that this user has built, or one that is built now and kept for the next time."""
     from infrastructure.qemu import image
 
-    if image.is_there(""):
-        return image.own_image()
-    return image.build(ImageRequest(host=facts.read(), name=str(folder / "debian")))
+    return image.own_image() if image.is_there("") else provide_image_with(())
 
 
 def provide_image_with(packages: Sequence[str]) -> Path:
@@ -167,8 +164,11 @@ def provide_image_with(packages: Sequence[str]) -> Path:
 
     key = hashlib.sha256(" ".join((recipe.fingerprint(), *packages)).encode()).hexdigest()[:12]
     folder = cache_folder() / "tests" / f"guests-{key}"
-    if not image.is_own(folder):
-        image.build(ImageRequest(host=facts.read(), name=str(folder), packages=tuple(packages)))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be building it
+        if not image.is_own(folder):
+            image.build(ImageRequest(host=facts.read(), name=str(folder), packages=tuple(packages)))
     return folder
 
 

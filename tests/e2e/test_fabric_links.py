@@ -17,6 +17,7 @@ from continuum.model.topology import Link
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.measures,
     pytest.mark.skipif(bool(reason := why_not()), reason=f"no bare nodes here: {reason}"),
 ]
 

@@ -15,6 +15,7 @@ from continuum.options.tolerance import Tolerance
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.measures,
     pytest.mark.skipif(bool(reason := why_not()), reason=f"no bare nodes here: {reason}"),
 ]
 

@@ -33,7 +33,7 @@ def _kill_on_node(tmp_path: Path, node: str, program_name: str) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
-    config = program.config(tmp_path, duration=4, benchmark="request_timeout = 1 s")
+    config = program.config(tmp_path, duration=8, benchmark="request_timeout = 1 s")
     with no_leaks(), program.started(config, cwd=tmp_path) as process:
         program.wait_for(BENCHMARK_RUNS, tmp_path, process)
         _kill_on_node(tmp_path, "edge0", "application.video.worker")
@@ -43,24 +43,25 @@ def test_a_worker_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
     assert not result["valid"]
     assert any("worker" in reason and "edge0" in reason for reason in result["invalid_reasons"])
     assert requests["lost"] + requests["failed"] > 0
-    assert requests["completed"] + requests["lost"] + requests["failed"] == requests["sent"] == 40
+    assert requests["completed"] + requests["lost"] + requests["failed"] == requests["sent"] == 80
 
 
 @pytest.mark.slow
 def test_an_endpoint_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
-    config = program.config(tmp_path, endpoint=2, duration=4)
+    config = program.config(tmp_path, endpoint=2, duration=8)
     with no_leaks(), program.started(config, cwd=tmp_path) as process:
         program.wait_for(BENCHMARK_RUNS, tmp_path, process)
         _kill_on_node(tmp_path, "endpoint1", "application.video.endpoint")
         assert process.wait(program.TIMEOUT_S) in {6, 7}
     result = program.result(tmp_path)
     assert any("endpoint1" in reason for reason in result["invalid_reasons"])
-    assert result["benchmark"]["requests"]["completed"] >= 40
+    assert result["benchmark"]["requests"]["completed"] >= 80
 
 
 @pytest.mark.slow
 def test_a_link_that_is_cut_loses_requests_and_hangs_nothing(tmp_path: Path) -> None:
-    config = program.config(tmp_path, duration=4, benchmark="request_timeout = 1 s")
+    # Long enough for the command that cuts it, however busy the test machine is.
+    config = program.config(tmp_path, duration=15, benchmark="request_timeout = 1 s")
     with no_leaks(), program.started(config, cwd=tmp_path) as process:
         program.wait_for(BENCHMARK_RUNS, tmp_path, process)
         run_id = program.run_directory(tmp_path).name
@@ -70,7 +71,7 @@ def test_a_link_that_is_cut_loses_requests_and_hangs_nothing(tmp_path: Path) -> 
     requests = program.result(tmp_path)["benchmark"]["requests"]
     assert requests["completed"] > 0
     assert requests["lost"] > 0
-    assert requests["completed"] + requests["lost"] + requests["failed"] == requests["sent"] == 40
+    assert requests["completed"] + requests["lost"] + requests["failed"] == requests["sent"] == 150
 
 
 def test_a_node_at_its_memory_limit_is_named(tmp_path: Path) -> None:
@@ -128,8 +129,9 @@ def test_a_signal_in_any_phase_tears_down_once(tmp_path: Path, phase: str, numbe
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_kill_at_random_moments_leaves_nothing_after_destroy_all(tmp_path: Path) -> None:
-    moments = random.Random(20).sample(range(5000), 20)
+@pytest.mark.parametrize("times", [6, pytest.param(20, marks=pytest.mark.long)])
+def test_kill_at_random_moments_leaves_nothing_after_destroy_all(tmp_path: Path, times: int) -> None:
+    moments = random.Random(20).sample(range(5000), times)
     config = program.config(tmp_path, duration=1)
     with no_leaks():
         # Two runs at a time, because moments are mostly waited for.

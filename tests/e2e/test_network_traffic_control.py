@@ -15,6 +15,7 @@ from continuum.network.engines import NetemEngine
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.measures,
     pytest.mark.skipif(bool(reason := why_not()), reason=f"no bare nodes here: {reason}"),
     pytest.mark.skipif(shutil.which("tc") is None, reason="tc is not installed"),
 ]

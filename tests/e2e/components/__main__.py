@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
 
 from tests.e2e.components import build, go
-from tests.e2e.components.catalogue import COMPONENTS, GROUPS, SOURCES
+from tests.e2e.components.catalogue import COMPONENTS, GROUPS, PROGRAMS, SOURCES
 
 
 def main() -> int:
     """Build what is asked for; 1 if something cannot be."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # compilers end with it
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.components", description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", help="folder of artifacts to fill")
     parser.add_argument("names", nargs="*", help=f"{', '.join((*GROUPS, *COMPONENTS))}; default: cluster")
@@ -20,9 +22,10 @@ def main() -> int:
     chosen = parser.parse_args()
     try:
         if chosen.refresh:
-            for module in sorted(SOURCES.iterdir()):
+            for module in sorted(path for path in SOURCES.iterdir() if path.is_dir()):
                 go.refresh(module)
                 print(f"{module}: go.mod and go.sum are up to date")
+            go.refresh_workspace(PROGRAMS.values())
         if chosen.folder is None:
             return 0 if chosen.refresh else parser.error("name a folder to fill")
         started = time.monotonic()

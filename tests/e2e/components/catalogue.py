@@ -99,7 +99,6 @@ PROGRAMS: Mapping[str, Program] = {
         "kubernetes",
         source="k8s.io/kubernetes",
         stamp=_versions("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"),
-        tags=("notest", "grpcnotrace"),
     ),
     "coredns": Program("coredns", source="github.com/coredns/coredns"),
     "flannel": Program(

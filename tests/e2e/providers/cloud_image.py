@@ -6,12 +6,16 @@ is put where ``grub-install`` would put it, without a loop device.
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 import struct
 import subprocess
 from pathlib import Path
 
 from continuum.host import facts
 from continuum.software.debian_image import NODE_PACKAGES, ImageRequest, debian_root
+from continuum.software.packages.store import cache_folder
 from infrastructure.qemu import recipe
 
 PACKAGES = (
@@ -41,6 +45,23 @@ _LOADER = (
     " biosdisk part_msdos ext2 linux normal configfile"
 )
 _BOOT = 'cd "$1"/boot && ln -s vmlinuz-* vmlinuz && ln -s initrd.img-* initrd.img'
+
+
+def provide(folder: Path) -> Path:
+    """The image's disk, built below a folder unless it is kept from the last time.
+
+    Raises:
+        ProvisionError: the packages are unavailable.
+    """
+    sources = (Path(__file__).read_text(encoding="utf-8"), recipe.fingerprint(), *PACKAGES)
+    key = hashlib.sha256("\0".join(sources).encode()).hexdigest()[:12]
+    kept = cache_folder() / "tests" / f"cloud-{key}.qcow2"
+    if not kept.is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = kept.with_name(f".{kept.name}.{os.getpid()}")
+        shutil.move(build(folder), unfinished)
+        unfinished.replace(kept)
+    return kept
 
 
 def build(folder: Path) -> Path:

@@ -39,11 +39,11 @@ def kubernetes_image(docker_daemon: dockerd.Dockerd) -> str:
 
 
 @pytest.fixture(scope="session")
-def guest_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the base image for guests: the one this user has built, or one that is built now."""
+def guest_image() -> Path:
+    """Folder of the base image for guests: the one this user has built, or one that is built now and kept."""
     if lack := libvirtd.lacking():
         pytest.skip(lack)
-    return libvirtd.provide_image(tmp_path_factory.mktemp("image"))
+    return libvirtd.provide_image()
 
 
 @pytest.fixture(scope="session")
@@ -98,11 +98,23 @@ def kwok_artifacts(artifact_folder: Path) -> Path:
     return _provide(artifact_folder, "kwok")
 
 
+DAEMONS = {"containers": "docker_daemon", "guests": "guest_image"}
+"""By marker, the fixture that tells whose tests they are."""
+
+BUILT = {"docker_daemon", "guest_image", "kubernetes_guest_image"}
+"""Fixtures that may have to build an image."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for artifacts to be built has a deadline of its own; the test's begins afterwards."""
+    """Mark tests by the daemon they need; deadlines begin when what had to be built is there."""
     for item in items:
-        if any(name.endswith("_artifacts") for name in getattr(item, "fixturenames", ())):
+        names = set(getattr(item, "fixturenames", ()))
+        if found := [marker for marker, fixture in DAEMONS.items() if fixture in names]:
+            item.add_marker(found[0])
+        if names & BUILT or any(name.endswith("_artifacts") for name in names):
             given = item.get_closest_marker("timeout")
             seconds = given.args[0] if given else float(item.config.getini("timeout"))
             item.add_marker(pytest.mark.timeout(seconds, func_only=True), append=False)
+    # What takes longest to be built comes last.
+    items.sort(key=lambda item: "kubeedge_artifacts" in getattr(item, "fixturenames", ()))

@@ -55,8 +55,9 @@ def test_instances_run_on_hosts(tmp_path: Path, hosts: Hosts) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("times", [4, pytest.param(10, marks=pytest.mark.long)])
 def test_kill_at_random_moments_leaves_nothing_after_destroy_all(
-    tmp_path: Path, hosts: Hosts, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, hosts: Hosts, short_folder: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     path = config(tmp_path, hosts, SLEEP, alone=False)
     monkeypatch.setenv("TMPDIR", str(short_folder))
@@ -65,7 +66,7 @@ def test_kill_at_random_moments_leaves_nothing_after_destroy_all(
     took_s = time.monotonic() - begun
     nodes = ("cloud0", "endpoint0")
     before = [hosts.left(node) for node in nodes]
-    for number, share in enumerate(random.Random(7).sample(range(2, 100), 10)):
+    for number, share in enumerate(random.Random(7).sample(range(2, 100), times)):
         if number % 2:  # half of them have the workload's package to bring, too
             for node in nodes:
                 hosts.on(node, "rm -rf /var/lib/continuum/packages")

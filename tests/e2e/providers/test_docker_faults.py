@@ -147,8 +147,11 @@ def test_a_signal_while_containers_are_made_leaves_none(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_kill_at_random_moments_leaves_nothing_after_destroy_all(docker_url: str, tmp_path: Path) -> None:
-    moments = random.Random(7).sample(range(300, 6000), 10)
+@pytest.mark.parametrize("times", [4, pytest.param(10, marks=pytest.mark.long)])
+def test_kill_at_random_moments_leaves_nothing_after_destroy_all(
+    docker_url: str, tmp_path: Path, times: int
+) -> None:
+    moments = random.Random(7).sample(range(300, 6000), times)
     config = program.config(tmp_path, endpoint=3, duration=1, infrastructure=DOCKER)
     with dockerd.no_leaks(docker_url):
         for moment_ms in moments:

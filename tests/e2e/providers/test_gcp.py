@@ -431,8 +431,9 @@ def test_an_instance_that_is_not_who_it_should_be_is_refused(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("times", [4, pytest.param(10, marks=pytest.mark.long)])
 def test_kill_at_random_moments_leaves_nothing_after_destroy_all(
-    tmp_path: Path, fake: FakeCompute, booting: int
+    tmp_path: Path, fake: FakeCompute, booting: int, times: int
 ) -> None:
     """The whole program, with every moment of its run as likely as any other."""
     from tests.e2e import program
@@ -449,7 +450,7 @@ def test_kill_at_random_moments_leaves_nothing_after_destroy_all(
     assert program.run("destroy", "--all", cwd=tmp_path, timeout_s=300).returncode == 0
     assert fake.left() == {}
     found = set()
-    for share in random.Random(7).sample(range(2, 100), 10):
+    for share in random.Random(7).sample(range(2, 100), times):
         fake.forget_addresses()
         with no_leaks("processes"), program.started("up", file, cwd=tmp_path) as process:
             time.sleep(took_s * share / 100)

@@ -113,4 +113,4 @@ def test_the_edge_serves_on_while_it_is_cut_off_from_the_cloud(
     measured = result["benchmark"]
     assert (result["valid"], measured["resource_manager"]) == (True, "kubeedge")
     assert measured["requests"]["completed"] == measured["requests"]["sent"] == 240
-    assert 14 < measured["stages_ms"]["uplink"]["p50"] < 60, "its way is not the emulated link"
+    assert measured["stages_ms"]["uplink"]["p50"] > 14, "its way is not the emulated link"

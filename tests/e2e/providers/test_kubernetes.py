@@ -86,7 +86,7 @@ def test_a_run_is_as_one_without_a_manager_with_pods_for_processes(
     assert measured["requests"]["completed"] == measured["requests"]["sent"] == 25
     assert measured["workers"] == 1
     for stage in ("uplink", "downlink"):
-        assert 19 < measured["stages_ms"][stage]["p50"] < 60, "its way is not the emulated link"
+        assert measured["stages_ms"][stage]["p50"] > 19, "its way is not the emulated link"
     steps = {one["step"]: one["seconds"] for one in result["installation"]}
     assert steps["ready"] > 0
     assert steps["Start the control plane, and join it"] > 0
@@ -120,13 +120,18 @@ def up(
     folder = tmp_path_factory.mktemp("cluster")
     config = write(folder, kubernetes_image, cluster_artifacts, ALONE)
     environment = {"DOCKER_HOST": docker_daemon.url, "XDG_STATE_HOME": str(folder / "state")}
-    done = program.run("up", config, cwd=folder, env=environment, timeout_s=500)
-    assert done.returncode == 0, done.stderr
-    assert "kubeconfig: " in done.stderr
-    directory = program.run_directory(folder)
-    yield directory
-    done = program.run("down", directory, cwd=folder, env=environment)
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", environment["XDG_STATE_HOME"])
+        with dockerd.no_leaks(docker_daemon.url):
+            done = program.run("up", config, cwd=folder, env=environment, timeout_s=500)
+            assert done.returncode == 0, done.stderr
+            assert "kubeconfig: " in done.stderr
+            directory = program.run_directory(folder)
+            patch.undo()
+            yield directory
+            done = program.run("down", directory, cwd=folder, env=environment)
+            assert done.returncode == 0, done.stderr
+            patch.setenv("XDG_STATE_HOME", environment["XDG_STATE_HOME"])
 
 
 @pytest.fixture
@@ -205,9 +210,9 @@ def test_pods_on_other_nodes_are_reached_over_the_emulated_link(deployment: Depl
     said = deployment.connections["cloud1"].run(["ping", "-c", "3", "-q", address], timeout=30).stdout
     assert "3 received" in said
     assert float(said.rpartition("= ")[2].split("/")[0]) > 19, "there is a way round the link"
-    direct = ["ping", "-c", "3", "-q", deployment.node("cloud0").management]
+    direct = ["ping", "-c", "10", "-i", "0.2", "-q", deployment.node("cloud0").management]
     said = deployment.connections["cloud1"].run(direct, timeout=30).stdout
-    assert float(said.rpartition("= ")[2].split("/")[0]) < 10, "the management network is emulated"
+    assert float(said.rpartition("= ")[2].split("/")[0]) < 19, "the management network is emulated"
 
 
 def test_the_api_is_reached_from_this_host(up: Path, deployment: Deployment, docker_daemon: Dockerd) -> None:
@@ -409,7 +414,8 @@ def test_a_control_plane_that_is_killed_is_named(
     assert not [name for name in named if "orphan" in name], "threads wait for it for ever"
 
 
-MOMENTS = ("Put images", "deploy .* ok")
+MOMENTS = ("Put images", pytest.param("deploy .* ok", marks=pytest.mark.long))
+"""What is left of pods that run, the fixture ``up`` looks at when it takes its cluster down."""
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

@@ -168,6 +168,7 @@ def test_a_guest_that_does_not_come_up_is_named_with_its_console(
     assert things(libvirt_uri) == before
 
 
+@pytest.mark.long  # what is left of a run without its folder, test_qemu_machines asks on two machines
 def test_nothing_is_left_of_a_run_that_was_killed(
     libvirt_uri: str, guest_image: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:

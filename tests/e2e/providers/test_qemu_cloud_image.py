@@ -37,7 +37,7 @@ def guest(libvirt_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The connection to the one guest of a run, whose image was fetched by its address."""
     folder = tmp_path_factory.mktemp("cloud")
     own = {"XDG_STATE_HOME": str(folder / "state"), "XDG_DATA_HOME": str(folder / "data")}
-    data = cloud_image.build(folder).read_bytes()
+    data = cloud_image.provide(folder).read_bytes()
     with serving(Files({"cloud.qcow2": data})) as files:
         text = CONFIG.format(uri=libvirt_uri, url=files.address, sha256=hashlib.sha256(data).hexdigest())
         (folder / "cloud.cfg").write_text(text, encoding="utf-8")

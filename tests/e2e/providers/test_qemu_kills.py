@@ -23,6 +23,9 @@ SEED = 11
 KILLS = {"start": 3, "run": 2, "disks": 1, "guests": 3, "shape": 1}
 """What is waited for first, and how often; guests take most of the time, and need not come up to be left."""
 
+LONG = {("start", 1), ("start", 2), ("run", 0), ("guests", 0), ("shape", 0)}
+"""Of these, the ones that are left to ``make test-long``; one with and one without a second kill stay."""
+
 WAITS_S = {"start": 1.5, "run": 0.6, "disks": 0.5, "guests": 4.0, "shape": 2.0}
 """Longest random time from then until the kill."""
 
@@ -85,7 +88,12 @@ class Killed:
 
 
 @pytest.mark.parametrize(
-    ("what", "number"), [(what, n) for what, times in KILLS.items() for n in range(times)]
+    ("what", "number"),
+    [
+        pytest.param(what, n, marks=pytest.mark.long if (what, n) in LONG else ())
+        for what, times in KILLS.items()
+        for n in range(times)
+    ],
 )
 def test_nothing_is_left_of_a_run_that_was_killed(
     what: str, number: int, libvirt_uri: str, guest_image: Path, tmp_path: Path

@@ -135,6 +135,7 @@ def form(value: Any) -> Any:
     return type(value) if isinstance(value, (str, bool)) else "number"  # or none, where there are too few
 
 
+@pytest.mark.long  # test_docker_playbooks has the same benchmark on containers
 @pytest.mark.skipif(bool(playbooks.lacking()), reason=playbooks.lacking())
 @pytest.mark.skipif(bool(debs.WHY_NOT), reason=debs.WHY_NOT)
 def test_mist_installs_the_broker_and_an_edge_guest_serves_by_mqtt(

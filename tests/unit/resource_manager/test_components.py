@@ -9,6 +9,7 @@ import pytest
 from continuum.software import artifacts
 from resource_manager.kubernetes import kube_version
 from tests.e2e import components
+from tests.e2e.components import go
 from tests.e2e.components.catalogue import COMPONENTS, GROUPS, PROGRAMS, SOURCES, version_of
 
 
@@ -28,7 +29,13 @@ def test_every_program_is_pinned(name: str) -> None:
 
 
 def test_no_module_is_without_a_program() -> None:
-    assert {path.name for path in SOURCES.iterdir()} == {program.module for program in PROGRAMS.values()}
+    modules = {path.name for path in SOURCES.iterdir() if path.is_dir()}
+    assert modules == {program.module for program in PROGRAMS.values()}
+
+
+def test_modules_that_share_versions_are_there() -> None:
+    assert go.workspace()
+    assert go.workspace() <= {program.module for program in PROGRAMS.values()}
 
 
 def test_components_are_made_of_programs_there_are() -> None:
