@@ -1,5 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
+# Without compiled modules every start of Python takes a second or more.
+unexport PYTHONDONTWRITEBYTECODE
 # Everything the environment is made of; a change in any of these makes it anew.
 SOURCES := pyproject.toml requirements.lock requirements-uv.lock scripts/setup
 

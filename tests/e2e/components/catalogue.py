@@ -22,7 +22,6 @@ class Program:
         source: the Go module whose version is this program's.
         version: the release it stands in for, where no module has that version.
         stamp: variables that the linker sets, with ``{version}``, ``{major}`` and ``{minor}``.
-        tags: build tags, as its project sets them.
         cgo: whether some of it is C, so that a C compiler is needed.
         extended: a Go module that is published only in an older version than this program needs; what it
             lacks is in ``_additions`` of our module, and is added to a copy of it.
@@ -33,7 +32,6 @@ class Program:
     source: str = ""
     version: str = ""
     stamp: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
     cgo: bool = False
     extended: str = ""
 

@@ -37,11 +37,11 @@ WORKSPACE = SOURCES / "go.work"
 QUICK = "CONTINUUM_QUICK_BUILD"
 """Variable that, when set, asks for programs without inlining: a quarter less to compile, slower to run."""
 
-_STATIC_TAGS = ("netgo", "osusergo", "sqlite_omit_load_extension")
-"""Keep C programs from loading libraries while they run, which linked ones cannot."""
+_SHARED_TAGS = ("netgo", "osusergo", "notest", "grpcnotrace")
+"""The same for all programs: a package compiles anew for each set of files that its tags choose."""
 
-_WORKSPACE_TAGS = ("netgo", "osusergo", "notest", "grpcnotrace")
-"""The same for all programs of the workspace: a package compiles anew for each set of files that it has."""
+_STATIC_TAGS = ("sqlite_omit_load_extension",)
+"""Keeps a C program from loading libraries while it runs, which a linked one cannot."""
 
 _FLAGS = ("-trimpath", "-buildvcs=false", "-mod=readonly")
 
@@ -183,8 +183,7 @@ def _arguments(program: Program) -> list[str]:
         "-X " + one.format(version=version, plain=version.lstrip("v"), major=major, minor=minor)
         for one in program.stamp
     ]
-    tags = (*program.tags, *(_STATIC_TAGS if program.cgo else ()))
-    tags = _WORKSPACE_TAGS if in_workspace(program) else tags
+    tags = _SHARED_TAGS + (_STATIC_TAGS if program.cgo else ())
     compiled = "-gcflags=all=-dwarf=false" + (" -l" if os.environ.get(QUICK) else "")
     linked = ("-linkmode=external", "-extldflags=-static") if program.cgo else ()
     return [
