@@ -29,22 +29,26 @@ from continuum.options.tolerance import ToleranceKind
 
 INFRASTRUCTURE = (
     Option(
-        "infrastructure", "provider", Text(), "local", "Who creates the nodes: a folder of `infrastructure/`."
+        "infrastructure",
+        "provider",
+        Text(),
+        "local",
+        "Provider that creates the nodes; `continuum modules` lists all.",
     ),
     Option(
         "infrastructure",
         "infra_only",
         Flag(),
         False,
-        "Create nodes and links and stop there; `[benchmark]` is not in use then.",
+        "Create nodes and links only; `[benchmark]` is ignored.",
     ),
-    Option("infrastructure", "cpu_pin", Flag(), False, "Pin every node to host CPUs of its own."),
+    Option("infrastructure", "cpu_pin", Flag(), False, "Pin each node to host CPUs that no other node uses."),
     Option(
         "infrastructure",
         "network_emulation",
         Flag(),
         False,
-        "Shape the links. Without it every link is a plain wire, and keys that describe links have no "
+        "Shape the links. If False, links have no delay or limit, and keys that describe links have no "
         "effect. A `[link ...]` section switches it on.",
         default_text="`False`, or `True` when there is a `[link ...]` section",
     ),
@@ -53,15 +57,15 @@ INFRASTRUCTURE = (
         "wireless_network_preset",
         Choice(*PRESETS),
         "4g",
-        "How endpoints reach the rest; see the table of presets.",
+        "Access network of the endpoints; see the table of presets.",
     ),
     Option(
         "infrastructure",
         "network_engine",
         Choice("auto", "netem", "fabric"),
         "auto",
-        "What shapes the links: the kernel (`netem`), this project's own engine (`fabric`), or the better "
-        "one of those that work here.",
+        "What shapes the links: the kernel (`netem`), Continuum's user-space engine (`fabric`), or the first "
+        "one that the provider supports and that works here (`auto`).",
     ),
     Option(
         "infrastructure", "netperf", Flag(), False, "Measure every link at length, beyond the usual check."
@@ -79,7 +83,7 @@ INFRASTRUCTURE = (
         "base_path",
         FilePath(),
         None,
-        "Folder in which `runs/` is made.",
+        "Folder in which `runs/` is created.",
         default_text="the current folder",
     ),
     Option(
@@ -87,7 +91,7 @@ INFRASTRUCTURE = (
         "external_physical_machines",
         Texts(),
         (),
-        "SSH addresses of further machines to create nodes on, for providers that can.",
+        "SSH addresses of further machines to create nodes on.",
         default_text="none",
         needs_reader=True,
     ),
@@ -96,8 +100,8 @@ INFRASTRUCTURE = (
         "artifact_dir",
         FilePath(),
         None,
-        "Folder of files to install on nodes without internet: Debian packages (`*.deb`), with all they "
-        "depend on that nodes lack, and what `continuum artifacts` lists.",
+        "Folder of files to install on nodes without internet access: Debian packages (`*.deb`) with their "
+        "dependencies, and the files that `continuum artifacts` lists.",
         default_text="none",
     ),
     Option(
@@ -105,8 +109,8 @@ INFRASTRUCTURE = (
         "artifact_mirror",
         Text(),
         None,
-        "Address of a mirror of the hosts that release files are downloaded from; each host is a folder "
-        "there, as in `http://mirror.example/dl.k8s.io/...`.",
+        "URL of a mirror for release files; each original host is a folder in it, as in "
+        "`http://mirror.example/dl.k8s.io/...`.",
         default_text="the projects' own hosts",
     ),
     Option(
@@ -114,7 +118,7 @@ INFRASTRUCTURE = (
         "architecture",
         Choice("amd64", "arm64"),
         None,
-        "Architecture of the nodes, for files that are installed on them.",
+        "Architecture of the nodes, which selects the files to install on them.",
         default_text="this machine's",
     ),
     Option(
@@ -122,9 +126,8 @@ INFRASTRUCTURE = (
         "package_mirror",
         Text(),
         None,
-        "Address of a mirror of the Debian archive that nodes can reach, as in "
-        "`http://mirror.example/debian`.",
-        default_text="what each node is set up with",
+        "URL of a mirror of the Debian archive that nodes can reach, as in `http://mirror.example/debian`.",
+        default_text="the nodes' own sources",
     ),
 )
 
@@ -134,21 +137,21 @@ BENCHMARK = (
         "resource_manager",
         Text(),
         "none",
-        "What runs workloads on the nodes: a folder of `resource_manager/`.",
+        "Resource manager that runs workloads on the nodes; `continuum modules` lists all.",
     ),
     Option(
         "benchmark",
         "resource_manager_only",
         Flag(),
         False,
-        "Install the resource manager and stop there; the application is not in use then.",
+        "Install the resource manager only; the application is ignored.",
     ),
     Option(
         "benchmark",
         "application",
         Text(),
         None,
-        "What to benchmark: a folder of `application/`, or an alias of one. Must be given unless "
+        "Application to benchmark, by name or alias; `continuum modules` lists all. Required unless "
         "`infra_only` or `resource_manager_only` is True.",
     ),
     Option(
@@ -156,7 +159,7 @@ BENCHMARK = (
         "application_worker_cpu",
         Cores(minimum=0.01),
         None,
-        "Cores of each copy of the application on a worker.",
+        "Cores of each worker of the application.",
         default_text="selected by the application",
     ),
     Option(
@@ -164,7 +167,7 @@ BENCHMARK = (
         "application_worker_memory",
         Memory(),
         None,
-        "Memory of each copy of the application on a worker.",
+        "Memory of each worker of the application.",
         default_text="selected by the application",
     ),
     Option(
@@ -188,14 +191,14 @@ BENCHMARK = (
         "applications_per_worker",
         Integer(1, 10_000),
         1,
-        "Copies of the application on each worker.",
+        "Workers of the application on each node that has any.",
     ),
     Option(
         "benchmark",
         "docker_pull",
         Flag(),
         False,
-        "Fetch container images anew, where images are used.",
+        "Pull container images even if nodes have them.",
         needs_reader=True,
     ),
     Option(
@@ -203,7 +206,7 @@ BENCHMARK = (
         "cache_worker",
         Flag(),
         False,
-        "Put the images of workloads onto the workers during the installation, not when they are started.",
+        "Load the images of workloads during the installation instead of when they start.",
         needs_reader=True,
     ),
     Option(
@@ -211,7 +214,7 @@ BENCHMARK = (
         "observability",
         Flag(),
         False,
-        "Install monitoring with the resource manager.",
+        "Install monitoring together with the resource manager.",
         needs_reader=True,
     ),
 )
@@ -222,23 +225,27 @@ EXECUTION_MODEL = (
         "model",
         Text(),
         None,
-        "Another way to run the application's workers, on top of the resource manager: a folder of "
-        "`execution_model/`.",
-        default_text="as the resource manager does it",
+        "Execution model that runs the application's workers; `continuum modules` lists all.",
+        default_text="the resource manager runs them",
     ),
 )
 
 RUN = (
     Option(
-        "run", "name", Name(), None, "Name of the run, part of its folder's.", default_text="the file's name"
+        "run",
+        "name",
+        Name(),
+        None,
+        "Name of the run; part of its folder's name.",
+        default_text="the file's name",
     ),
-    Option("run", "seed", Integer(0, 2**63 - 1), 0, "Start value of everything that is random."),
+    Option("run", "seed", Integer(0, 2**63 - 1), 0, "Seed of all random numbers."),
     Option(
         "run",
         "warmup",
         Duration(),
         None,
-        "Requests of this first part of the benchmark are left out of the statistics.",
+        "Length of the warm-up; its requests are excluded from the statistics.",
         default_text="selected by the application",
     ),
     Option(
@@ -246,7 +253,7 @@ RUN = (
         "timeout",
         Duration(minimum=0.001),
         None,
-        "Longest time the benchmark may take before it is ended.",
+        "Time after which the benchmark is aborted.",
         default_text="selected by the application",
     ),
     Option(
@@ -254,15 +261,15 @@ RUN = (
         "keep",
         Choice("never", "on-failure", "always"),
         "never",
-        "When to leave the nodes running at the end.",
+        "When to keep the nodes after the run.",
     ),
     Option(
         "run",
         "tolerance",
         ToleranceKind(),
         None,
-        "How far a measured link may be from the configured one before the run is invalid: a percentage "
-        "for delay and throughput, then if wanted the least difference in delay that counts.",
+        "Largest deviation of a measured link before the run is invalid: a percentage of delay and "
+        "throughput, optionally followed by the smallest difference in delay that counts.",
         default_text="delay 2 %, 0.3 ms; throughput 5 %",
     ),
 )
@@ -281,8 +288,10 @@ TIER = (
 LINK = (
     Option("link A-B", "latency", Latency(), None, "Mean one-way delay."),
     Option("link A-B", "jitter", Latency(), None, "Standard deviation of the one-way delay."),
-    Option("link A-B", "bandwidth", Throughput(), None, "Rate per ordered pair of nodes."),
-    Option("link A-B", "loss", Percent(), None, "Packets lost, independently of each other."),
+    Option(
+        "link A-B", "bandwidth", Throughput(), None, "Rate of each ordered pair of nodes, at the IP layer."
+    ),
+    Option("link A-B", "loss", Percent(), None, "Share of packets lost, independently of each other."),
 )
 
 #: What the flat keys of ``[infrastructure]`` call a link's keys.
