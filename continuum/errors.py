@@ -23,6 +23,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+SHOWN_CHARACTERS = 200
+"""Longest value of a config that is shown whole in a message."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -52,10 +55,23 @@ class Problem:
         if self.key:
             what += self.key
             if self.value is not None:
-                what += f' = "{self.value}"'
+                what += f' = "{_shortened(self.value)}"'
             what += ": "
         kind = "warning: " if self.severity == "warning" else ""
-        return f"{where}{kind}{what}{self.message}"
+        return printable(f"{where}{kind}{what}{self.message}")
+
+
+def printable(text: str) -> str:
+    """Text that is safe to print: escapes control and formatting characters, except line ends."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def _shortened(value: str) -> str:
+    """A value, cut where it would fill the screen."""
+    return value if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]}..."
 
 
 class ContinuumError(Exception):

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from continuum.config.core_options import CORE, TIER
 from continuum.config.ini import Document
 from continuum.config.link_presets import BUILTIN_TIERS
 from continuum.config.select_modules import SelectedModules
 from continuum.errors import Problem
+from continuum.model.config import Config
 from continuum.model.section import Entry, Section
+from continuum.model.topology import MAX_NODES
 from continuum.modules import registry
 from continuum.options import Flag
-
-if TYPE_CHECKING:
-    from continuum.model.config import Config
 
 _EXAMPLES = {"cores": "2", "memory": "4 GB", "nodes": "1"}
 _MIRROR = re.compile(r"(https?|ftp|file)://?[^\s\"'\[\]]+")
@@ -73,9 +71,23 @@ def check(
 def _nodes(config: Config, document: Document) -> Iterator[Problem]:
     where = config.infrastructure
     if not document.sections and not document.problems:
-        yield Problem("the file has only comments; see configs/quickstart.cfg for a first config", where.file)
+        yield Problem(
+            "the file has only comments; see configs/quickstart.cfg for a first config", where.file, 1
+        )
+    elif (total := count_nodes(config)) > MAX_NODES:
+        largest = max(config.tiers.values(), key=_count)
+        yield largest.problem("nodes", f"{total:,} nodes in all; a run has at most {MAX_NODES:,}")
     elif document.sections and not any(tier.values["nodes"] for tier in config.tiers.values()):
-        yield Problem('no nodes; write e.g. "cloud_nodes = 1"', where.file, where.line, where.name)
+        yield Problem('no nodes; write e.g. "cloud_nodes = 1"', where.file, where.line or 1, where.name)
+
+
+def count_nodes(config: Config) -> int:
+    """Nodes of all tiers together."""
+    return sum(_count(tier) for tier in config.tiers.values())
+
+
+def _count(tier: Section) -> int:
+    return tier.integer("nodes") if tier.values["nodes"] else 0
 
 
 def _emulation(config: Config) -> Iterator[Problem]:
@@ -126,7 +138,7 @@ def _benchmark(config: Config, document: Document, selected: SelectedModules) ->
     if "benchmark" not in document.sections:
         if document.sections:
             remedy = f"add [benchmark] with an application ({there}), or infra_only = True"
-            yield Problem(f"the [benchmark] section is missing; {remedy}", file=config.infrastructure.file)
+            yield Problem(f"the [benchmark] section is missing; {remedy}", config.infrastructure.file, 1)
     elif selected.resource_manager_only is False and not config.benchmark.given("application"):
         yield config.benchmark.problem(
             "application", f"missing; {there} (or set resource_manager_only = True)"

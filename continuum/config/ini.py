@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from continuum.errors import Problem
 from continuum.model.section import Entry
 
-_HEADER = re.compile(r"\[([^\]]*)\]\s*(?:[#;].*)?")
-_PAIR = re.compile(r"([^=:]*?)\s*[=:]\s*(.*)", re.DOTALL)
 _QUOTED = re.compile(r"""(["'])((?:(?!\1).)*)\1\s*(?:[#;].*)?""", re.DOTALL)
 _INLINE_COMMENT = re.compile(r"(?:^|\s)[#;].*")
 _NUMBER_THEN_COMMENT = re.compile(r"([+-]?[0-9][0-9.]*)[#;].*")
@@ -70,18 +68,18 @@ class _Reader:
                 self._problem(line, "a key before the first section; write [infrastructure] above it")
             self._complained = True
             return
-        found = _PAIR.fullmatch(text)
-        if not found or not found[1]:
+        found = _pair(text)
+        if found is None or not found[0]:
             shown = text.splitlines()[0]
             self._problem(line, f'not "key = value": {shown[:60]}')
             return
-        key = found[1]
+        key, written = found
         first = self._lines.setdefault((self._section, key.lower()), line)
         if first != line:
             self._problem(line, f"key already given on line {first}; keep one", key)
             return
         try:
-            value = _clean(found[2])
+            value = _clean(written)
         except ValueError as error:
             self._problem(line, str(error), key)
             return
@@ -97,9 +95,9 @@ def scan(text: str, file: str) -> Document:
     reader = _Reader(file)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     for number, line in _logical_lines(text):
-        header = _HEADER.fullmatch(line)
-        if header:
-            reader.header(header[1], number)
+        name = _section_name(line)
+        if name is not None:
+            reader.header(name, number)
         elif line.startswith("["):
             reader.broken_header(line, number)
         else:
@@ -110,7 +108,7 @@ def scan(text: str, file: str) -> Document:
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines that are not blank or comments, with their numbers; continuation lines are joined to the first.
 
-    A line continues the previous one if it is indented deeper and is neither a header nor a key-value pair.
+    A line continues the previous one if it is indented deeper and is neither a header nor a pair.
     """
     pending: list[str] = []
     first, indent = 0, 0
@@ -119,7 +117,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
         if not line or line[0] in "#;":
             continue
         depth = len(raw.expandtabs()) - len(raw.expandtabs().lstrip())
-        is_pair = _PAIR.fullmatch(_strip_comment(line)) is not None
+        is_pair = _pair(_strip_comment(line)) is not None
         if pending and depth > indent and not is_pair and line[0] != "[" and pending[0][0] != "[":
             pending.append(line)
             continue
@@ -128,6 +126,22 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
         pending, first, indent = [line], number, depth
     if pending:
         yield first, "\n".join(pending)
+
+
+def _section_name(line: str) -> str | None:
+    """The text between the brackets of a section header; None for any other line."""
+    name, bracket, rest = line.removeprefix("[").partition("]")
+    rest = rest.lstrip()
+    is_header = line.startswith("[") and bracket and (not rest or rest[0] in "#;")
+    return name if is_header else None
+
+
+def _pair(text: str) -> tuple[str, str] | None:
+    """Key and value, split at the first ``=`` or ``:``; None if there is neither."""
+    ends = [index for index in (text.find("="), text.find(":")) if index >= 0]
+    if not ends:
+        return None
+    return text[: min(ends)].rstrip(), text[min(ends) + 1 :].lstrip()
 
 
 def _clean(value: str) -> str:

@@ -16,6 +16,7 @@ from continuum.config.select_modules import SelectedModules, select
 from continuum.errors import ConfigError, Problem
 from continuum.model.config import Config
 from continuum.model.section import Section
+from continuum.model.topology import MAX_NODES
 from continuum.options import Option, Value
 
 _MAX_BYTES = 1_000_000
@@ -52,9 +53,13 @@ def parse(text: str, name: str = "config.cfg") -> Config:
         ConfigError: there are errors; contains all problems.
     """
     if not text.strip():
-        raise ConfigError([Problem("empty; see configs/quickstart.cfg for a first config", file=name)])
+        raise ConfigError(
+            [Problem("empty; see configs/quickstart.cfg for a first config", file=name, line=1)]
+        )
     if "\0" in text:
-        raise ConfigError([Problem("not a text file", file=name)])
+        raise ConfigError(
+            [Problem("not a text file", file=name, line=1 + text[: text.index("\0")].count("\n"))]
+        )
     document = ini.scan(text, name)
     selected = select(document, name)
     options = options_in_use(selected.modules())
@@ -156,6 +161,8 @@ def _module_problems(
     config: Config, selected: SelectedModules, known: tuple[Problem, ...]
 ) -> Iterator[Problem]:
     """Problems that the modules in use report."""
+    if cross_checks.count_nodes(config) > MAX_NODES:
+        return  # reported already; modules would build them all
     broken = any(problem.severity == "error" for problem in known)
     for module in selected.modules():
         try:

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+MAX_NODES = 65_000
+"""Most nodes of a run: its network is one /16."""
+
 
 @dataclass(frozen=True)
 class Tier:

@@ -7,15 +7,13 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from continuum.errors import ProvisionError
-from continuum.model.topology import NodeSpec
+from continuum.model.topology import MAX_NODES, NodeSpec
 
 if TYPE_CHECKING:
     from continuum.rundir.run import Run
 
 FIRST_ADDRESS = IPv4Address("10.77.0.1")
 """Address of the first node; the network of a run is its /16, visible in its nodes alone."""
-
-MAX_NODES = 65_000
 
 
 def addresses(specs: Sequence[NodeSpec]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from continuum.config import loader as config
 from continuum.config.topology_builder import from_config
-from continuum.errors import ConfigError
+from continuum.errors import ConfigError, printable
 from continuum.model.config import Config
 from continuum.modules import registry
 from continuum.options.tolerance import Tolerance
@@ -265,7 +265,7 @@ def test_missing_file_folder_and_special_file(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError) as refused:
             config.load(path)
-        assert str(refused.value) == f"{path}: {complaint}"
+        assert str(refused.value) == printable(f"{path}: {complaint}")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
