@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from continuum.connection.base import Completed
 from continuum.connection.process import END_TIMEOUT_S, ClientProcess
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+from continuum.host.files import replacing
 from continuum.model.limits import Limits
 from continuum.sdk import protocol
 
@@ -95,9 +96,8 @@ class FakeConnection:
         """Copy a file below the node's folder; atomic at ``dst``."""
         target = self._host_path(dst)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.new")
-        shutil.copy(src, temporary)
-        temporary.replace(target)
+        with replacing(target) as temporary:
+            shutil.copy(src, temporary)
 
     def get(self, src: PurePosixPath, dst: Path) -> None:
         """Copy a file or a folder from below the node's folder."""

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from continuum.errors import HostError, ProvisionError
 from continuum.host import run_command
+from continuum.host.files import sha256_of
 from continuum.software.debian_image import BUILD_TIMEOUT_S, ImageRequest, debian_root
 from infrastructure.qemu import recipe
-from infrastructure.qemu.fetched import fetch, hash_of
+from infrastructure.qemu.image_download import fetch
 
 DISK, KERNEL, INITRD, MANIFEST = "disk.qcow2", "vmlinuz", "initrd.img", "image.json"
 PARTS = (DISK, KERNEL, INITRD)
@@ -108,7 +109,7 @@ def _own(folder: Path, missing: str) -> Image:
 def _plain(path: Path, sha256: str | None) -> Image:
     if not path.is_file():
         raise HostError(f"qemu_image: there is no {path}; give the path of a disk image")
-    if sha256 and hash_of(path) != sha256.lower():
+    if sha256 and sha256_of(path) != sha256.lower():
         raise HostError(f"qemu_image: {path} is not what qemu_image_sha256 says it should be; fetch it anew")
     if packed := _packing(path):
         raise HostError(f"qemu_image: {path} is packed ({packed}); unpack it and give the path of the disk")

@@ -6,7 +6,6 @@ QEMU runs as may not read this user's files.
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from continuum.host.files import locked
 from infrastructure.qemu import describe
 from infrastructure.qemu.fleet import Site
 from infrastructure.qemu.hypervisor import Hypervisor
@@ -165,6 +165,5 @@ def _alone(uri: str) -> Iterator[None]:
     folder = store()
     folder.mkdir(parents=True, exist_ok=True)
     name = "".join(c if c.isalnum() else "-" for c in f"{parts.scheme}{parts.netloc}{parts.path}")
-    with (folder / f".{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder / f".{name}.lock"):
         yield

@@ -14,7 +14,7 @@ import pytest
 
 from continuum.errors import HostError
 from continuum.software.download import Timeouts
-from infrastructure.qemu import fetched, image
+from infrastructure.qemu import image, image_download
 
 CONTENT = b"QFI\xfb" + bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -52,7 +52,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
         def log_message(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(fetched, "TIMEOUTS", Timeouts(stall_s=5.0, attempts=2, pause_s=0.0))
+    monkeypatch.setattr(image_download, "TIMEOUTS", Timeouts(stall_s=5.0, attempts=2, pause_s=0.0))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         state.port = http.server_port
@@ -68,7 +68,7 @@ def kept() -> list[str]:
     return sorted(path.name for path in image.store().glob("fetched/*/*debian*"))
 
 
-def test_an_image_is_fetched_once(server: Server) -> None:
+def test_an_image_is_downloaded_once(server: Server) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: image.find(server.url, SHA256), range(4)))
     assert image.find(server.url, SHA256.upper()) == found[0]
@@ -80,14 +80,14 @@ def test_an_image_is_fetched_once(server: Server) -> None:
 
 
 def test_another_file_is_never_kept(server: Server) -> None:
-    with pytest.raises(HostError, match=f"its sha256 is {SHA256}"):
+    with pytest.raises(HostError, match=f"has the SHA-256 checksum {SHA256}"):
         image.find(server.url, "0" * 64)
     assert kept() == []
 
 
 def test_what_ends_too_early_is_not_used_and_gone_on_with_later(server: Server) -> None:
     server.gives_bytes = 300_000
-    with pytest.raises(HostError, match=rf"ended after 600000 of {len(CONTENT)} bytes; fetch it by hand"):
+    with pytest.raises(HostError, match=rf"ended after 600000 of {len(CONTENT)} bytes; download it yourself"):
         image.find(server.url, SHA256)
     assert kept() == [".debian.qcow2.part"]
     server.gives_bytes = len(CONTENT)
@@ -104,7 +104,7 @@ def test_a_beginning_of_another_file_is_thrown_away(server: Server) -> None:
 
 
 def test_an_image_that_is_not_there_or_nobody_answers(server: Server) -> None:
-    with pytest.raises(HostError, match="cannot be fetched: 404"):
+    with pytest.raises(HostError, match=r"cannot download .*: 404"):
         image.find(server.url.replace("debian", "none"), SHA256)
     assert len(server.asked) == 1
     with pytest.raises(HostError, match="refused"):
