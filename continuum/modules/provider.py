@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from continuum.connection.base import Connection
+from continuum.connection.deployment import Deployment
 from continuum.errors import UsageError
 from continuum.host.facts import Host
 from continuum.model.config import Config
@@ -19,6 +20,9 @@ from continuum.software.debian_image import ImageRequest
 
 class Provider(Module):
     """Creates and destroys nodes.
+
+    An instance keeps nothing of a run: what belongs to a run goes into the run (``run.own``, ``run.note``),
+    into the handles of its nodes, or into the deployment.
 
     Attributes:
         engines: network engines that its nodes can use, the preferred one first.
@@ -43,6 +47,8 @@ class Provider(Module):
     def create(self, specs: Sequence[NodeSpec], run: Run) -> tuple[Node, ...]:
         """Create the nodes, in parallel. Journals every resource (``run.own``) before creating it.
 
+        Limits that this host cannot enforce are noted in the run (``run.note``), one sentence each.
+
         Raises:
             ProvisionError: a node cannot be created.
         """
@@ -59,13 +65,9 @@ class Provider(Module):
         """Apply CPU quotas, if they are not in effect since creation."""
         return
 
-    def usage(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Usage]:
+    def usage(self, deployment: Deployment, run: Run) -> Mapping[str, Usage]:
         """Resource usage of each node so far, by node name."""
         return {}
-
-    def notes(self, run: Run) -> tuple[str, ...]:
-        """Limits that this host cannot enforce, one sentence each; they become notes of the result."""
-        return ()
 
     def estimate(self, config: Config, topology: Topology) -> tuple[str, ...]:
         """Expected costs of the nodes, one line each, for ``continuum plan``; pure."""

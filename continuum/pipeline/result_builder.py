@@ -52,7 +52,7 @@ class Snapshot:
 
 def snapshot(deployment: Deployment, provider: Provider, run: Run) -> Snapshot:
     """Read the resource usage and the clock offset of every node."""
-    usage = provider.usage(deployment.nodes, run)
+    usage = provider.usage(deployment, run)
     offsets: dict[str, Offset] = {}
     with contextlib.suppress(ContinuumError):  # a node that is gone has no clock; its requests are lost
         offsets = clock.measure_all(deployment.connections)

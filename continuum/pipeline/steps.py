@@ -120,8 +120,6 @@ def shape(context: Context, deployment: Deployment) -> Deployment:
         deployment = _with_baseline_delays(deployment, run, refuses=provider.real_network)
     open_engine(deployment.engine).shape(deployment, run)
     provider.enforce(deployment.nodes, run)
-    for note in provider.notes(run):
-        run.note(note)
     return deployment
 
 

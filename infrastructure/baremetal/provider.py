@@ -1,4 +1,4 @@
-"""The provider ``baremetal``: checks, prepares and cleans up hosts of one's own."""
+"""The provider ``baremetal``: checks, prepares and cleans up existing hosts."""
 
 from __future__ import annotations
 
@@ -15,20 +15,25 @@ from continuum.config import topology_builder
 from continuum.connection.ssh import hosts
 from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import ConnectionFailure, LeftBehindError, Problem, ProvisionError
+from continuum.host.parallel import in_parallel
 from continuum.model.node import Node, Usage
 from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
-from infrastructure.baremetal import facts, settings
-from infrastructure.baremetal.settings import Place
+from infrastructure.baremetal import host_facts, settings
+from infrastructure.baremetal.host_facts import Facts
+from infrastructure.baremetal.settings import NamedHost
 
 if TYPE_CHECKING:
+    from continuum.connection.deployment import Deployment
     from continuum.host.facts import Host
     from continuum.model.config import Config
     from continuum.model.topology import NodeSpec
     from continuum.options import Option
     from continuum.rundir.run import Run
 
-PLACE = "baremetal-host"
+HOST = "baremetal-host"
+"""Kind of a host in the journal."""
+
 _TIMEOUT_S = 60.0
 _OUR_ROOT = "qdisc htb 1: "
 _CLEAN = (
@@ -39,7 +44,7 @@ _CLEAN = (
 
 
 class BaremetalProvider(Provider):
-    """Nodes are hosts of one's own, reached by OpenSSH."""
+    """Nodes are existing hosts, reached by OpenSSH."""
 
     summary: ClassVar[str] = (
         "hosts of your own, reached by ssh; nothing on them is changed outside one folder"
@@ -49,177 +54,164 @@ class BaremetalProvider(Provider):
     own_kernel: ClassVar[bool] = True
     real_network: ClassVar[bool] = True
     no_containers: ClassVar[str] = (
-        "they are hosts of your own, on which nobody would undo what a container engine and a cluster change"
+        "they are hosts of your own, and the changes of a container engine and a cluster would remain on them"
     )
 
-    def __init__(self) -> None:
-        self._connections: dict[tuple[str, str], SshConnection] = {}
-
     def check(self, config: Config) -> Iterable[Problem]:
-        """Hosts that are missing, named twice or wrongly."""
+        """Hosts that are missing, invalid or named twice."""
         return list(settings.problems(config, topology_builder.from_config(config)))
 
     def doctor(self, host: Host) -> Iterable[Finding]:
-        """What this host has to reach others."""
+        """Whether OpenSSH's client is installed."""
         path = host.find_command("ssh")
         yield Finding(
             "ssh", path is not None, str(path or "not found"), "sudo apt-get install openssh-client"
         )
 
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
-        """What each host lacks; all are asked at once."""
-        lacking = [
+        """What each host is missing; all are queried at once."""
+        missing = [
             f"{one.name}: {one.detail}; to mend it: {one.remedy}" for one in self.doctor(host) if not one.ok
         ]
         for key in ("baremetal_key", "baremetal_ssh_config"):
             path = config.infrastructure.path(key)
             if path is not None and not path.is_file():
-                yield config.infrastructure.problem(key, f"there is no file {path}")
+                yield config.infrastructure.problem(
+                    key, f"no such file: {path}; write the path of an existing one"
+                )
                 return
-        if lacking:
-            yield Problem("; ".join(lacking))
+        if missing:
+            yield Problem("; ".join(missing))
             return
         planned = topology_builder.from_config(config)
-        places = {place.node: place for place in settings.places(config, planned, "probe")}
-        found: dict[str, list[str]] = {}
+        known = {host.node: host for host in settings.hosts(config, planned, "probe")}
 
-        def ask(spec: NodeSpec) -> None:
+        def query(spec: NodeSpec) -> list[str]:
             try:
-                with contextlib.closing(SshConnection(_target(places[spec.name], "probe"))) as connection:
+                with contextlib.closing(SshConnection(_target(known[spec.name], "probe"))) as connection:
                     answer = _facts(connection)
             except ConnectionFailure as error:
-                found[spec.name] = [str(error)]
-                return
-            who = f"{spec.name} ({places[spec.name]})"
-            words = facts.lacks(answer, spec, emulated=planned.emulated)
-            found[spec.name] = [f"{who} {lack}" for lack in words]
+                return [str(error)]
+            who = f"{spec.name} ({known[spec.name]})"
+            found = host_facts.shortcomings(answer, spec, emulated=planned.emulated)
+            return [f"{who} {shortcoming}" for shortcoming in found]
 
-        hosts.everywhere(planned.nodes, ask)
-        for spec in planned.nodes:
-            yield from (Problem(lack) for lack in found[spec.name])
+        for found in in_parallel(query, planned.nodes):
+            yield from (Problem(text) for text in found)
 
     def create(self, specs: Sequence[NodeSpec], run: Run) -> tuple[Node, ...]:
-        """Log into every host, find the interface that reaches the others, and make the run's folder there.
+        """Log in to every host, find the interface that reaches the others, and create the run's folder.
 
         Raises:
-            ProvisionError: a host cannot be reached, or its traffic is shaped by somebody else.
+            ProvisionError: a host cannot be reached, or something else shapes its traffic.
         """
-        config = run.config
-        places = {
-            place.node: place
-            for place in settings.places(config, topology_builder.from_config(config), run.id)
-        }
-        given = settings.addresses(config)
-        addresses = {name: given.get(name) or _address(place) for name, place in places.items()}
+        topology = topology_builder.from_config(run.config)
+        for limit in settings.unlimited(topology):
+            run.note(limit)
+        named = {host.node: host for host in settings.hosts(run.config, topology, run.id)}
+        given = settings.addresses(run.config)
+        addresses = {name: given.get(name) or _address(host) for name, host in named.items()}
         _refuse_same(addresses)
-        known: dict[str, Place] = {}
-        emulated = config.infrastructure.flag("network_emulation")
+        emulated = run.config.infrastructure.flag("network_emulation")
+        with contextlib.ExitStack() as stack:
 
-        def look(place: Place) -> None:
-            others = [addresses[name] for name in addresses if name != place.node]
-            place = self._log_in(place, run.id)
-            connection = self._connections[run.id, place.node]
-            interface = _look(connection, others or [addresses[place.node]], emulated=emulated)
-            known[place.node] = replace(place, interface=interface)
+            def examine(spec: NodeSpec) -> tuple[NamedHost, SshConnection]:
+                others = [address for name, address in addresses.items() if name != spec.name]
+                host, connection = _log_in(named[spec.name], run.id)
+                stack.callback(connection.close)
+                interface = _interface(connection, others or [addresses[spec.name]], emulated=emulated)
+                return replace(host, interface=interface), connection
 
-        hosts.everywhere(list(places.values()), look)
-        run.own_all([(PLACE, known[spec.name].to_json()) for spec in specs])
-        nodes = tuple(_node(spec, addresses[spec.name], known[spec.name]) for spec in specs)
-        hosts.everywhere(
-            list(known.values()),
-            lambda place: _prepare(self._connections[run.id, place.node], place, addresses),
+            found = in_parallel(examine, specs)
+            run.own_all([(HOST, host.to_json()) for host, _ in found])
+            in_parallel(lambda pair: _prepare(pair[1], pair[0], addresses), found)
+        return tuple(
+            _node(spec, addresses[spec.name], host) for spec, (host, _) in zip(specs, found, strict=True)
         )
-        return nodes
-
-    def _log_in(self, place: Place, run_id: str) -> Place:
-        """Connect to a host; the place with the way to be root there."""
-        connection = SshConnection(_target(place, run_id))
-        self._connections[run_id, place.node] = connection
-        if _facts(connection).is_root:
-            return place
-        place = replace(place, sudo=True)
-        connection.target = replace(connection.target, sudo=True)
-        return place
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
-        """End what runs on the hosts, take the queues off their interfaces, remove the run's folders.
+        """End the run's processes on the hosts, remove queueing disciplines and folders.
 
         Raises:
-            LeftBehindError: a host cannot be reached; it is named, and the others are clean.
+            LeftBehindError: some hosts cannot be reached; it names them, and the others are clean.
         """
-        for key in [key for key in self._connections if key[0] == run.id]:
-            self._connections.pop(key).close()
-        places = [Place.from_json(ident) for kind, ident in owned if kind == PLACE]
+        named = [NamedHost.from_json(ident) for kind, ident in owned if kind == HOST]
         errors: dict[str, str] = {}
         left: dict[str, list[str]] = {}
 
-        def clean(place: Place) -> None:
+        def clean(host: NamedHost) -> None:
             try:
-                _clean(place, run.id)
+                _clean(host, run.id)
             except ConnectionFailure as error:
-                errors[place.node] = str(error)
-                left[place.node] = list(place.leaves(run.id))
+                errors[host.node] = str(error)
+                left[host.node] = list(host.leftovers(run.id))
 
-        hosts.everywhere(places, clean)
+        in_parallel(clean, named)
         if errors:
-            ways = [
-                f"repeat when they can be reached: continuum destroy {run.id}",
-                f"or give them up: continuum destroy {run.id} --forget",
-            ]
-            what = f"these hosts are not cleaned up; {', '.join(ways)}"
+            what = (
+                f"these hosts are not cleaned up; when they are reachable, run: continuum destroy {run.id};"
+                f" or give them up: continuum destroy {run.id} --forget"
+            )
             lines = [line for node in sorted(left) for line in left[node]]
             raise LeftBehindError("\n".join([*(errors[node] for node in sorted(errors)), what]), lines)
 
     def connect(self, node: Node, run: Run) -> SshConnection:
-        """A connection to a host, from the node's handle alone."""
-        place = Place(**{name: node.handle[name] for name in asdict(Place("", ""))})
-        key = (run.id, node.name)
-        if key not in self._connections:
-            self._connections[key] = SshConnection(_target(place, run.id))
-        return hosts.with_names(self._connections[key], place.folder)
+        """A connection to a host."""
+        host = NamedHost(**node.handle)
+        return hosts.with_names(SshConnection(_target(host, run.id)), host.folder)
 
-    def usage(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Usage]:
+    def usage(self, deployment: Deployment, run: Run) -> Mapping[str, Usage]:
         """What each host has used so far."""
-        return hosts.usage(nodes, lambda node: self.connect(node, run))
-
-    def notes(self, run: Run) -> tuple[str, ...]:
-        """What these hosts do not limit."""
-        return settings.unlimited(topology_builder.from_config(run.config))
+        return hosts.usage(deployment)
 
 
-def _target(place: Place, run_id: str) -> SshTarget:
+def _target(host: NamedHost, run_id: str) -> SshTarget:
     return SshTarget(
-        node=place.node,
+        node=host.node,
         run_id=run_id,
-        host=place.host,
-        user=place.user,
-        port=place.port or None,
-        key=Path(place.key) if place.key else None,
-        config=Path(place.config) if place.config else None,
-        sudo=place.sudo,
+        host=host.host,
+        user=host.user,
+        port=host.port or None,
+        key=Path(host.key) if host.key else None,
+        config=Path(host.config) if host.config else None,
+        sudo=host.sudo,
     )
 
 
-def _node(spec: NodeSpec, address: str, place: Place) -> Node:
-    return Node(spec, address, asdict(place), folder=place.folder, interface=place.interface)
+def _log_in(host: NamedHost, run_id: str) -> tuple[NamedHost, SshConnection]:
+    """Log in to a host; with sudo if the account is not root."""
+    connection = SshConnection(_target(host, run_id))
+    try:
+        if not _facts(connection).is_root:
+            host = replace(host, sudo=True)
+            connection.target = replace(connection.target, sudo=True)
+    except BaseException:
+        connection.close()
+        raise
+    return host, connection
 
 
-def _facts(connection: SshConnection) -> facts.Facts:
-    """Ask a host what it has; reads only."""
-    return facts.parse(connection.run(("sh", "-c", facts.QUESTION), timeout=_TIMEOUT_S, check=False).stdout)
+def _node(spec: NodeSpec, address: str, host: NamedHost) -> Node:
+    return Node(spec, address, asdict(host), folder=host.folder, interface=host.interface)
 
 
-def _address(place: Place) -> str:
-    """The IPv4 address of a host as ssh would take it."""
-    words = ["ssh", *(["-F", place.config] if place.config else []), "-G", "--", str(place)]
+def _facts(connection: SshConnection) -> Facts:
+    """Query a host; changes nothing."""
+    said = connection.run(("sh", "-c", host_facts.SCRIPT), timeout=_TIMEOUT_S, check=False).stdout
+    return host_facts.parse(said)
+
+
+def _address(host: NamedHost) -> str:
+    """The IPv4 address of a host, resolved as ssh does."""
+    words = ["ssh", *(["-F", host.config] if host.config else []), "-G", "--", str(host)]
     said = subprocess.run(words, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False).stdout
-    name = next((line.split()[1] for line in said.splitlines() if line.startswith("hostname ")), place.host)
+    name = next((line.split()[1] for line in said.splitlines() if line.startswith("hostname ")), host.host)
     try:
         return str(socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])
     except OSError as error:
         raise ProvisionError(
-            f"{place.node}: no IPv4 address is known for {name} ({error.strerror});"
-            f" set baremetal_addresses = {place.node}=..."
+            f"{host.node}: {name} has no known IPv4 address ({error.strerror});"
+            f" set baremetal_addresses = {host.node}=..."
         ) from error
 
 
@@ -228,13 +220,13 @@ def _refuse_same(addresses: Mapping[str, str]) -> None:
     for name, address in addresses.items():
         if address in seen:
             raise ProvisionError(
-                f"{name} and {seen[address]} are the same host ({address}); name one for each"
+                f"{name} and {seen[address]} are the same host ({address}); name one host per node"
             )
         seen[address] = name
 
 
-def _look(connection: SshConnection, others: Sequence[str], *, emulated: bool) -> str:
-    """The interface that leads to the others, if it is to be shaped."""
+def _interface(connection: SshConnection, others: Sequence[str], *, emulated: bool) -> str:
+    """The interface that leads to the other hosts; empty if links are not emulated."""
     interface = hosts.interface_to(connection, others)
     if not emulated:
         return ""
@@ -244,26 +236,26 @@ def _look(connection: SshConnection, others: Sequence[str], *, emulated: bool) -
 
 
 def _refuse_shaped(connection: SshConnection, interface: str, shown: str) -> None:
-    """Queues that somebody has set up have a handle; the kernel's own have none."""
+    """Refuse an interface with a configured queueing discipline, which has a handle; defaults have none."""
     for queue in json.loads(shown or "[]"):
         if queue.get("root") and queue.get("handle", "0:") != "0:":
             what, remedy = f"{queue.get('kind')} {queue['handle']}", f"tc qdisc del dev {interface} root"
             who = f"{connection.node}: {connection.target.destination}"
             raise ProvisionError(
-                f"{who} shapes the traffic of {interface} already ({what}); remove that there: {remedy}"
+                f"{who}: the traffic of {interface} is shaped already ({what}); remove that there: {remedy}"
             )
 
 
-def _prepare(connection: SshConnection, place: Place, addresses: Mapping[str, str]) -> None:
-    """Make the run's folder, and have at hand what shapes links."""
-    hosts.write_hosts(connection, place.folder, addresses)
-    if place.interface:
+def _prepare(connection: SshConnection, host: NamedHost, addresses: Mapping[str, str]) -> None:
+    """Create the run's folder; load the kernel modules that shape links."""
+    hosts.write_hosts(connection, host.folder, addresses)
+    if host.interface:
         argv = ("modprobe", "-a", "sch_htb", "sch_netem", "cls_u32")
         connection.run(argv, timeout=_TIMEOUT_S, check=False)
 
 
-def _clean(place: Place, run_id: str) -> None:
-    with contextlib.closing(SshConnection(_target(place, run_id))) as connection:
+def _clean(host: NamedHost, run_id: str) -> None:
+    with contextlib.closing(SshConnection(_target(host, run_id))) as connection:
         connection.kill_all(run_id)
-        argv = ("sh", "-c", _CLEAN, "clean", place.interface, place.folder, _OUR_ROOT)
+        argv = ("sh", "-c", _CLEAN, "clean", host.interface, host.folder, _OUR_ROOT)
         connection.run(argv, timeout=_TIMEOUT_S)

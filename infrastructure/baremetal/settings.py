@@ -1,4 +1,4 @@
-"""The keys of the provider, and which host is which node; pure."""
+"""The config keys of the provider, and the host of each node; pure."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ OPTIONS: tuple[Option, ...] = (
         )
         for tier in BUILTIN
     ),
-    Option(_SECTION, "baremetal_hosts", Texts(), (), "Hosts of tiers of one's own, each as NODE=user@host."),
+    Option(_SECTION, "baremetal_hosts", Texts(), (), "Hosts of other tiers, each as NODE=user@host."),
     Option(
         _SECTION,
         "baremetal_addresses",
         Texts(),
         (),
-        "Addresses that nodes reach each other at where ssh takes another way, each as NODE=IPv4.",
+        "Addresses for traffic between nodes, if ssh uses others, each as NODE=IPv4.",
     ),
     Option(
         _SECTION,
@@ -61,19 +61,19 @@ OPTIONS: tuple[Option, ...] = (
 
 
 @dataclass(frozen=True)
-class Place:
-    """A host and all that is needed to find it again and to clean it up.
+class NamedHost:
+    """A host of the config: how to log in to it and what to clean up there.
 
     Attributes:
-        node: the node it is.
-        host: its name, address or alias.
-        user: account there; empty for what ssh takes by itself.
-        port: of its ssh daemon; 0 for what ssh takes by itself.
-        key: private key; empty for the user's agent and keys.
-        config: configuration of ssh; empty for the user's own.
-        folder: the run's folder there.
-        sudo: whether root is had by sudo.
-        interface: interface that reaches the peers; empty as long as that is not known.
+        node: name of its node.
+        host: its name, address or ssh alias.
+        user: account on it; empty for ssh's default.
+        port: port of its ssh daemon; 0 for ssh's default.
+        key: private key file; empty for the user's agent and keys.
+        config: ssh configuration file; empty for the user's own.
+        folder: the run's folder on it.
+        sudo: whether commands need sudo.
+        interface: interface that reaches the other hosts; empty if unknown or if links are not emulated.
     """
 
     node: str
@@ -89,7 +89,7 @@ class Place:
     def __str__(self) -> str:
         return f"{self.user}@{self.host}" if self.user else self.host
 
-    def leaves(self, run_id: str) -> Iterator[str]:
+    def leftovers(self, run_id: str) -> Iterator[str]:
         """What a run has on the host until it is cleaned up, one line each."""
         yield f"{self} ({self.node}): processes with {protocol.ENV_RUN}={run_id} in their environment"
         yield f"{self} ({self.node}): folder {self.folder}"
@@ -97,20 +97,20 @@ class Place:
             yield f"{self} ({self.node}): the queue `htb 1:` at the root of {self.interface}"
 
     def to_json(self) -> str:
-        """As it stands in the journal."""
+        """The entry for the journal."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @staticmethod
-    def from_json(text: str) -> Place:
-        """As it was written into the journal."""
-        return Place(**json.loads(text))
+    def from_json(text: str) -> NamedHost:
+        """The host from an entry of the journal."""
+        return NamedHost(**json.loads(text))
 
 
-def places(config: Config, topology: Topology, run_id: str) -> tuple[Place, ...]:
-    """The host of every node, of a checked config."""
+def hosts(config: Config, topology: Topology, run_id: str) -> tuple[NamedHost, ...]:
+    """The host of every node, from a checked config."""
     section = config.infrastructure
     key, file = section.path("baremetal_key"), section.path("baremetal_ssh_config")
-    common = Place(
+    common = NamedHost(
         node="",
         host="",
         key=str(key.absolute()) if key else "",
@@ -128,17 +128,17 @@ def places(config: Config, topology: Topology, run_id: str) -> tuple[Place, ...]
 
 
 def addresses(config: Config) -> dict[str, str]:
-    """The nodes' addresses that the config gives."""
+    """The addresses of nodes that the config gives."""
     return dict(_pairs(config, "baremetal_addresses"))
 
 
 def _words(config: Config, topology: Topology) -> Mapping[str, str]:
-    """What is written for each node."""
+    """The host of each node, as it is written in the config."""
     own = dict(_pairs(config, "baremetal_hosts"))
     for tier in topology.tiers:
         if tier.name in BUILTIN:
-            hosts = config.infrastructure.texts(f"baremetal_{tier.name}")
-            own.update({f"{tier.name}{index}": host for index, host in enumerate(hosts)})
+            named = config.infrastructure.texts(f"baremetal_{tier.name}")
+            own.update({f"{tier.name}{index}": host for index, host in enumerate(named)})
     return own
 
 
@@ -149,7 +149,7 @@ def _pairs(config: Config, key: str) -> Iterator[tuple[str, str]]:
 
 
 def problems(config: Config, topology: Topology) -> Iterator[Problem]:
-    """What in the config cannot work."""
+    """Hosts and addresses that are missing, invalid or named twice."""
     section = config.infrastructure
     for tier in topology.tiers:
         yield from _tier_problems(config, tier.name, tier.count)
@@ -169,18 +169,18 @@ def _tier_problems(config: Config, tier: str, count: int) -> Iterator[Problem]:
     section = config.infrastructure
     key = f"baremetal_{tier}" if tier in BUILTIN else "baremetal_hosts"
     if tier in BUILTIN:
-        hosts = section.texts(key)
+        named = section.texts(key)
     else:
         found = dict(_pairs(config, key))
-        hosts = tuple(found[node] for node in (f"{tier}{n}" for n in range(count)) if node in found)
-    if not hosts:
+        named = tuple(found[node] for node in (f"{tier}{n}" for n in range(count)) if node in found)
+    if not named:
         example = "user@host" if tier in BUILTIN else f"{tier}0=user@host"
         yield section.problem(key, f"missing; name {_hosts(count)} for the {tier} nodes, as in {example}")
-    elif len(hosts) != count:
-        yield section.problem(key, f"{_hosts(len(hosts))} for {count} {tier} nodes; name one for each")
-    for host in hosts:
+    elif len(named) != count:
+        yield section.problem(key, f"{_hosts(len(named))} for {count} {tier} nodes; name one for each")
+    for host in named:
         if not _HOST.fullmatch(host):
-            yield section.problem(key, f'"{host}" is no host; write user@host or user@host:port')
+            yield section.problem(key, f'"{host}" is not a host; write user@host or user@host:port')
 
 
 def _hosts(count: int) -> str:
@@ -188,7 +188,7 @@ def _hosts(count: int) -> str:
 
 
 def _twice(config: Config, topology: Topology) -> Iterator[Problem]:
-    """One host cannot be two nodes: they would share its network."""
+    """Hosts that are named for two nodes, which would share the host's network."""
     seen: dict[str, str] = {}
     for node, words in _words(config, topology).items():
         match = _HOST.fullmatch(words)
@@ -198,16 +198,16 @@ def _twice(config: Config, topology: Topology) -> Iterator[Problem]:
         if place in seen:
             tier = node.rstrip("0123456789")
             key = f"baremetal_{tier}" if tier in BUILTIN else "baremetal_hosts"
-            message = f"{match[2]} is {seen[place]} already; a host can be one node only"
+            message = f"{match[2]} is already the host of {seen[place]}; name a different host for each node"
             yield config.infrastructure.problem(key, message)
         seen.setdefault(place, node)
 
 
 def unlimited(topology: Topology) -> tuple[str, ...]:
-    """What the config limits and these nodes do not, in words."""
+    """Limits of the config that these nodes do not enforce."""
     found = []
     if any(tier.quota < 1 for tier in topology.tiers):
-        found.append("CPU quotas are not enforced on hosts of one's own")
+        found.append("CPU quotas are not enforced on bare-metal hosts")
     if any(tier.read_mb_per_s or tier.write_mb_per_s for tier in topology.tiers):
-        found.append("disk limits are not enforced on hosts of one's own")
-    return (*found, "cores and memory are those of the hosts; workloads are not held to less")
+        found.append("disk limits are not enforced on bare-metal hosts")
+    return (*found, "cores and memory are those of the hosts; workloads are not limited to less")

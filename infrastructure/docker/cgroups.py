@@ -1,4 +1,4 @@
-"""Control groups of containers, where this process may use them: limits within a node, and what it used."""
+"""Control groups of containers, where this process may use them: limits within a node, and its usage."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from continuum.model.node import Node
 _WITHIN = ("cpu", "cpuacct", "memory")
 
 
-def handle(pid: int) -> dict[str, Any]:
-    """The groups that a process is in, for a node's handle: version, and folders by controller."""
+def of_process(pid: int) -> dict[str, Any]:
+    """The groups of a process, as plain JSON: version, and folder by controller."""
     try:
         entries = find.own_groups(Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8"))
     except OSError:
@@ -45,27 +45,31 @@ def _folders(entries: Mapping[str, str]) -> dict[str, Any]:
 
 
 def join(node: Node, limits: Limits | None) -> Sequence[Path]:
-    """Where to write the pid of a process that is to be bound within its node, or outside it for None."""
+    """The files to write the pid of a process to.
+
+    Args:
+        node: the node it runs on.
+        limits: its limits within the node; None for a process outside the node's limits.
+    """
     if limits is None:
         return _own()
     if limits.cpu_cores is None and limits.memory_mb is None:
-        return ()  # the container's limits are all
-    groups = NodeGroups.of(node)
+        return ()  # the limits of the container suffice
+    groups = NodeGroups.of(node.spec, node.handle["groups"])
     return groups.join(limits) if bounds_workloads(node) else ()
 
 
 def bounds_workloads(node: Node) -> bool:
-    """Whether a workload can have limits within its node.
+    """Whether workloads can have limits within their node.
 
-    With version 2 a group that has processes may not have groups with limits below it, and a container's
-    has.
+    With cgroup v2 they cannot: the container's group contains processes, so groups below it have no limits.
     """
-    groups = NodeGroups.of(node)
+    groups = NodeGroups.of(node.spec, node.handle["groups"])
     return groups.version == 1 and all(os.access(path, os.W_OK) for path in groups.folders())
 
 
 def _own() -> Sequence[Path]:
-    """This process's own groups, which no node's limits reach."""
-    folders = handle(os.getpid())["paths"].values()
+    """The groups of this process, which are outside the limits of all nodes."""
+    folders = of_process(os.getpid())["paths"].values()
     files = [Path(folder) / "cgroup.procs" for folder in dict.fromkeys(folders)]
     return [file for file in files if os.access(file, os.W_OK)]

@@ -1,4 +1,4 @@
-"""Connection to a node that is a container, over the Docker API alone."""
+"""Connection to a node that is a container, over the Docker API."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from continuum.host import netns
 from continuum.model.limits import Limits
 from continuum.sdk import protocol
-from infrastructure.docker.engine_api import DaemonError, Stream, client, worded
+from infrastructure.docker.engine_api import DaemonError, Stream, client, daemon_errors
 from infrastructure.docker.exec_process import (
     END_TIMEOUT_S,
     GATE,
     NOT_FOUND,
     NOT_RUNNING,
+    ContainerTarget,
     DockerProcess,
-    Target,
 )
 from infrastructure.docker.tar_archive import archive_of
 
-__all__ = ["DockerConnection", "DockerProcess", "Target"]
+__all__ = ["ContainerTarget", "DockerConnection", "DockerProcess"]
 
 DIAL_TIMEOUT_S = 10.0
 
 
 class DockerConnection:
-    """Runs commands in a container by ``exec`` of the Docker API; as ``Connection``."""
+    """Runs commands in a container by ``exec`` of the Docker API; implements ``Connection``."""
 
     host_clock = True
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: ContainerTarget) -> None:
         self.node = target.node
         self._target = target
 
@@ -52,7 +52,7 @@ class DockerConnection:
         check: bool = True,
         stdin: bytes | None = None,
     ) -> Completed:
-        """Run a command to its end, inside the node and its limits."""
+        """Run a command to its end, within the limits of the node."""
         deadline = time.monotonic() + timeout
         process = self._start(argv, {}, Limits())
         feeding = threading.Thread(target=process.feed, args=(stdin or b"",), daemon=True)
@@ -78,14 +78,14 @@ class DockerConnection:
         log: Path,
         limits: Limits | None = Limits(),  # noqa: B008 - frozen
     ) -> DockerProcess:
-        """Start a command; its standard output and error are appended to ``log`` as they come."""
+        """Start a command; its output is appended to ``log`` as it arrives."""
         log.touch()
         process = self._start(argv, env, limits)
         process.follow(log)
         return process
 
     def attach(self, argv: Sequence[str]) -> int:
-        """Run a command inside the node and its limits with this process's own standard streams."""
+        """Run a command within the limits of the node, connected to the standard streams of this process."""
         from infrastructure.docker import terminal as docker_terminal
 
         terminal = docker_terminal.is_terminal()
@@ -99,16 +99,16 @@ class DockerConnection:
         return 128 - status if status < 0 else status
 
     def put(self, src: Path, dst: PurePosixPath) -> None:
-        """Copy a file of this host to the node, making folders on the way; atomic at ``dst``."""
-        with self._worded(f"cannot copy to {dst}"):
+        """Copy a file of this host to the node atomically, creating missing folders."""
+        with self._node_errors(f"cannot copy to {dst}"):
             client(self._target.url).put_archive(self._target.container, "/", archive_of(src, dst))
 
     def get(self, src: PurePosixPath, dst: Path) -> None:
-        """Copy a file or a folder of the node to this host; FileNotFoundError when there is none."""
+        """Copy a file or a folder of the node to this host; FileNotFoundError if it does not exist."""
         dst.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile() as archive:
             try:
-                with self._worded(f"cannot copy {src}"):
+                with self._node_errors(f"cannot copy {src}"):
                     pieces, _ = client(self._target.url).get_archive(self._target.container, str(src))
                     for piece in pieces:
                         archive.write(piece)
@@ -122,8 +122,8 @@ class DockerConnection:
                 _settle(next(Path(folder).iterdir()), dst)
 
     def dial(self, port: int) -> socket.socket:
-        """A socket made in the container's network namespace; root may."""
-        with self._worded("cannot be reached"):
+        """A TCP connection from within the container's network namespace; requires root."""
+        with self._node_errors("cannot be reached"):
             state = client(self._target.url).inspect_container(self._target.container)["State"]
 
         def connect() -> socket.socket:
@@ -139,21 +139,21 @@ class DockerConnection:
 
     @contextlib.contextmanager
     def clock(self) -> Iterator[Callable[[], int]]:
-        """The host's own clock, which is the node's."""
+        """The host's clock, which containers share."""
         yield time.monotonic_ns
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: there is no connection to close."""
 
     @contextlib.contextmanager
-    def _worded(self, what: str) -> Iterator[None]:
-        """Name the node in whatever goes wrong."""
+    def _node_errors(self, what: str) -> Iterator[None]:
+        """Convert errors to DaemonError with the name of the node."""
         try:
-            with worded(self._target.url, what):
+            with daemon_errors(self._target.url, what):
                 yield
         except DaemonError as error:
             if error.status == NOT_RUNNING:
-                msg = f"{self.node}: its container is not running any more; see: docker logs, docker inspect"
+                msg = f"{self.node}: its container has ended; see: docker logs, docker inspect"
                 raise DaemonError(msg, error.status) from error
             raise DaemonError(f"{self.node}: {error}", error.status) from error
 
@@ -169,7 +169,7 @@ class DockerConnection:
             **env,
             protocol.ENV_PROCESS: token,
         }
-        with self._worded(f"{argv[0]} cannot be started"):
+        with self._node_errors(f"cannot start {argv[0]}"):
             api = client(self._target.url)
             made = api.exec_create(
                 self._target.container,
@@ -181,7 +181,7 @@ class DockerConnection:
             stream = Stream(api.exec_start(made, socket=True, tty=terminal), multiplexed=not terminal)
         process = DockerProcess(self._target, tuple(argv), made, stream, token)
         try:
-            process.let_go(self._target.join(limits), terminal=terminal)
+            process.release(self._target.join(limits), terminal=terminal)
         except BaseException:
             stream.close()
             raise
@@ -189,7 +189,7 @@ class DockerConnection:
 
 
 def _settle(found: Path, dst: Path) -> None:
-    """Put what was unpacked where it belongs."""
+    """Move the unpacked file or folder to its destination."""
     if found.is_dir() and not found.is_symlink():
         shutil.copytree(found, dst, symlinks=True, dirs_exist_ok=True)
     else:

@@ -1,4 +1,4 @@
-"""The Docker daemon's API: opened late, spoken to from any thread, its refusals put into words."""
+"""Client of the Docker Engine API, usable from any thread; converts the library's errors to DaemonError."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ NO_LIBRARY = (
 
 
 class DaemonError(ConnectionFailure):
-    """The daemon refused a request or does not answer.
+    """The daemon refused a request, or did not answer.
 
     Attributes:
-        status: HTTP status of the refusal; 0 when there was no answer.
+        status: HTTP status of its answer; 0 without an answer.
     """
 
     def __init__(self, message: str, status: int = 0) -> None:
@@ -44,26 +44,26 @@ def client(url: str) -> Any:
     """A ``docker.APIClient`` for the daemon at a URL, one for the whole process.
 
     Raises:
-        HostError: the library is missing.
-        DaemonError: no daemon answers, or this user may not speak to it.
+        HostError: the Python package is missing.
+        DaemonError: no daemon answers, or this user has no access to it.
     """
     try:
         library = importlib.import_module("docker")
     except ImportError:
         raise HostError(NO_LIBRARY) from None
-    with worded(url):
+    with daemon_errors(url):
         return library.APIClient(
             base_url=url, version="auto", timeout=REQUEST_TIMEOUT_S, max_pool_size=_POOL, num_pools=_POOL
         )
 
 
 @contextmanager
-def worded(url: str, what: str = "") -> Iterator[None]:
-    """Turn what the library raises into DaemonError, with the remedy.
+def daemon_errors(url: str, what: str = "") -> Iterator[None]:
+    """Convert errors of the library to DaemonError, with a remedy.
 
     Args:
-        url: the daemon's.
-        what: what was asked of it, for a refusal.
+        url: the daemon.
+        what: the request, for the message of a refusal.
     """
     errors = importlib.import_module("docker.errors")
     requests = importlib.import_module("requests.exceptions")
@@ -73,19 +73,19 @@ def worded(url: str, what: str = "") -> Iterator[None]:
         text = str(error.explanation or error).strip()
         raise DaemonError(f"{what}: {text}" if what else text, int(error.status_code or 0)) from error
     except requests.Timeout as error:
-        raise DaemonError(f"the Docker daemon at {url} does not answer in time") from error
+        raise DaemonError(f"the Docker daemon at {url} did not answer in time") from error
     except (errors.DockerException, requests.RequestException, OSError, EOFError) as error:
         if "Read timed out" in str(error):  # in the middle of an answer
-            raise DaemonError(f"the Docker daemon at {url} does not answer in time") from error
-        raise DaemonError(why_silent(url, error)) from error
+            raise DaemonError(f"the Docker daemon at {url} did not answer in time") from error
+        raise DaemonError(explain_no_answer(url, error)) from error
 
 
-def why_silent(url: str, error: BaseException) -> str:
-    """Why nothing was heard from the daemon, and what to do about it."""
+def explain_no_answer(url: str, error: BaseException) -> str:
+    """Message for a daemon that did not answer, with the remedy."""
     text = str(error)
     if "Permission denied" in text:
         return (
-            f"the Docker daemon's socket {url} may not be used by this user;"
+            f"this user has no access to the Docker daemon's socket {url};"
             " run: sudo usermod -aG docker $USER, and log in again"
         )
     return f"no Docker daemon answers at {url}; run: sudo systemctl start docker (or sudo dockerd)"
@@ -95,8 +95,8 @@ class Stream:
     """Standard streams of a command in a container, over one connection to the daemon.
 
     Args:
-        connection: what ``exec_start(socket=True)`` returned.
-        multiplexed: whether output and errors come apart, as they do without a terminal.
+        connection: result of ``exec_start(socket=True)``.
+        multiplexed: whether standard output and error are separate, as they are without a terminal.
     """
 
     def __init__(self, connection: Any, *, multiplexed: bool = True) -> None:
@@ -107,9 +107,9 @@ class Stream:
         self._pending = b""
 
     def frames(self, deadline: float | None = None) -> Iterator[tuple[int, bytes]]:
-        """Pieces of output as they come: 1 or 2 for output or errors, and the bytes.
+        """Output as it arrives: 1 for standard output or 2 for standard error, and the bytes.
 
-        Raises TimeoutError at ``deadline`` of the monotonic clock.
+        Raises TimeoutError at ``deadline`` (on ``time.monotonic``).
         """
         while True:
             while not self._multiplexed and self._pending:
@@ -135,16 +135,16 @@ class Stream:
         try:
             return self.socket.recv(_CHUNK_BYTES)
         except OSError:
-            return b""  # the daemon went away
+            return b""  # the daemon has closed the connection
 
     def line(self, deadline: float) -> str:
-        """The first line of output; what comes before and after it on other streams stays to be read.
+        """The first line of standard output; all other output stays in the stream.
 
-        Without such a line, whatever was said instead.
+        If the command ends without one, what it wrote instead.
         """
         head, others = b"", b""
         for kind, piece in self.frames(deadline):
-            if kind != _OUTPUT:  # errors may overtake output
+            if kind != _OUTPUT:  # standard error may arrive first
                 others += _HEADER.pack(kind, len(piece)) + piece
                 continue
             head += piece
@@ -157,7 +157,7 @@ class Stream:
         return (head or others[_HEADER.size :]).decode("utf-8", "replace").strip()
 
     def send(self, data: bytes) -> None:
-        """Write to standard input; OSError when it takes no more."""
+        """Write to standard input; OSError if it is closed."""
         self.socket.sendall(data)
 
     def end_input(self) -> None:
@@ -166,7 +166,7 @@ class Stream:
             self.socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Give the connection up."""
+        """Close the connection."""
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()

@@ -1,4 +1,4 @@
-"""A command in a container: started by ``exec`` of the Docker API, followed, and ended."""
+"""A command in a container, run by ``exec`` of the Docker API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from continuum.errors import CommandTimeout, ConnectionFailure
 from continuum.model.limits import Limits
 from continuum.sdk import protocol
-from infrastructure.docker.engine_api import DaemonError, Stream, client, worded
+from infrastructure.docker.engine_api import DaemonError, Stream, client, daemon_errors
 
 _START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 10.0
@@ -21,10 +21,10 @@ _POLL_S = 0.01
 _ASK_EVERY_S = 0.5
 _KILLED = 137
 NOT_FOUND, NOT_RUNNING = 404, 409
-# Waits for a line before it becomes the command: until then nothing is said that could be missed, and it
-# can be moved into a control group. Then it says its number.
+# Waits for a line before it becomes the command: until then it can be moved into a control group, and no
+# output is missed. Then it prints its pid.
 GATE = 'read -r _ || exit 126; echo $$; exec "$@"'
-# Repeated until none is left, since the killed may just have started others.
+# Repeated until no process is found, since a killed one may just have started another.
 _KILL = (
     "n=0; while [ $n -lt 100 ]; do"
     ' found=$(grep -lsF -- "$1" /proc/[0-9]*/environ) || exit 0;'
@@ -34,16 +34,16 @@ _KILL = (
 
 
 @dataclass(frozen=True)
-class Target:
+class ContainerTarget:
     """The container of one node.
 
     Attributes:
         node: the node's name.
         run_id: the run it belongs to.
         container: the container's id.
-        url: the daemon's.
-        join: makes the control groups that bound a process within its node, or outside it for None; the
-            files to write its pid to, in this host's numbers. Empty where the container's limits do.
+        url: socket of the daemon.
+        join: creates the control groups for the limits of a process (None: outside the limits of the node);
+            returns the files to write its host pid to, none if the limits of the container suffice.
     """
 
     node: str
@@ -54,13 +54,15 @@ class Target:
 
 
 class DockerProcess:
-    """A command in a container; as ``Process``.
+    """A command in a container; implements ``Process``.
 
     Attributes:
         stream: its standard streams.
     """
 
-    def __init__(self, target: Target, argv: tuple[str, ...], made: str, stream: Stream, token: str) -> None:
+    def __init__(
+        self, target: ContainerTarget, argv: tuple[str, ...], made: str, stream: Stream, token: str
+    ) -> None:
         self.stream = stream
         self._target, self._argv, self._exec, self._token = target, argv, made, token
         self._pid = ""
@@ -68,8 +70,8 @@ class DockerProcess:
         self._ended = threading.Event()
         self._asked_at = 0.0
 
-    def let_go(self, groups: Sequence[Path], *, terminal: bool) -> None:
-        """Move the waiting shell into control groups and let it become the command."""
+    def release(self, groups: Sequence[Path], *, terminal: bool) -> None:
+        """Move the waiting shell into control groups, then let it become the command."""
         deadline = time.monotonic() + _START_TIMEOUT_S
         if groups:
             pid = self._host_pid(deadline)
@@ -78,21 +80,21 @@ class DockerProcess:
         try:
             self.stream.send(b"\n")
             if terminal:
-                self.stream.line(deadline)  # the terminal's echo
+                self.stream.line(deadline)  # echo of the terminal
             self._pid = self.stream.line(deadline)
         except (OSError, TimeoutError) as error:
             raise ConnectionFailure(
                 f"{self._target.node}: {self._argv[0]} does not start: {error}"
             ) from error
         if not self._pid.isdigit():
-            # The daemon ended it before it came to life and says why in place of output.
+            # The daemon could not start it and sends the reason in place of output.
             status = self._inspect()
             reason = self._pid or f"status {status}, its container may be gone"
             raise ConnectionFailure(f"{self._target.node}: {self._argv[0]} does not start: {reason}")
 
     def _host_pid(self, deadline: float) -> str:
         while time.monotonic() < deadline:
-            with worded(self._target.url):
+            with daemon_errors(self._target.url):
                 state = client(self._target.url).exec_inspect(self._exec)
             if state.get("Pid"):
                 return str(state["Pid"])
@@ -100,7 +102,7 @@ class DockerProcess:
         raise ConnectionFailure(f"{self._target.node}: {self._argv[0]} does not start")
 
     def output(self, deadline: float) -> tuple[str, str]:
-        """All that the command says on its output and its errors; TimeoutError at the deadline."""
+        """All standard output and standard error of the command; TimeoutError at the deadline."""
         pieces: dict[int, list[bytes]] = {1: [], 2: []}
         for kind, piece in self.stream.frames(deadline):
             pieces.setdefault(kind, []).append(piece)
@@ -109,7 +111,7 @@ class DockerProcess:
         return stdout, stderr
 
     def follow(self, log: Path) -> None:
-        """Append what the command says to a file until it ends."""
+        """Append the output of the command to a file until it ends."""
 
         def copy() -> None:
             try:
@@ -122,14 +124,14 @@ class DockerProcess:
         threading.Thread(target=copy, name=f"log of {self._target.node}", daemon=True).start()
 
     def feed(self, data: bytes) -> None:
-        """Give the command all of its standard input."""
+        """Send the command all of its standard input, then close it."""
         with contextlib.suppress(OSError):
             self.stream.send(data)
         self.stream.end_input()
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell the command's terminal its size."""
-        with contextlib.suppress(ConnectionFailure), worded(self._target.url):
+        """Set the size of the command's terminal."""
+        with contextlib.suppress(ConnectionFailure), daemon_errors(self._target.url):
             client(self._target.url).exec_resize(self._exec, height=rows, width=columns)
 
     def poll(self) -> int | None:
@@ -142,11 +144,11 @@ class DockerProcess:
 
     def _inspect(self) -> int | None:
         try:
-            with worded(self._target.url):
+            with daemon_errors(self._target.url):
                 state: Mapping[str, Any] = client(self._target.url).exec_inspect(self._exec)
         except DaemonError as error:
             if error.status in {NOT_FOUND, NOT_RUNNING}:
-                return -9  # its container is gone, or its daemon has begun anew
+                return -9  # its container is gone, or the daemon was restarted
             raise ConnectionFailure(f"{self._target.node}: {error}") from error
         if state["Running"]:
             return None
@@ -165,7 +167,7 @@ class DockerProcess:
             if left <= 0:
                 raise CommandTimeout(self._target.node, self._argv, timeout)
             if self._ended.is_set():
-                time.sleep(_POLL_S)  # the daemon learns of the end a little later
+                time.sleep(_POLL_S)  # the daemon registers the end a little later
             else:
                 self._ended.wait(min(left, _ASK_EVERY_S))
 
@@ -175,16 +177,16 @@ class DockerProcess:
             self.stream.send(data)
         except OSError as error:
             raise ConnectionFailure(
-                f"{self._target.node}: {self._argv[0]}: takes no input any more: {error}"
+                f"{self._target.node}: {self._argv[0]}: its standard input is closed: {error}"
             ) from error
 
     def terminate(self) -> None:
-        """Ask it to end (SIGTERM); harmless when it has ended."""
+        """Send SIGTERM; harmless if it has ended."""
         if self.poll() is None:
             self._in_container('kill -TERM "$1"', self._pid)
 
     def kill(self) -> None:
-        """End it and all its children on the node (SIGKILL); harmless when it has ended."""
+        """Kill it and all its children on the node (SIGKILL); harmless if it has ended."""
         with contextlib.suppress(ConnectionFailure):
             self._in_container(_KILL, f"{protocol.ENV_PROCESS}={self._token}")
         with contextlib.suppress(ConnectionFailure):
@@ -192,9 +194,9 @@ class DockerProcess:
         self.stream.close()
 
     def _in_container(self, script: str, argument: str) -> None:
-        """Run a line of shell beside the command, if its container still runs."""
+        """Run a shell script in the container, if it still runs."""
         try:
-            with worded(self._target.url):
+            with daemon_errors(self._target.url):
                 api = client(self._target.url)
                 command = ["/bin/sh", "-c", script, "sh", argument]
                 made = api.exec_create(self._target.container, command, user="0")["Id"]

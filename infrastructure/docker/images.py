@@ -1,4 +1,4 @@
-"""Images that nodes are made from: which one, whether it is there, pulling it, building it."""
+"""Images of nodes: selects, pulls and builds them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from typing import Any
 
 from continuum.errors import ProvisionError
 from continuum.software.debian_image import NODE_PACKAGES, ImageRequest, debian_root
-from infrastructure.docker.engine_api import DaemonError, client, worded
+from infrastructure.docker.engine_api import DaemonError, client, daemon_errors
 
 BUILT = "continuum-node"
-"""What ``continuum image build`` makes, unless told otherwise."""
+"""Default name of the image that ``continuum image build`` makes."""
 
 PULLED = "python:3.11-slim-bookworm"
-"""What is pulled where nothing was named and nothing was built."""
+"""The image that is pulled if the config names none and none was built."""
 
 BUILD = f"continuum image build --provider docker (makes {BUILT} from Debian packages, no registry needed)"
 _NOT_FOUND = 404
 
 
 def choose(url: str, wanted: str | None) -> str:
-    """The image for a run's nodes, pulled if it is not there.
+    """The image for a run's nodes, pulled if the daemon does not have it.
+
+    Args:
+        url: the daemon.
+        wanted: name from the config; None for the default.
 
     Raises:
-        ProvisionError: it is not there and cannot be pulled.
+        ProvisionError: it cannot be pulled.
     """
     for name in [wanted] if wanted else [BUILT, PULLED]:
         if has(url, name):
@@ -35,9 +39,9 @@ def choose(url: str, wanted: str | None) -> str:
 
 
 def has(url: str, name: str) -> bool:
-    """Whether the daemon has an image."""
+    """Whether the daemon has an image of this name."""
     try:
-        with worded(url):
+        with daemon_errors(url):
             client(url).inspect_image(name)
     except DaemonError as error:
         if error.status == _NOT_FOUND:
@@ -47,17 +51,17 @@ def has(url: str, name: str) -> bool:
 
 
 def pull(url: str, name: str) -> None:
-    """Fetch an image from its registry.
+    """Pull an image from its registry.
 
     Raises:
-        ProvisionError: it has none, or none that answers.
+        ProvisionError: the registry does not have it, or does not answer.
     """
     repository, _, tag = name.partition("@") if "@" in name else _split(name)
     refusal = ""
     try:
-        with worded(url):
+        with daemon_errors(url):
             for message in client(url).pull(repository, tag=tag or None, stream=True, decode=True):
-                # What goes wrong once it has begun is no refusal of the request any more.
+                # Errors after the start of a pull arrive as messages of the stream.
                 refusal = str(message.get("error", refusal))
     except DaemonError as error:
         if not error.status:
@@ -66,7 +70,7 @@ def pull(url: str, name: str) -> None:
     if refusal:
         raise ProvisionError(
             f"image {name} is not on this machine and cannot be pulled ({_first_line(refusal)});"
-            f" load it with docker load, name another one as docker_image, or run: {BUILD}"
+            f" load it with docker load, set docker_image to another image, or run: {BUILD}"
         )
 
 
@@ -81,11 +85,11 @@ def _first_line(text: str) -> str:
 
 
 def build(url: str, name: str, request: ImageRequest) -> str:
-    """Make an image from Debian packages; returns its name.
+    """Build an image from Debian packages; returns its name.
 
     Raises:
         HostError: a tool is missing.
-        ProvisionError: it cannot be made.
+        ProvisionError: the build fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "root.tar"
@@ -96,11 +100,11 @@ def build(url: str, name: str, request: ImageRequest) -> str:
 
 
 def load_root(url: str, archive: Path, name: str) -> None:
-    """Make an image out of the archive of a root file system."""
+    """Import the tar archive of a root file system as an image."""
     repository, _, tag = _split(name)
-    with worded(url, f"image {name}"):
+    with daemon_errors(url, f"image {name}"):
         api: Any = client(url)
         with archive.open("rb") as file:
             answer = str(api.import_image_from_data(file, repository=repository, tag=tag))
     if '"error"' in answer:
-        raise ProvisionError(f"image {name} was not taken: {answer}")
+        raise ProvisionError(f"Docker did not import image {name}: {answer}")

@@ -1,12 +1,12 @@
-"""The one interface of each container: a TUN device made inside its network namespace.
+"""The network interface of each container: a TUN device in its network namespace.
 
-A thread of this process goes from container to container, makes the device in each, and ends.
+One thread of this process enters the namespace of each container in turn, creates the device there, and ends.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from continuum.errors import ProvisionError
@@ -18,12 +18,12 @@ PREFIX_BITS = 16
 
 
 @dataclass(frozen=True)
-class Place:
-    """A container that is to get its interface.
+class Attachment:
+    """A container and the address of its interface.
 
     Attributes:
         node: the node's name.
-        pid: its process 1, in this host's numbers.
+        pid: process id, on this host, of the container's process 1.
         address: IPv4 address of its interface.
     """
 
@@ -32,17 +32,17 @@ class Place:
     address: str
 
 
-def make(places: Iterable[Place]) -> list[int]:
-    """Make the interface of each container; returns the descriptors of the devices, in the same order.
+def create(attachments: Iterable[Attachment]) -> list[int]:
+    """Create the interface of each container; returns the devices' descriptors, in the same order.
 
     Raises:
-        ProvisionError: one cannot be made; none of them is left then.
+        ProvisionError: one cannot be created; none of them remains.
     """
     descriptors: list[int] = []
 
     def work() -> None:
-        for place in places:
-            descriptors.append(_make_one(place))  # noqa: PERF401 - those made must be known
+        for attachment in attachments:
+            descriptors.append(_create_one(attachment))  # noqa: PERF401 - closed below on an error
 
     try:
         netns.visit(work)
@@ -53,29 +53,26 @@ def make(places: Iterable[Place]) -> list[int]:
     return descriptors
 
 
-def _make_one(place: Place) -> int:
-    return _in_words(place, lambda: _inside(place))
+def _create_one(attachment: Attachment) -> int:
+    try:
+        return _in_namespace(attachment)
+    except FileNotFoundError as error:
+        raise ProvisionError(
+            f"{attachment.node}: its container has ended, or runs on another machine; see: docker ps -a,"
+            " docker logs"
+        ) from error
+    except OSError as error:
+        raise ProvisionError(f"{attachment.node}: cannot create its network interface: {error}") from error
 
 
-def _inside(place: Place) -> int:
-    netns.enter(place.pid)
+def _in_namespace(attachment: Attachment) -> int:
+    netns.enter(attachment.pid)
     tun.bring_loopback_up()
     descriptor = tun.open_tun(INTERFACE)
     try:
-        tun.configure(INTERFACE, place.address, PREFIX_BITS)
+        tun.configure(INTERFACE, attachment.address, PREFIX_BITS)
     except BaseException:
         os.close(descriptor)
         raise
     tun.raise_tcp_buffers()
     return descriptor
-
-
-def _in_words(place: Place, action: Callable[[], int]) -> int:
-    try:
-        return action()
-    except FileNotFoundError as error:
-        raise ProvisionError(
-            f"{place.node}: its container ended at once, or runs on another machine than this one"
-        ) from error
-    except OSError as error:
-        raise ProvisionError(f"{place.node}: its interface cannot be made: {error}") from error

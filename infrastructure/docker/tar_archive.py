@@ -1,4 +1,4 @@
-"""A file as the tar archive that the Docker API takes, made piece by piece."""
+"""A file as a stream of a tar archive, for uploads over the Docker API."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _CHUNK_BYTES = 1 << 20
 
 
 def archive_of(src: Path, dst: PurePosixPath) -> Iterator[bytes]:
-    """The archive that, unpacked at ``/``, makes ``dst`` out of the file ``src``, whole or not at all.
+    """An archive that, unpacked at ``/``, creates ``dst`` from the file ``src`` atomically.
 
-    A file in an archive grows while it is unpacked. So it comes under another name first, and then as a
-    hard link to that, which the kernel makes in one step.
+    A file grows while it is unpacked. So the archive has it under a temporary name, then as a hard link to
+    that, which the kernel creates in one step.
     """
     name = str(dst).lstrip("/")
     part = str(PurePosixPath(name).with_name(f".{dst.name}.part"))
@@ -29,7 +29,7 @@ def archive_of(src: Path, dst: PurePosixPath) -> Iterator[bytes]:
         while left:
             chunk = file.read(min(left, _CHUNK_BYTES))
             if not chunk:
-                raise OSError(f"{src} became shorter while it was copied")
+                raise OSError(f"{src} was truncated while it was copied")
             left -= len(chunk)
             yield chunk
     yield bytes(-status.st_size % tarfile.BLOCKSIZE)

@@ -1,4 +1,4 @@
-"""This process's own standard streams joined to those of a command elsewhere."""
+"""Connects the standard streams of this process to those of a command in a container."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 def is_terminal() -> bool:
-    """Whether a user sits at both ends of this process."""
+    """Whether standard input and output are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -27,7 +27,7 @@ def join(stream: Stream, resize: Callable[[int, int], None]) -> None:
 
     Args:
         stream: the command's streams.
-        resize: told the terminal's rows and columns, now and whenever they change.
+        resize: receives the terminal's rows and columns, now and on every change.
     """
     with _raw(resize):
         threading.Thread(target=_feed, args=(stream,), daemon=True).start()
@@ -44,7 +44,7 @@ def _feed(stream: Stream) -> None:
 
 @contextlib.contextmanager
 def _raw(resize: Callable[[int, int], None]) -> Iterator[None]:
-    """Hand every key on as it is pressed, where this is a terminal."""
+    """Pass every key on as it is pressed, if this is a terminal."""
     if not is_terminal():
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -60,7 +60,7 @@ def _raw(resize: Callable[[int, int], None]) -> Iterator[None]:
     kept = termios.tcgetattr(0)
     former = signal.signal(signal.SIGWINCH, tell)
     try:
-        tty.setraw(0, termios.TCSADRAIN)  # what was typed already is kept
+        tty.setraw(0, termios.TCSADRAIN)  # keeps input that was typed before
         tell()
         yield
     finally:

@@ -1,7 +1,7 @@
-"""The Compute API through Google's own client: requests that are repeated, operations that are waited for.
+"""The Compute API through Google's own client: repeats requests and waits for operations.
 
-Every wait has a deadline. What can pass by itself (rate limits, errors of the server) is tried again; what
-cannot is told in words.
+Every wait has a deadline. Transient errors (rate limits, server errors) are retried; others are raised as
+CloudError with an explanation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import compute_v1
 
 from continuum.errors import ProvisionError
-from infrastructure.gcp.settings import Place
+from infrastructure.gcp.settings import CloudLocation
 
 _SCOPE = "https://www.googleapis.com/auth/compute"
 _LOGIN = "run: gcloud auth application-default login, or set gcp_credentials to a service account's key file"
@@ -29,14 +29,14 @@ _PASSING = (408, 429, 500, 502, 503, 504)
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long things may take, in seconds.
+    """Time limits in seconds.
 
     Attributes:
-        request_s: one request, with its repetitions.
+        request_s: one request, with its retries.
         operation_s: one operation, from its acceptance to its end.
-        boot_s: from an instance's creation until it can be logged into.
-        poll_s: between two looks.
-        most_retry_s: longest wait between repetitions, whatever the server asks for.
+        boot_s: from the creation of an instance until it can be logged in to.
+        poll_s: pause between two polls.
+        most_retry_s: longest pause between retries, whatever the server asks for.
     """
 
     request_s: float = 90.0
@@ -47,11 +47,11 @@ class Timeouts:
 
 
 class CloudError(ProvisionError):
-    """The API said no.
+    """The API refused a request, or an operation failed.
 
     Attributes:
         code: HTTP status, or 0.
-        reason: the API's own word for it, as in ``QUOTA_EXCEEDED``.
+        reason: the API's error code, as in ``QUOTA_EXCEEDED``.
     """
 
     def __init__(self, what: str, code: int, reason: str, message: str) -> None:
@@ -60,7 +60,7 @@ class CloudError(ProvisionError):
 
 
 def explain(code: int, reason: str, message: str) -> str:
-    """An error of the API in words, with what to do about it."""
+    """Message for an error of the API, with a remedy."""
     words = message.strip() or reason or f"status {code}"
     if code == 401:
         return f"the credentials are not accepted ({words}); {_LOGIN}"
@@ -76,22 +76,22 @@ def explain(code: int, reason: str, message: str) -> str:
 
 
 class Cloud:
-    """Requests to one project."""
+    """The API for one project."""
 
-    def __init__(self, place: Place, timeouts: Timeouts) -> None:
-        self.place, self.timeouts = place, timeouts
-        url = urlsplit(place.api)
+    def __init__(self, location: CloudLocation, timeouts: Timeouts) -> None:
+        self.location, self.timeouts = location, timeouts
+        url = urlsplit(location.api)
         self._host, self._scheme = url.netloc, url.scheme
-        self._credentials = _credentials(place, self._scheme)
+        self._credentials = _credentials(location, self._scheme)
         self._client = cache(self._make_client)
 
     def insert(self, service: str, resource: Mapping[str, Any], request_id: str) -> None:
-        """Create something and wait until it is there; what is there already is taken as it is.
+        """Create a resource and wait until it exists; one that exists already is left as it is.
 
         Args:
             service: name of the API's service, as in ``Instances``.
             resource: its JSON.
-            request_id: the same for every repetition.
+            request_id: the same for every retry.
         """
         kind = _SERVICES[service]
         body = kind.message.from_json(_json(resource))
@@ -106,7 +106,7 @@ class Cloud:
         return self._wait(what, operation)
 
     def delete(self, service: str, name: str) -> None:
-        """Remove something and wait until it is gone; harmless when it is not there."""
+        """Delete a resource and wait until it is gone; harmless if it does not exist."""
         kind = _SERVICES[service]
         request = kind.delete(**self._scope(service), **{kind.word: name})
         what = f"delete {kind.word.replace('_', ' ')} {name}"
@@ -123,7 +123,7 @@ class Cloud:
             time.sleep(self.timeouts.poll_s)
 
     def get(self, service: str, name: str) -> Any:
-        """One resource; None when there is none."""
+        """One resource; None if it does not exist."""
         kind = _SERVICES[service]
         request = kind.get(**self._scope(service), **{kind.word: name})
         try:
@@ -134,25 +134,25 @@ class Cloud:
             raise
 
     def names(self, service: str, condition: str) -> Iterator[str]:
-        """Names of the resources that fulfil a condition of the API's filter language."""
+        """Names of the resources that match a filter."""
         for resource in self.list(service, condition):
             yield str(resource.name)
 
     def list(self, service: str, condition: str) -> tuple[Any, ...]:
-        """The resources that fulfil a condition of the API's filter language."""
+        """The resources that match a filter (in the API's filter language)."""
         kind = _SERVICES[service]
         found: list[Any] = []
         token = ""
         while True:
             request = kind.list(**self._scope(service), filter=condition, page_token=token)
             page = self._call(f"list {kind.word}s", self._client(service).list, request)
-            found += page._response.items  # noqa: SLF001 - one page, for the pager would not repeat requests
+            found += page._response.items  # noqa: SLF001 - one page: the pager would not retry requests
             token = page._response.next_page_token  # noqa: SLF001
             if not token:
                 return tuple(found)
 
     def guest_attributes(self, instance: str, query: str) -> dict[str, str]:
-        """What the guest agent has published below ``query``; empty before it has."""
+        """The attributes that the guest agent has published below ``query``; none before it starts."""
         request = compute_v1.GetGuestAttributesInstanceRequest(
             **self._scope("Instances"), instance=instance, query_path=query
         )
@@ -167,7 +167,7 @@ class Cloud:
         return {item.key: item.value for item in found.query_value.items}
 
     def _wait_existing(self, service: str, name: str) -> None:
-        """After a repeated request: wait until what the first one began is usable."""
+        """After a retried request: wait until the resource that the first one created is usable."""
         if service != "Instances":
             return
         deadline = time.monotonic() + self.timeouts.operation_s
@@ -177,7 +177,7 @@ class Cloud:
             time.sleep(self.timeouts.poll_s)
 
     def _wait(self, what: str, operation: Any) -> None:
-        """Wait for an operation to end; CloudError when it ends badly or not in time."""
+        """Wait for an operation to end; CloudError if it fails or does not end in time."""
         deadline = time.monotonic() + self.timeouts.operation_s
         done = compute_v1.Operation.Status.DONE
         while operation.status != done:
@@ -193,17 +193,17 @@ class Cloud:
             raise CloudError(what, operation.http_error_status_code, "", words)
 
     def _too_long(self) -> str:
-        return f"no end after {self.timeouts.operation_s:g} s"
+        return f"not finished after {self.timeouts.operation_s:g} s"
 
     def _look(self, operation: Any) -> tuple[Callable[..., Any], Any]:
-        name, project = operation.name, self.place.project
+        name, project = operation.name, self.location.project
         if operation.zone:
             request = compute_v1.GetZoneOperationRequest(
-                project=project, zone=self.place.zone, operation=name
+                project=project, zone=self.location.zone, operation=name
             )
             return self._client("ZoneOperations").get, request
         if operation.region:
-            region = self.place.region
+            region = self.location.region
             return self._client("RegionOperations").get, compute_v1.GetRegionOperationRequest(
                 project=project, region=region, operation=name
             )
@@ -211,7 +211,7 @@ class Cloud:
         return self._client("GlobalOperations").get, request
 
     def _call(self, what: str, method: Callable[..., Any], request: Any) -> Any:
-        """One request, repeated while what stops it may pass."""
+        """Send one request; transient errors are retried."""
         deadline = time.monotonic() + self.timeouts.request_s
         pause_s = self.timeouts.poll_s
         while True:
@@ -224,7 +224,12 @@ class Cloud:
             except GoogleAuthError as error:
                 raise CloudError(what, 401, "", str(error)) from error
             except requests.RequestException as error:
-                failure = CloudError(what, 0, "", f"{self.place.api} cannot be reached: {error}")
+                failure = CloudError(
+                    what,
+                    0,
+                    "",
+                    f"{self.location.api} cannot be reached: {error}; check gcp_api",
+                )
                 wait_s, passing = pause_s, True
             wait_s = min(wait_s, self.timeouts.most_retry_s)
             if not passing or time.monotonic() + wait_s > deadline:
@@ -233,9 +238,9 @@ class Cloud:
             pause_s *= 2
 
     def _scope(self, service: str) -> dict[str, str]:
-        scope = {"project": self.place.project}
+        scope = {"project": self.location.project}
         where = _SERVICES[service].where
-        return scope | ({where: getattr(self.place, where)} if where else {})
+        return scope | ({where: getattr(self.location, where)} if where else {})
 
     def _make_client(self, service: str) -> Any:
         client = getattr(compute_v1, f"{service}Client")
@@ -247,7 +252,7 @@ class Cloud:
 
 @dataclass(frozen=True)
 class _Service:
-    """A service of the API: what its resource is called, where it is, and its messages."""
+    """A service of the API: name and scope of its resources, and its message types."""
 
     word: str
     where: str
@@ -280,15 +285,15 @@ _SERVICES = {
 }
 
 
-def _credentials(place: Place, scheme: str) -> Any:
-    """Who asks; over plain http (loopback only) nobody, so that no token can be overheard."""
+def _credentials(location: CloudLocation, scheme: str) -> Any:
+    """The credentials; none over plain http (loopback only), so that no token is sent in the clear."""
     if scheme == "http":
         return auth.AnonymousCredentials()
     import google.auth
 
     try:
-        if place.credentials:
-            found, _ = google.auth.load_credentials_from_file(place.credentials, scopes=[_SCOPE])
+        if location.credentials:
+            found, _ = google.auth.load_credentials_from_file(location.credentials, scopes=[_SCOPE])
         else:
             found, _ = google.auth.default(scopes=[_SCOPE])
     except (GoogleAuthError, OSError, ValueError) as error:
@@ -297,7 +302,7 @@ def _credentials(place: Place, scheme: str) -> Any:
 
 
 def _failure(what: str, error: GoogleAPICallError) -> CloudError:
-    """The error in words; the first detail's message is without the request's address."""
+    """The error as CloudError; the message of its first detail does not contain the request's URL."""
     first = next((one for one in error.errors if isinstance(one, dict)), {})
     message = str(first.get("message") or error.message or "")
     return CloudError(what, int(error.code or 0), str(first.get("reason", "")), message)
@@ -312,7 +317,7 @@ def _retry_after_s(error: GoogleAPICallError) -> float:
 
 
 def _upper(reason: str) -> str:
-    """``resourceInUseByAnotherResource`` and ``RESOURCE_IN_USE...`` alike."""
+    """An error code in both of its spellings: ``resourceInUse...`` and ``RESOURCE_IN_USE...``."""
     return "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in reason) + reason
 
 

@@ -1,4 +1,4 @@
-"""What machines cost and hold, from the table beside this file; pure but for reading it."""
+"""Prices and sizes of machine types, from ``prices.json``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infrastructure.gcp.settings import BUILTIN, machine_of, place_of
+from infrastructure.gcp.settings import BUILTIN, location_of, machine_of
 
 if TYPE_CHECKING:
     from continuum.errors import Problem
@@ -26,10 +26,10 @@ def table() -> dict[str, Any]:
 
 
 def per_hour(machine: str, region: str) -> float | None:
-    """List price of a machine type for an hour, without disk and address; None where the table has none.
+    """List price of a machine type per hour, without disk and address; None if unknown.
 
-    Google bills cores and memory apart: a shared core counts for its share. Of some series the table has only
-    the price of a core with the memory that standard types have for it.
+    Google bills cores and memory separately; a shared core counts as its share. For some series the table has
+    only the price of a core including the memory of standard types.
     """
     one = table()["machines"].get(machine)
     rates = table()["regions"].get(region, {}).get(machine.partition("-")[0])
@@ -42,8 +42,8 @@ def per_hour(machine: str, region: str) -> float | None:
 
 
 def estimate(config: Config, topology: Topology) -> tuple[str, ...]:
-    """The price per hour tier by tier, and of all; what the table does not tell is said to be unknown."""
-    prices, region = table(), place_of(config).region
+    """The price per hour of each tier and of all; prices missing in the table are shown as unknown."""
+    prices, region = table(), location_of(config).region
     unit, lines = prices["currency"], [f"estimated price per hour in {region}:"]
     if region not in prices["regions"]:
         known = ", ".join(prices["regions"])
@@ -56,7 +56,7 @@ def estimate(config: Config, topology: Topology) -> tuple[str, ...]:
             unknown.append(machine)
             lines.append(f"  {tier.name}: {tier.count} x {machine}: unknown, not in the table of prices")
             continue
-        each = tier.count * (price + _beside(config, region))
+        each = tier.count * (price + _disk_and_address(config, region))
         total += each
         lines.append(f"  {tier.name}: {tier.count} x {machine}: {each:.3f} {unit}")
     more = f", and what {' and '.join(dict.fromkeys(unknown))} costs" if unknown else ""
@@ -66,14 +66,14 @@ def estimate(config: Config, topology: Topology) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _beside(config: Config, region: str) -> float:
-    """What disk and address of an instance cost for an hour."""
+def _disk_and_address(config: Config, region: str) -> float:
+    """Price per hour of the disk and the address of an instance."""
     disk = table()["regions"][region]["disk_gb_per_month"] * config.infrastructure.integer("gcp_disk")
     return float(table()["address_per_hour"] + disk / _HOURS_PER_MONTH)
 
 
 def mismatches(config: Config, topology: Topology) -> Iterator[Problem]:
-    """Machine types that have less than the nodes are to have."""
+    """Machine types whose size differs from that of the nodes."""
     for tier in topology.tiers:
         name = machine_of(config, tier.name)
         one = table()["machines"].get(name)
@@ -83,6 +83,6 @@ def mismatches(config: Config, topology: Topology) -> Iterator[Problem]:
         if one["cores"] != tier.cores or one["memory_gb"] * 1024 != tier.memory_mb:
             wanted = f"{tier.cores:g} cores and {tier.memory_mb / 1024:g} GB"
             less = one["cores"] < tier.cores or one["memory_gb"] * 1024 < tier.memory_mb
-            remedy = "choose a larger type" if less else "the nodes will have that"
+            remedy = "choose a larger type" if less else "the nodes will have the size of the machine type"
             message = f"{name} has {one['cores']} cores and {one['memory_gb']:g} GB, not {wanted}; {remedy}"
             yield config.infrastructure.problem(key, message, "error" if less else "warning")

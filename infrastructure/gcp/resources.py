@@ -1,4 +1,4 @@
-"""What is asked of the Compute API for a run, as the plain JSON of its resources; pure."""
+"""The JSON of a run's resources for the Compute API; pure."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from infrastructure.gcp import names
-from infrastructure.gcp.settings import Place
+from infrastructure.gcp.settings import CloudLocation
 
 RANGE = "10.80.0.0/16"
-"""Addresses of the nodes, in a network of the run's own."""
+"""Addresses of the nodes in the run's network."""
 
 _API = "https://www.googleapis.com/compute/v1"
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What an instance shall be.
+    """The configuration of an instance.
 
     Attributes:
         machine_type: as in ``e2-standard-2``.
         image: as PROJECT/FAMILY.
         disk_gb: size of the boot disk.
-        spot: whether Google may take it away.
+        spot: whether it is a spot instance, which Google may stop at any time.
     """
 
     machine_type: str
@@ -33,7 +33,7 @@ class Machine:
 
 
 def network(run_id: str, owner: str) -> dict[str, Any]:
-    """A network of the run's own, without any subnetwork yet."""
+    """The run's network, without a subnetwork."""
     return {
         "name": names.network(run_id),
         "description": names.description(run_id, owner),
@@ -41,22 +41,24 @@ def network(run_id: str, owner: str) -> dict[str, Any]:
     }
 
 
-def subnetwork(run_id: str, place: Place, owner: str) -> dict[str, Any]:
-    """The one subnetwork in it."""
+def subnetwork(run_id: str, location: CloudLocation, owner: str) -> dict[str, Any]:
+    """The only subnetwork of the network."""
     return {
         "name": names.network(run_id),
         "description": names.description(run_id, owner),
-        "network": f"projects/{place.project}/global/networks/{names.network(run_id)}",
+        "network": f"projects/{location.project}/global/networks/{names.network(run_id)}",
         "ipCidrRange": RANGE,
     }
 
 
-def firewalls(run_id: str, place: Place, source: str, port: int, owner: str) -> tuple[dict[str, Any], ...]:
-    """Who may come in: the caller to log in, and nodes to each other. Everybody else is turned away."""
+def firewalls(
+    run_id: str, location: CloudLocation, source: str, port: int, owner: str
+) -> tuple[dict[str, Any], ...]:
+    """Firewall rules: the caller may log in, nodes reach each other; all other traffic is dropped."""
     login, inside = names.firewalls(run_id)
     common = {
         "description": names.description(run_id, owner),
-        "network": f"projects/{place.project}/global/networks/{names.network(run_id)}",
+        "network": f"projects/{location.project}/global/networks/{names.network(run_id)}",
         "direction": "INGRESS",
     }
     return (
@@ -76,15 +78,15 @@ def firewalls(run_id: str, place: Place, source: str, port: int, owner: str) -> 
 
 
 def instance(
-    run_id: str, node: str, place: Place, machine: Machine, metadata: Mapping[str, str], owner: str
+    run_id: str, node: str, location: CloudLocation, machine: Machine, metadata: Mapping[str, str], owner: str
 ) -> dict[str, Any]:
-    """One node."""
+    """The instance of a node."""
     labels = {names.RUN_LABEL: names.label(run_id), names.OWNER_LABEL: owner}
     project, family = machine.image.split("/")
     body: dict[str, Any] = {
         "name": names.instance(run_id, node),
         "description": names.description(run_id, owner),
-        "machineType": f"zones/{place.zone}/machineTypes/{machine.machine_type}",
+        "machineType": f"zones/{location.zone}/machineTypes/{machine.machine_type}",
         "labels": labels,
         "metadata": {"items": [{"key": key, "value": value} for key, value in metadata.items()]},
         "disks": [
@@ -95,7 +97,7 @@ def instance(
                     "description": names.description(run_id, owner),
                     "sourceImage": f"{_API}/projects/{project}/global/images/family/{family}",
                     "diskSizeGb": str(machine.disk_gb),
-                    "diskType": f"zones/{place.zone}/diskTypes/pd-balanced",
+                    "diskType": f"zones/{location.zone}/diskTypes/pd-balanced",
                     "labels": labels,
                 },
             }
@@ -103,7 +105,7 @@ def instance(
         "networkInterfaces": [
             {
                 "subnetwork": (
-                    f"projects/{place.project}/regions/{place.region}/subnetworks/{names.network(run_id)}"
+                    f"projects/{location.project}/regions/{location.region}/subnetworks/{names.network(run_id)}"
                 ),
                 "accessConfigs": [{"type": "ONE_TO_ONE_NAT", "name": "External NAT"}],
             }
@@ -119,7 +121,7 @@ def instance(
 
 
 def metadata(user: str, public_key: str) -> dict[str, str]:
-    """What the guest agent is told: who may log in, and to publish the host's own keys."""
+    """Instance metadata: the key that may log in, and the request to publish the host keys."""
     return {
         "ssh-keys": f"{user}:{public_key.strip()}",
         "block-project-ssh-keys": "TRUE",

@@ -1,4 +1,4 @@
-"""The keys of the provider and what they say together; pure."""
+"""The config keys of the provider and their checks; pure."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ OPTIONS: tuple[Option, ...] = (
         )
         for tier in BUILTIN
     ),
-    Option(_SECTION, "gcp_machine", Text(), None, "Machine type of the tiers that have none of their own."),
+    Option(_SECTION, "gcp_machine", Text(), None, "Machine type of tiers without a key of their own."),
     Option(
         _SECTION,
         "gcp_image",
@@ -59,16 +59,20 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(_SECTION, "gcp_disk", Integer(minimum=10), 10, "Size of each boot disk in GB."),
     Option(
-        _SECTION, "gcp_spot", Flag(), False, "Use spot instances: cheaper, and Google may take them away."
+        _SECTION,
+        "gcp_spot",
+        Flag(),
+        False,
+        "Use spot instances: cheaper, but Google may stop them at any time.",
     ),
     Option(
         _SECTION,
         "gcp_source",
         Text(),
         "auto",
-        "Address or network that may log in, as others see it; auto asks Google's name server.",
+        "Public address or network that may log in; auto asks Google's name server.",
     ),
-    Option(_SECTION, "gcp_user", Text(), "continuum", "Account that is made on the instances."),
+    Option(_SECTION, "gcp_user", Text(), "continuum", "Account that is created on the instances."),
     Option(
         _SECTION, "gcp_ssh_port", Integer(minimum=1, maximum=65535), 22, "Port of the image's ssh daemon."
     ),
@@ -83,8 +87,8 @@ OPTIONS: tuple[Option, ...] = (
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where in Google Cloud a run is, and who pays; all that is needed to find it again.
+class CloudLocation:
+    """Where in Google Cloud a run is, and which project pays; identifies its resources after a crash.
 
     Attributes:
         project: id of the project.
@@ -101,21 +105,21 @@ class Place:
     api: str = "https://compute.googleapis.com"
 
     def to_json(self) -> str:
-        """As it stands in the journal."""
+        """The entry for the journal."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @staticmethod
-    def from_json(text: str) -> Place:
-        """As it was written into the journal."""
-        return Place(**json.loads(text))
+    def from_json(text: str) -> CloudLocation:
+        """The location from an entry of the journal."""
+        return CloudLocation(**json.loads(text))
 
 
-def place_of(config: Config) -> Place:
-    """The place a checked config names."""
+def location_of(config: Config) -> CloudLocation:
+    """The location that a checked config names."""
     section = config.infrastructure
     zone = section.text("gcp_zone")
     credentials = section.path("gcp_credentials")
-    return Place(
+    return CloudLocation(
         section.text("gcp_project"),
         section.maybe_text("gcp_region") or region_of(zone),
         zone,
@@ -125,7 +129,7 @@ def place_of(config: Config) -> Place:
 
 
 def region_of(zone: str) -> str:
-    """The region that a zone is in."""
+    """The region of a zone."""
     return zone.rpartition("-")[0]
 
 
@@ -136,7 +140,7 @@ def machine_of(config: Config, tier: str) -> str | None:
 
 
 def problems(config: Config, topology: Topology) -> Iterator[Problem]:
-    """What in the config cannot work, or will not do what it says."""
+    """Keys that are missing, invalid or contradict each other."""
     section = config.infrastructure
     hints = {
         "gcp_project": "your project's id; `gcloud projects list` shows it",
@@ -171,16 +175,16 @@ def _addresses(config: Config) -> Iterator[Problem]:
             yield section.problem("gcp_source", 'not an address; write e.g. "203.0.113.7" or "auto"')
         else:
             if network.prefixlen == 0:
-                yield section.problem("gcp_source", "that is the whole world; write your own address")
+                yield section.problem("gcp_source", "would let every address log in; write your own address")
     url = urlsplit(section.text("gcp_api"))
     if url.scheme not in ("http", "https") or not url.hostname:
-        yield section.problem("gcp_api", "not an http address; leave it out for Google's own")
+        yield section.problem("gcp_api", "not an http(s) URL; leave it out to use Google's own")
     elif url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
-        yield section.problem("gcp_api", "plain http would show credentials to others; write https")
+        yield section.problem("gcp_api", "plain http would reveal the credentials; write https")
 
 
 def unlimited(topology: Topology) -> tuple[str, ...]:
-    """What the config limits and these nodes do not, in words."""
+    """Limits of the config that these nodes do not enforce."""
     found = []
     if any(tier.quota < 1 for tier in topology.tiers):
         found.append("CPU quotas are not enforced on instances; choose a smaller machine type")

@@ -1,4 +1,4 @@
-"""The address this host has in the eyes of others, for the firewall."""
+"""The public address of this host, for the firewall."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import struct
 from continuum.errors import ProvisionError
 
 _NAME = "o-o.myaddr.l.google.com"
-"""Google's name servers answer a question for its TXT record with the asker's own address."""
+"""Google's name servers answer a query for its TXT record with the address of the client."""
 
 _SERVERS = (("216.239.32.10", 53), ("216.239.34.10", 53), ("216.239.36.10", 53), ("216.239.38.10", 53))
 _TIMEOUT_S = 3.0
@@ -22,11 +22,11 @@ def caller(text: str, servers: tuple[tuple[str, int], ...] = _SERVERS, timeout_s
 
     Args:
         text: an address, a network, or ``auto``.
-        servers: who is asked for ``auto``, one after the other.
-        timeout_s: longest wait for each.
+        servers: name servers for ``auto``, tried in turn.
+        timeout_s: time limit of each query.
 
     Raises:
-        ProvisionError: nobody answers.
+        ProvisionError: no server answers.
     """
     if text != "auto":
         return str(ipaddress.ip_network(text, strict=False))
@@ -36,13 +36,13 @@ def caller(text: str, servers: tuple[tuple[str, int], ...] = _SERVERS, timeout_s
         except (OSError, ValueError, struct.error, IndexError):
             continue
     raise ProvisionError(
-        "the address that others see of this host cannot be found out (Google's name servers do not answer);"
-        " set gcp_source to it, as in gcp_source = 203.0.113.7"
+        "the public address of this host is unknown, since Google's name servers do not answer;"
+        " write it into the config, as in gcp_source = 203.0.113.7"
     )
 
 
 def ask(server: tuple[str, int], timeout_s: float) -> ipaddress.IPv4Address:
-    """Ask one name server; ValueError when the answer is not an address."""
+    """Query one name server; ValueError if the answer is not an address."""
     ident = secrets.token_bytes(2)
     question = b"".join(bytes([len(part)]) + part.encode() for part in _NAME.split(".")) + b"\0"
     question += struct.pack("!HH", _TXT, _IN)
@@ -52,12 +52,12 @@ def ask(server: tuple[str, int], timeout_s: float) -> ipaddress.IPv4Address:
         asked.send(ident + struct.pack("!5H", 0, 1, 0, 0, 0) + question)
         answer = asked.recv(2048)
     if answer[:2] != ident or not answer[12:].startswith(question):
-        raise ValueError("an answer to another question")
+        raise ValueError("answer to another query")
     return _first_text(answer, 12 + len(question))
 
 
 def _first_text(answer: bytes, at: int) -> ipaddress.IPv4Address:
-    """The first TXT record that is an address; others say through whom the question came."""
+    """The first TXT record that is an address; other records name the resolver."""
     for _ in range(struct.unpack_from("!H", answer, 6)[0]):
         at += 2 if answer[at] >= 0xC0 else answer.index(b"\0", at) + 1 - at
         kind, length = struct.unpack_from("!HxxxxxxH", answer, at)

@@ -29,6 +29,7 @@ from infrastructure.local.keeper.plan import NodePlan, Plan
 from infrastructure.local.launch import Launch, Made
 
 if TYPE_CHECKING:
+    from continuum.connection.deployment import Deployment
     from continuum.errors import Problem
     from continuum.host.facts import Host
     from continuum.model.config import Config
@@ -48,9 +49,6 @@ class LocalProvider(Provider):
     engines: ClassVar[tuple[str, ...]] = ("fabric", "netem")
     shares_host: ClassVar[bool] = True
     no_containers: ClassVar[str] = "they share the file system and the control groups of this host"
-
-    def __init__(self) -> None:
-        self._notes: dict[str, tuple[str, ...]] = {}
 
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
         """What the host lacks for these nodes, each with its remedy."""
@@ -73,7 +71,8 @@ class LocalProvider(Provider):
         if run.config.infrastructure.flag("cpu_pin"):
             specs = capacity.pinned(specs, sorted(os.sched_getaffinity(0)))
         layout = _layout(specs, run)
-        self._notes[run.id] = limits.notes(specs, layout)
+        for note in limits.notes(specs, layout):
+            run.note(note)
         folder = run.directory / NODE_FILES
         own_groups = [(GROUP, str(path)) for path in limits.run_paths(run.id, layout)]
         run.own_all([("keeper", run.id), ("node-files", str(folder)), *own_groups])
@@ -86,7 +85,8 @@ class LocalProvider(Provider):
                 made = launch.nodes(lambda batch, fds: _attach(fabric, specs, addresses, batch, fds))
                 limited.result()
             launch.accept()
-            self._notes[run.id] += tuple(launch.notes)
+            for note in launch.notes:
+                run.note(note)
         finally:
             launch.close()
         return tuple(
@@ -111,15 +111,11 @@ class LocalProvider(Provider):
     def enforce(self, nodes: Sequence[Node], run: Run) -> None:
         """Put CPU quotas in force, those of workloads that run already included."""
         for node in nodes:
-            NodeGroups.of(node).enforce()
+            _groups(node).enforce()
 
-    def usage(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Usage]:
+    def usage(self, deployment: Deployment, run: Run) -> Mapping[str, Usage]:
         """What each node has used so far, by its name."""
-        return {node.name: NodeGroups.of(node).usage() for node in nodes}
-
-    def notes(self, run: Run) -> tuple[str, ...]:
-        """What could not be enforced on this host, in words."""
-        return self._notes.get(run.id, ())
+        return {node.name: _groups(node).usage() for node in deployment.nodes}
 
     def survivors(self, host: Host) -> Iterable[str]:
         """Runs of this user whose processes or control groups exist though their folder does not.
@@ -146,9 +142,13 @@ class LocalProvider(Provider):
                 start=int(handle["start"]),
                 in_user_namespace=bool(handle["as_user"]),
                 python=node.python,
-                join=NodeGroups.of(node).join,
+                join=_groups(node).join,
             )
         )
+
+
+def _groups(node: Node) -> NodeGroups:
+    return NodeGroups.of(node.spec, node.handle["groups"])
 
 
 def _layout(specs: Sequence[NodeSpec], run: Run) -> Layout | None:

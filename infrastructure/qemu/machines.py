@@ -84,8 +84,8 @@ class Machine:
             return (*self.ssh("-T"), f"sh -c {shlex.quote(script)}")
         return ("sh", "-c", script)
 
-    def way_to(self, host: str, port: int) -> tuple[str, ...]:
-        """The command whose input and output are a connection to a port that is reached from there."""
+    def proxy_to(self, host: str, port: int) -> tuple[str, ...]:
+        """The command whose standard streams are a connection from the machine to a port."""
         return self.ssh("-W", f"{host}:{port}") if self.has_ssh else ()
 
 

@@ -166,4 +166,4 @@ def test_disk_limits_name_the_disk_of_the_run(tmp_path: Path) -> None:
 def test_limits_that_hold_need_no_note(made: Nodes) -> None:
     assert LAYOUT is not None
     missing = [name for name in ("cpu", "memory") if not LAYOUT.has(name)]
-    assert len(made.provider.notes(made.run)) == len(missing)
+    assert len(made.run.notes()) == len(missing)

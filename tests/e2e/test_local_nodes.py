@@ -196,7 +196,7 @@ from tests.e2e.local_nodes import nodes
 with nodes(Path(sys.argv[1])) as made:
     made["cloud0"].run(["sh", "-c", "echo x > /etc/passwd"], timeout=9)
     print(made["endpoint0"].run(["wc", "-l", "/etc/passwd"], timeout=9).stdout.split()[0])
-    print(*made.provider.notes(made.run))
+    print(*made.run.notes())
 """
 
 

@@ -57,7 +57,7 @@ s.sendto(b"to myself by the fabric's rules or the kernel's", ("endpoint0", 7)); 
     except CommandTimeout:
         said["timeout"] = True
     said["sleeping"] = sh("cloud0", "cat /proc/[0-9]*/comm | grep -c sleep || true")
-    said["notes"] = made.provider.notes(made.run)
+    said["notes"] = made.run.notes()
     directory = made.run.directory
     said["run"] = made.run.id
 said["left"] = sorted(path.name for path in directory.iterdir() if path.name == "nodes")

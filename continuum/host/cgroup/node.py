@@ -12,7 +12,8 @@ from continuum.errors import ConnectionFailure
 from continuum.host.cgroup import groups, plan
 from continuum.host.cgroup.plan import Group
 from continuum.model.limits import Limits
-from continuum.model.node import Node, Usage
+from continuum.model.node import Usage
+from continuum.model.topology import NodeSpec
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,15 @@ class NodeGroups:
     cpu_limit: float
 
     @classmethod
-    def of(cls, node: Node) -> NodeGroups:
-        """Those a node's handle tells of."""
-        kept: Mapping[str, Any] = node.handle["groups"]
-        paths = {name: PurePosixPath(path) for name, path in kept["paths"].items()}
-        return cls(int(kept["version"]), paths, node.spec.quota, node.spec.cpu_limit)
+    def of(cls, spec: NodeSpec, groups: Mapping[str, Any]) -> NodeGroups:
+        """The groups of a node.
+
+        Args:
+            spec: the node.
+            groups: plain JSON from the node's handle: ``version``, and ``paths`` by controller.
+        """
+        paths = {name: PurePosixPath(path) for name, path in groups["paths"].items()}
+        return cls(int(groups["version"]), paths, spec.quota, spec.cpu_limit)
 
     def folders(self) -> tuple[Path, ...]:
         """Every group once."""

@@ -54,4 +54,4 @@ def test_a_run_under_version_2_measures_and_says_what_is_not_limited(tmp_path: P
     assert "workloads have no limits of their own within their containers (cgroup v2)" in done.stdout
     said = subprocess.check_output([*ENTER, "cat", f"{TOP}/cgroup.controllers"], text=True)
     if "memory" not in said.split():
-        assert "Docker says: Your kernel does not support memory limit" in " ".join(done.stdout.split())
+        assert "Docker daemon: Your kernel does not support memory limit" in " ".join(done.stdout.split())

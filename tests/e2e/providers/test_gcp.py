@@ -233,12 +233,12 @@ def test_what_may_pass_is_tried_again(
 
 def test_the_server_says_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, fake: FakeCompute) -> None:
     from infrastructure.gcp import api
-    from infrastructure.gcp.settings import Place
+    from infrastructure.gcp.settings import CloudLocation
 
     waited: list[float] = []
     monkeypatch.setattr(api.time, "sleep", waited.append)
     fake.faults = [Fault("GET", "/disks", 429, "rateLimitExceeded", {"Retry-After": "7"}, times=2)]
-    cloud = api.Cloud(Place("p", "r", "r-a", api=fake.url), Timeouts(poll_s=0.5))
+    cloud = api.Cloud(CloudLocation("p", "r", "r-a", api=fake.url), Timeouts(poll_s=0.5))
     assert cloud.list("Disks", "") == ()
     assert waited == [7.0, 7.0]
 

@@ -14,7 +14,7 @@ from continuum.modules import registry
 from continuum.pipeline import teardown
 from continuum.rundir import run as rundir
 from continuum.rundir.run import Run
-from infrastructure.baremetal.settings import Place
+from infrastructure.baremetal.settings import NamedHost
 from tests.fake_provider import FakeProvider
 
 TEXT = """
@@ -111,9 +111,9 @@ def test_all_runs_cannot_be_forgotten_at_once(capsys: pytest.CaptureFixture[str]
 
 
 def test_what_a_host_keeps_is_named_with_the_host() -> None:
-    place = Place("endpoint1", "camera", user="me", folder="/var/lib/continuum/r1", interface="eth0")
-    lines = list(place.leaves("r1"))
+    place = NamedHost("endpoint1", "camera", user="me", folder="/var/lib/continuum/r1", interface="eth0")
+    lines = list(place.leftovers("r1"))
     assert all(line.startswith("me@camera (endpoint1): ") for line in lines)
     for what, line in zip(("CONTINUUM_RUN=r1", "/var/lib/continuum/r1", "eth0"), lines, strict=True):
         assert what in line
-    assert len(list(Place("endpoint1", "camera").leaves("r1"))) == 2
+    assert len(list(NamedHost("endpoint1", "camera").leftovers("r1"))) == 2

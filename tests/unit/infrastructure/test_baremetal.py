@@ -12,9 +12,9 @@ from continuum.model.node import Node
 from continuum.model.topology import NodeSpec
 from continuum.network import baseline_delay, netem
 from continuum.network.plan import routes
-from infrastructure.baremetal import facts, settings
+from infrastructure.baremetal import host_facts, settings
 from infrastructure.baremetal.provider import _refuse_same
-from infrastructure.baremetal.settings import Place
+from infrastructure.baremetal.settings import NamedHost
 
 START = """[infrastructure]
 provider = baremetal
@@ -29,9 +29,9 @@ endpoint_memory = 1
 HOSTS = "baremetal_cloud = root@server\nbaremetal_endpoint = pi@one:2222, two\n"
 
 
-def places(more: str = HOSTS) -> tuple[Place, ...]:
+def places(more: str = HOSTS) -> tuple[NamedHost, ...]:
     read = config.parse(START + more, "x.cfg")
-    return settings.places(read, topology_builder.from_config(read), "run")
+    return settings.hosts(read, topology_builder.from_config(read), "run")
 
 
 def test_each_node_has_its_host() -> None:
@@ -40,7 +40,7 @@ def test_each_node_has_its_host() -> None:
     assert (first.node, str(first), first.port) == ("endpoint0", "pi@one", 2222)
     assert (second.node, str(second)) == ("endpoint1", "two")
     assert cloud.folder == "/var/lib/continuum/run"
-    assert Place.from_json(first.to_json()) == first
+    assert NamedHost.from_json(first.to_json()) == first
 
 
 def test_tiers_of_ones_own_name_their_nodes() -> None:
@@ -54,9 +54,9 @@ def test_tiers_of_ones_own_name_their_nodes() -> None:
         ("", "baremetal_cloud: missing; name one host for the cloud nodes, as in user@host"),
         ("baremetal_cloud = a\n", "baremetal_endpoint: missing; name 2 hosts for the endpoint nodes"),
         (HOSTS.replace(", two", ""), "one host for 2 endpoint nodes; name one for each"),
-        (HOSTS.replace("two", "-oProxyCommand=x"), '"-oProxyCommand=x" is no host'),
-        (HOSTS.replace("two", "a b"), '"a b" is no host'),
-        (HOSTS.replace("two", "pi@server"), "server is cloud0 already; a host can be one node only"),
+        (HOSTS.replace("two", "-oProxyCommand=x"), '"-oProxyCommand=x" is not a host'),
+        (HOSTS.replace("two", "a b"), '"a b" is not a host'),
+        (HOSTS.replace("two", "pi@server"), "server is already the host of cloud0; name a different host"),
         (HOSTS + "baremetal_addresses = cloud7=10.0.0.1\n", 'there is no node "cloud7"'),
         (HOSTS + "baremetal_addresses = cloud0=server\n", 'cloud0: "server" is not an IPv4 address'),
         (HOSTS + "[tier fog]\nnodes = 1\ncores = 1\nmemory = 1\n", "as in fog0=user@host"),
@@ -94,34 +94,34 @@ kernel=Linux
 SPEC = NodeSpec("cloud0", "cloud", 0, 4, 2048)
 
 
-def lacks(text: str, *, emulated: bool = True) -> list[str]:
-    return list(facts.lacks(facts.parse(text), SPEC, emulated=emulated))
+def shortcomings(text: str, *, emulated: bool = True) -> list[str]:
+    return list(host_facts.shortcomings(host_facts.parse(text), SPEC, emulated=emulated))
 
 
 def test_a_host_that_has_everything() -> None:
-    assert lacks(GOOD) == []
+    assert shortcomings(GOOD) == []
 
 
 @pytest.mark.parametrize(
     ("have", "instead", "complaint"),
     [
         ("sudo=yes", "", "sudo asks for a password"),
-        ("has_tc=yes", "", "has no tc; run there: sudo apt-get install iproute2"),
-        ("python=3.11", "python=3.6", "has Python 3.6; it takes 3.7"),
+        ("has_tc=yes", "", "is missing tc; run there: sudo apt-get install iproute2"),
+        ("python=3.11", "python=3.6", "has Python 3.6; install 3.7"),
         ("has_sch_netem=yes", "", "a kernel without sch_netem"),
-        ("cores=4", "cores=2", "has 2 cores, and cloud_cores says 4"),
-        ("memory_mb=1950", "memory_mb=900", "has 900 MiB of memory, and cloud_memory says 2048 MiB"),
+        ("cores=4", "cores=2", "has 2 cores, and cloud_cores is 4"),
+        ("memory_mb=1950", "memory_mb=900", "has 900 MiB of memory, and cloud_memory is 2048 MiB"),
         ("kernel=Linux", "kernel=FreeBSD", "runs FreeBSD, not Linux"),
     ],
 )
-def test_what_a_host_lacks(have: str, instead: str, complaint: str) -> None:
-    (found,) = lacks(GOOD.replace(have, instead))
+def test_what_a_host_is_missing(have: str, instead: str, complaint: str) -> None:
+    (found,) = shortcomings(GOOD.replace(have, instead))
     assert complaint in found
 
 
 def test_root_needs_no_sudo_and_plain_links_no_netem() -> None:
     text = GOOD.replace("uid=1000", "uid=0").replace("sudo=yes", "").replace("has_sch_netem=yes", "")
-    assert lacks(text, emulated=False) == []
+    assert shortcomings(text, emulated=False) == []
 
 
 def test_links_go_on_the_interface_that_was_found_with_the_networks_delay_subtracted() -> None:

@@ -15,10 +15,10 @@ import pytest
 from continuum.host.facts import Host
 from continuum.model.topology import NodeSpec
 from continuum.software.debian_image import ImageRequest, debian_command
-from infrastructure.docker import containers, images, management, probe
-from infrastructure.docker.containers import Labels
-from infrastructure.docker.engine_api import Stream, why_silent
-from infrastructure.docker.interfaces import Place
+from infrastructure.docker import container_settings, images, management, probe
+from infrastructure.docker.container_settings import Labels
+from infrastructure.docker.engine_api import Stream, explain_no_answer
+from infrastructure.docker.interfaces import Attachment
 from infrastructure.docker.tar_archive import archive_of
 
 LABELS = Labels("20260101-000000-x", 1000, "/home/me/runs/20260101-000000-x")
@@ -26,7 +26,9 @@ HOST = Host((0, 1), 4096, 0, "6.1", "x86_64")
 
 
 def settings(spec: NodeSpec, device: str = "") -> dict[str, object]:
-    made = containers.settings(spec, LABELS, "image", {"cloud0": "10.77.0.1", "edge0": "10.77.0.2"}, device)
+    made = container_settings.node(
+        spec, LABELS, "image", {"cloud0": "10.77.0.1", "edge0": "10.77.0.2"}, device
+    )
     return {**made, **made.pop("HostConfig")}
 
 
@@ -48,7 +50,7 @@ def test_a_container_has_its_limits_names_and_labels() -> None:
 def test_only_nodes_that_shape_their_links_may_change_them() -> None:
     spec = NodeSpec("edge0", "edge", 0, 1, 512)
     assert "CapAdd" not in settings(spec)
-    made = containers.settings(spec, LABELS, "image", {}, "", shapes=True)
+    made = container_settings.node(spec, LABELS, "image", {}, "", shapes=True)
     assert made["HostConfig"]["CapAdd"] == ["NET_ADMIN"]
 
 
@@ -65,10 +67,10 @@ def test_disk_rates_are_in_bytes() -> None:
 
 @pytest.mark.parametrize(
     ("cpu_limit", "expected"),
-    [(1, (10_000, 10_000)), (0.25, (10_000, 2_500)), (2.5, (10_000, 25_000)), (0.05, (20_001, 1_000))],
+    [(1, (10_000, 10_000)), (0.25, (10_000, 2_500)), (2.5, (10_000, 25_000)), (0.05, (20_000, 1_000))],
 )
 def test_quotas_are_counted_per_ten_milliseconds(cpu_limit: float, expected: tuple[int, int]) -> None:
-    made = containers.quota(cpu_limit)
+    made = container_settings.quota(cpu_limit)
     assert (made["cpu_period"], made["cpu_quota"]) == expected
 
 
@@ -111,14 +113,14 @@ def test_an_archive_of_a_long_name(tmp_path: Path) -> None:
 
 
 def test_silence_is_explained() -> None:
-    refused = why_silent("unix:///x", PermissionError("Permission denied"))
+    refused = explain_no_answer("unix:///x", PermissionError("Permission denied"))
     assert "usermod -aG docker" in refused
-    assert "systemctl start docker" in why_silent("unix:///x", OSError("refused"))
+    assert "systemctl start docker" in explain_no_answer("unix:///x", OSError("refused"))
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    assert "extra `docker`" in next(probe.lacks("unix:///x", HOST))
+    assert "extra `docker`" in next(probe.obstacles("unix:///x", HOST))
 
 
 def test_images_are_built_from_packages_of_a_mirror() -> None:
@@ -177,14 +179,14 @@ def test_only_nodes_that_host_containers_may_do_more_than_others() -> None:
     assert made["CgroupnsMode"] == "private"
     assert "Privileged" not in made
     assert {"/proc/sys/kernel", "/proc/sys/vm"} <= set(made["ReadonlyPaths"])  # type: ignore[call-overload]
-    assert made["Volumes"] == {containers.NESTED_FILES: {}}
+    assert made["Volumes"] == {container_settings.NESTED_FILES: {}}
 
 
 def test_only_nodes_that_are_to_have_a_second_address_have_one() -> None:
     specs = [NodeSpec(f"edge{n}", "edge", n, 1, 1, is_managed=n != 1) for n in range(3)]
     given = management.addresses(specs)
     assert given == {"edge0": "10.78.0.1", "edge2": "10.78.0.3"}
-    assert management.places({"edge0": 11, "edge1": 12, "edge2": 13, "management": 14}, given) == [
-        Place("edge0", 11, "10.78.0.1"),
-        Place("edge2", 13, "10.78.0.3"),
+    assert management.attachments({"edge0": 11, "edge1": 12, "edge2": 13, "management": 14}, given) == [
+        Attachment("edge0", 11, "10.78.0.1"),
+        Attachment("edge2", 13, "10.78.0.3"),
     ]

@@ -12,8 +12,8 @@ import pytest
 from continuum.config import loader as config
 from continuum.config import topology_builder
 from continuum.errors import ConfigError, ProvisionError
-from infrastructure.gcp import names, places, prices, resources, settings, source
-from infrastructure.gcp.settings import Place
+from infrastructure.gcp import known_locations, names, prices, resources, settings, source
+from infrastructure.gcp.settings import CloudLocation
 
 START = """[infrastructure]
 provider = gcp
@@ -40,9 +40,9 @@ def refused(more: str) -> list[str]:
         (KEYS + "gcp_region = us-central1", "the zone europe-west4-a is in another"),
         (KEYS + "gcp_image = debian-12", "not PROJECT/FAMILY"),
         (KEYS + "gcp_source = everybody", "not an address"),
-        (KEYS + "gcp_source = 0.0.0.0/0", "the whole world"),
-        (KEYS + "gcp_api = http://compute.example", "plain http would show credentials"),
-        (KEYS + "gcp_api = ftp://x", "not an http address"),
+        (KEYS + "gcp_source = 0.0.0.0/0", "would let every address log in"),
+        (KEYS + "gcp_api = http://compute.example", "plain http would reveal the credentials"),
+        (KEYS + "gcp_api = ftp://x", "not an http(s) URL"),
         (KEYS.replace("standard-2", "small"), "2 cores and 2 GB, not 2 cores and 8 GB; choose a larger"),
     ],
 )  # fmt: skip
@@ -52,13 +52,13 @@ def test_what_cannot_work_is_refused(more: str, complaint: str) -> None:
     assert all(line.startswith("x.cfg:") for line in lines)
 
 
-def test_the_place_of_a_config_goes_through_the_journal() -> None:
+def test_the_location_of_a_config_goes_through_the_journal() -> None:
     read = config.parse(START + KEYS + "gcp_credentials = ~/key.json\n", "x.cfg")
-    place = settings.place_of(read)
+    place = settings.location_of(read)
     assert (place.project, place.region, place.zone) == ("p-1", "europe-west4", "europe-west4-a")
     assert place.credentials.endswith("/key.json")
     assert "~" not in place.credentials
-    assert Place.from_json(place.to_json()) == place
+    assert CloudLocation.from_json(place.to_json()) == place
 
 
 def test_a_larger_machine_is_a_warning() -> None:
@@ -126,7 +126,7 @@ def test_names_and_labels_are_what_google_takes(run_id: str) -> None:
         assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name)
         assert name.startswith(names.prefix(run_id))
     assert re.fullmatch(r"[a-z0-9_-]{1,63}", names.label(run_id))
-    assert re.fullmatch(r"[a-z0-9_-]{1,63}", places.owner())
+    assert re.fullmatch(r"[a-z0-9_-]{1,63}", known_locations.owner())
 
 
 def test_a_description_tells_the_run_to_its_owner_alone() -> None:
@@ -144,7 +144,7 @@ def test_repetitions_of_a_request_are_known_as_such() -> None:
 
 
 def test_nobody_but_the_caller_and_the_nodes_is_admitted() -> None:
-    rules = resources.firewalls("run", Place("p", "r", "z"), "203.0.113.7/32", 22, "me")
+    rules = resources.firewalls("run", CloudLocation("p", "r", "z"), "203.0.113.7/32", 22, "me")
     sources = [(rule["sourceRanges"], rule["allowed"]) for rule in rules]
     assert sources[0] == (["203.0.113.7/32"], [{"IPProtocol": "tcp", "ports": ["22"]}])
     assert sources[1][0] == [resources.RANGE]
@@ -188,7 +188,7 @@ def test_answers_that_are_none() -> None:
     with (
         name_server(text(b"what?")) as confused,
         name_server(text(b"203.0.113.7"), flip=True) as liar,
-        pytest.raises(ProvisionError, match="set gcp_source"),
+        pytest.raises(ProvisionError, match="write it into the config, as in gcp_source"),
     ):
         source.caller("auto", (confused, liar))
 

@@ -21,9 +21,9 @@ from infrastructure.qemu import (
     acceleration,
     daemons,
     describe,
+    guest_usage,
     hypervisor,
     image,
-    inside,
     names,
     probe,
     recipe,
@@ -180,8 +180,8 @@ def test_networks_of_the_host_are_left_alone() -> None:
 
 
 def test_limits_of_a_workload() -> None:
-    assert list(inside.limited(Limits())) == []
-    words = list(inside.limited(Limits(cpu_cores=0.5, memory_mb=256)))
+    assert list(guest_usage.limited(Limits())) == []
+    words = list(guest_usage.limited(Limits(cpu_cores=0.5, memory_mb=256)))
     assert words[0] == "systemd-run"
     assert "CPUQuota=50.00%" in words
     assert "MemoryMax=256M" in words

@@ -42,12 +42,14 @@ def test_the_frameworks_form_of_an_address_is_libvirts_by_ssh() -> None:
 
 
 def test_ssh_goes_the_way_libvirt_goes() -> None:
-    words = Machine("qemu+ssh://me@host:2222/system?keyfile=/k&command=/bin/wrapped").way_to("127.1.2.3", 22)
+    words = Machine("qemu+ssh://me@host:2222/system?keyfile=/k&command=/bin/wrapped").proxy_to(
+        "127.1.2.3", 22
+    )
     assert words[0] == "/bin/wrapped"
     assert words[-2:] == ("--", "me@host")
     for pair in (("-p", "2222"), ("-i", "/k"), ("-W", "127.1.2.3:22"), ("-o", "StrictHostKeyChecking=yes")):
         assert pair in pairwise(words)
-    assert Machine("qemu:///system").way_to("127.1.2.3", 22) == ()
+    assert Machine("qemu:///system").proxy_to("127.1.2.3", 22) == ()
     script = 'echo "it\'s"'
     said = Machine("qemu+ssh://host/system").shell(script)
     assert shlex.split(said[-1]) == ["sh", "-c", script]

@@ -1,4 +1,4 @@
-"""What is asked of the daemon for each node: pure."""
+"""Settings of containers, as the Docker API takes them; pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from continuum.host.cgroup.plan import quota_us
 from continuum.model.topology import NodeSpec
 from continuum.sdk import protocol
 
@@ -14,21 +15,11 @@ LABEL_NODE = "continuum.node"
 LABEL_USER = "continuum.user"
 LABEL_FOLDER = "continuum.folder"
 
-PERIOD_US = 10_000
-"""Period in which a CPU quota is counted; at the usual 100 ms a quarter core would compute for 25 ms at full
-speed, which is a whole inference."""
-
-MIN_QUOTA_US = 1_000
-"""Smallest quota the kernel accepts."""
-
-MAX_PERIOD_US = 1_000_000
-"""Longest period the kernel accepts."""
-
-# Process 1 of a container takes care of processes whose parent has ended: a shell that waits does.
+# Process 1 of a container must reap processes whose parent has ended; a waiting shell does.
 COMMAND = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done")
 
-# Where containers run within it: its control groups may be written to, and mounts made in it are seen by all.
-# With version 2 a group that passes controllers on may not have processes itself.
+# For nodes that run containers themselves: writable control groups and shared mounts. With cgroup v2, a group
+# that delegates controllers must not contain processes.
 _NESTING = """
 mount --make-rshared /
 for m in /sys/fs/cgroup /sys/fs/cgroup/*; do
@@ -43,23 +34,23 @@ if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
 fi
 """
 
-# Settings of the host's kernel that are not the node's own stay as they are.
+# Settings of the host's kernel outside the node's namespaces.
 _READ_ONLY = (
     *("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger"),
     *("/proc/sys/fs", "/proc/sys/kernel", "/proc/sys/vm"),
 )
 
 NESTED_FILES = "/var/lib/containerd"
-"""Where a container engine keeps its files in a node: a volume, since overlays lie on none of their kind."""
+"""Folder of a container engine's files in a node: a volume, since overlay file systems cannot be stacked."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What tells whose a container is.
+    """The labels by which a container's run is found.
 
     Attributes:
         run_id: the run.
-        user_id: id of the user whose run it is.
+        user_id: id of the user who started it.
         folder: the run's folder.
     """
 
@@ -68,7 +59,7 @@ class Labels:
     folder: str
 
     def of(self, node: str) -> dict[str, str]:
-        """The labels of one node's container."""
+        """The labels of the container of a node."""
         return {
             LABEL_RUN: self.run_id,
             LABEL_NODE: node,
@@ -78,11 +69,11 @@ class Labels:
 
 
 def container_name(run_id: str, node: str) -> str:
-    """What a node's container is called."""
+    """Name of the container of a node."""
     return f"continuum-{run_id}-{node}"
 
 
-def settings(
+def node(
     spec: NodeSpec,
     labels: Labels,
     image: str,
@@ -91,17 +82,17 @@ def settings(
     *,
     shapes: bool = False,
 ) -> dict[str, Any]:
-    """The request that makes a node's container, as ``POST /containers/create`` takes it.
+    """The container of a node, as the body of ``POST /containers/create``.
 
-    CPU quotas are not in it: they are put in force later.
+    CPU quotas are applied later, by ``quota``.
 
     Args:
-        spec: what the node shall be.
-        labels: whose it is.
-        image: image it is made from.
+        spec: the node's specification.
+        labels: its labels.
+        image: its image.
         addresses: IPv4 address of every node of the run, by name.
-        device: the disk its files are on, as ``/dev/sda``; empty when it cannot be throttled.
-        shapes: whether it shapes its links itself, by traffic control.
+        device: disk with the container's files, as ``/dev/sda``; empty if it cannot be throttled.
+        shapes: whether the node shapes its links itself, by traffic control.
     """
     return {
         "Image": image,
@@ -126,7 +117,7 @@ def settings(
 
 
 def hub(labels: Labels, name: str, image: str) -> dict[str, Any]:
-    """The request that makes a container for nothing but its network namespace."""
+    """A container that only provides its network namespace, as the body of ``POST /containers/create``."""
     return {
         "Image": image,
         "Hostname": name,
@@ -139,13 +130,13 @@ def hub(labels: Labels, name: str, image: str) -> dict[str, Any]:
 
 
 def _nesting() -> dict[str, Any]:
-    """What a container needs to run others within it.
+    """What a container needs to run containers itself.
 
-    That is not all a privileged one has: no devices of the host, and no settings of its kernel.
+    Unlike a privileged container, it has no devices of the host and cannot change settings of its kernel.
     """
     return {
         "CapAdd": ["ALL"],
-        "CapDrop": ["SYS_RESOURCE"],  # not every host's root has it to give
+        "CapDrop": ["SYS_RESOURCE"],  # root of some hosts does not have it
         "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
         "CgroupnsMode": "private",
         "MaskedPaths": [],
@@ -167,8 +158,6 @@ def _throttles(spec: NodeSpec, device: str) -> dict[str, Any]:
 
 
 def quota(cpu_limit: float) -> dict[str, int]:
-    """What ``POST /containers/update`` takes to give a container so many CPUs."""
-    period = PERIOD_US
-    if cpu_limit * period < MIN_QUOTA_US:
-        period = min(MAX_PERIOD_US, int(MIN_QUOTA_US / cpu_limit) + 1)
-    return {"cpu_period": period, "cpu_quota": max(MIN_QUOTA_US, round(cpu_limit * period))}
+    """A CPU quota of ``cpu_limit`` CPUs, as the body of ``POST /containers/update``."""
+    quota, period = quota_us(cpu_limit)
+    return {"cpu_period": period, "cpu_quota": quota}

@@ -1,4 +1,4 @@
-"""What a host has: one question, answered in lines, and what it lacks for a run; the question only reads."""
+"""Facts about a host, from a script that changes nothing, and what the host is missing to be a node."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from continuum.model.topology import NodeSpec
 
-QUESTION = r"""
+SCRIPT = r"""
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 echo "uid=$(id -u)"
 sudo -n true 2>/dev/null && echo sudo=yes
@@ -34,58 +34,58 @@ _PACKAGES = {
 _PARTS = ("sch_htb", "sch_netem", "cls_u32")
 _LEAST_PYTHON = (3, 7)
 _MEMORY_SHARE = 0.9
-"""A machine sold with so much memory shows a little less."""
+"""The kernel reports a little less than the memory that is installed."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The answer of one host.
+    """Facts about one host.
 
     Attributes:
-        values: by name.
+        values: the facts as text, by name.
     """
 
     values: Mapping[str, str]
 
     @property
     def is_root(self) -> bool:
-        """Whether we log in as root."""
+        """Whether the account is root."""
         return self.values.get("uid") == "0"
 
     @property
     def has_sudo(self) -> bool:
-        """Whether sudo asks for no password."""
+        """Whether sudo works without a password."""
         return self.values.get("sudo") == "yes"
 
     def has(self, name: str) -> bool:
-        """Whether a program or a part of the kernel is there."""
+        """Whether a program or a kernel module is available."""
         return self.values.get(f"has_{name}") == "yes"
 
 
 def parse(text: str) -> Facts:
-    """Read the answer; lines that are none are left out."""
+    """The facts from the output of the script; other lines are ignored."""
     pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
     return Facts({name.strip(): value.strip() for name, _, value in pairs})
 
 
-def lacks(facts: Facts, spec: NodeSpec, *, emulated: bool) -> Iterator[str]:
-    """What a host lacks to be a node, each with its remedy."""
+def shortcomings(facts: Facts, spec: NodeSpec, *, emulated: bool) -> Iterator[str]:
+    """What a host is missing to be a node, each with its remedy."""
     if facts.values.get("kernel") != "Linux":
         yield f"runs {facts.values.get('kernel') or 'something else'}, not Linux"
         return
     if not facts.is_root and not facts.has_sudo:
-        yield "is not entered as root, and sudo asks for a password; log in as root, or use NOPASSWD there"
+        yield "is not accessed as root, and sudo asks for a password; log in as root, or use NOPASSWD there"
     missing = [name for name in _PACKAGES if not facts.has(name)]
     if missing:
         packages = " ".join(dict.fromkeys(_PACKAGES[name] for name in missing))
-        yield f"has no {', '.join(missing)}; run there: sudo apt-get install {packages}"
+        yield f"is missing {', '.join(missing)}; run there: sudo apt-get install {packages}"
     version = tuple(int(part) for part in facts.values.get("python", "").split(".") if part.isdigit())
     if version and version < _LEAST_PYTHON:
-        yield f"has Python {facts.values['python']}; it takes 3.7"
+        yield f"has Python {facts.values['python']}; install 3.7 or newer"
     parts = [name for name in _PARTS if not facts.has(name)]
     if emulated and parts:
         yield (
-            f"has a kernel without {', '.join(parts)}, so that its links cannot be emulated;"
+            f"has a kernel without {', '.join(parts)}, so its links cannot be emulated;"
             " install a kernel that has them, or set network_emulation = False"
         )
     yield from _too_small(facts, spec)
@@ -94,7 +94,7 @@ def lacks(facts: Facts, spec: NodeSpec, *, emulated: bool) -> Iterator[str]:
 def _too_small(facts: Facts, spec: NodeSpec) -> Iterator[str]:
     cores, memory_mb = facts.values.get("cores", ""), facts.values.get("memory_mb", "")
     if cores.isdigit() and int(cores) < spec.cores:
-        yield f"has {cores} cores, and {spec.tier}_cores says {spec.cores:g}; write what it has"
+        yield f"has {cores} cores, and {spec.tier}_cores is {spec.cores:g}; set that to what the host has"
     if memory_mb.isdigit() and int(memory_mb) < spec.memory_mb * _MEMORY_SHARE:
-        said = f"{spec.tier}_memory says {spec.memory_mb} MiB"
-        yield f"has {memory_mb} MiB of memory, and {said}; write what it has"
+        said = f"{spec.tier}_memory is {spec.memory_mb} MiB"
+        yield f"has {memory_mb} MiB of memory, and {said}; set that to what the host has"
