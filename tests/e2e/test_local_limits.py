@@ -37,7 +37,7 @@ def made(tmp_path: Path) -> Iterator[Nodes]:
 
 
 def groups_of(made: Nodes, name: str) -> NodeGroups:
-    return NodeGroups.of(made.node(name))
+    return NodeGroups.of(made.node(name).spec, made.node(name).handle["groups"])
 
 
 def quota(group: Path) -> str:
