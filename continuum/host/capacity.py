@@ -1,4 +1,4 @@
-"""Whether one host can hold the nodes of a topology; for providers whose nodes share this machine."""
+"""Whether this host can run the nodes of a topology; for providers whose nodes share this machine."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from continuum.host.facts import Host
 from continuum.model.topology import NodeSpec, Topology
 
 
-def shortages(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
-    """What the nodes ask for beyond what the host has; too little CPU time is a warning only."""
-    memory_mb = sum(node.memory_mb for node in topology.nodes)
-    if memory_mb > host.memory_mb:
-        yield Problem(
-            f"the nodes have {memory_mb} MiB of memory together, this host has {host.memory_mb} MiB;"
-            " use fewer nodes or less memory each"
-        )
+def shortages(
+    topology: Topology, pinned: bool, host: Host, *, reserves_memory: bool = False
+) -> Iterator[Problem]:
+    """Resources of which the nodes ask for more than the host has.
+
+    Args:
+        topology: the nodes.
+        pinned: whether each node gets host CPUs for itself.
+        host: this host.
+        reserves_memory: whether the memory of a node is set aside for it, as that of a virtual machine. If it
+            is only a limit, more memory than the host has is a warning.
+    """
+    yield from _memory(topology, host, reserves_memory=reserves_memory)
     have = len(host.cpus)
     cores = sum(math.ceil(node.cores) for node in topology.nodes)
     if pinned and cores > have:
@@ -35,8 +40,25 @@ def shortages(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]
         )
 
 
+def _memory(topology: Topology, host: Host, *, reserves_memory: bool) -> Iterator[Problem]:
+    memory_mb = sum(node.memory_mb for node in topology.nodes)
+    if memory_mb <= host.memory_mb:
+        return
+    if reserves_memory:
+        yield Problem(
+            f"the nodes have {memory_mb} MiB of memory together, this host has {host.memory_mb} MiB;"
+            " use fewer nodes or less memory each"
+        )
+    else:
+        yield Problem(
+            f"the memory limits of the nodes add up to {memory_mb} MiB, this host has {host.memory_mb} MiB:"
+            " the kernel kills processes if nodes use more than that; use fewer nodes or less memory each",
+            severity="warning",
+        )
+
+
 def pinned(specs: Sequence[NodeSpec], cpus: Sequence[int]) -> tuple[NodeSpec, ...]:
-    """The nodes with host CPUs of their own, one for each core begun; HostError when there are too few."""
+    """The nodes with host CPUs for themselves, one per started core; HostError if there are too few."""
     free = list(cpus)
     chosen = []
     for spec in specs:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
 Value = object
+
+MAX_PATH_BYTES, MAX_NAME_BYTES = 4095, 255
+"""Longest path and longest name within one that Linux accepts (PATH_MAX, NAME_MAX)."""
 
 
 class Kind(ABC):
@@ -108,6 +112,10 @@ class FilePath(Kind):
         """As it is."""
         if "\0" in text:
             raise ValueError("no path can hold a NUL character")
+        if (length := len(os.fsencode(text))) > MAX_PATH_BYTES:
+            raise ValueError(f"{length} bytes long; write a path of at most {MAX_PATH_BYTES} bytes")
+        if (length := max(len(os.fsencode(name)) for name in text.split("/"))) > MAX_NAME_BYTES:
+            raise ValueError(f"a name of {length} bytes in it; write names of at most {MAX_NAME_BYTES} bytes")
         return text
 
     def describe(self) -> str:

@@ -42,7 +42,7 @@ def problems(config: Config, host: Host) -> Iterator[Problem]:
         yield section.problem("qemu_image", f"{what}; to mend it: {remedy}")
     yield from _sizes(topology)
     if len(settings.machines) == 1 and settings.machines[0].is_local:
-        yield from _too_much(topology, pinned, host)
+        yield from capacity.shortages(topology, pinned, host, reserves_memory=True)
     yield from _machines(settings, topology, pinned, host)
 
 
@@ -81,10 +81,6 @@ def _sizes(topology: Topology) -> Iterator[Problem]:
             yield Problem(
                 f"{tier.name} nodes have {tier.memory_mb} MiB of memory; a guest needs {LEAST_MEMORY_MB}"
             )
-
-
-def _too_much(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
-    yield from capacity.shortages(topology, pinned, host)
 
 
 def _slow(site: Site, settings: Settings, host: Host) -> Iterator[Problem]:

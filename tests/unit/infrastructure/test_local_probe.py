@@ -41,11 +41,21 @@ def test_what_fits_is_no_problem() -> None:
     assert found(topology(8, quota=0.25)) == []
 
 
-def test_more_memory_than_the_host_has_is_an_error() -> None:
-    (problem,) = found(topology(2, memory_mb=501))
-    assert problem.severity == "error"
+@pytest.mark.parametrize(("reserves_memory", "severity"), [(False, "warning"), (True, "error")])
+def test_more_memory_than_the_host_has_is_refused_only_if_it_is_reserved(
+    reserves_memory: bool, severity: str
+) -> None:
+    shape = topology(2, memory_mb=501)
+    (problem,) = capacity.shortages(shape, False, HOST, reserves_memory=reserves_memory)
+    assert problem.severity == severity
     assert "1002 MiB" in problem.message
     assert "1000 MiB" in problem.message
+
+
+def test_memory_limits_may_exceed_the_memory_of_the_host() -> None:
+    (problem,) = found(topology(500, cores=0.1, memory_mb=64, quota=0.01))
+    assert problem.severity == "warning"
+    assert "32000 MiB" in problem.message
 
 
 def test_more_cpu_than_the_host_has_is_a_warning() -> None:
