@@ -1,7 +1,7 @@
-"""Whether KVM can be trusted: ``/dev/kvm`` may exist and still hang or crash its guests.
+"""Whether KVM works: ``/dev/kvm`` may exist although its guests hang or crash.
 
-Under some nested hypervisors a guest hangs, crawls, or QEMU ends with an assertion as soon as it sets up the
-processor that guests would be given. So a guest that ends itself is really run, just as nodes would be.
+Under some nested hypervisors, guests hang or are very slow, or QEMU fails when it sets up the processor. So a
+small test guest that shuts itself down is run, with the same processor as nodes.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from continuum.host.facts import Host
 
 DEVICE = Path("/dev/kvm")
-PROOF_TIMEOUT_S = 2.0
-"""A working KVM needs a tenth of it."""
+TEST_TIMEOUT_S = 2.0
+"""With a working KVM, a tenth of it is enough."""
 
 DONE = 33
-"""Status with which the tiny guest ends."""
+"""Exit status of QEMU after the test guest."""
 
 # mov al, 16; out 0xf4, al; hlt - QEMU's debug device ends the machine with status 2 * 16 + 1.
 BOOT_SECTOR = bytes([0xB0, 0x10, 0xE6, 0xF4, 0xF4]).ljust(510, b"\0") + b"\x55\xaa"
@@ -28,11 +28,11 @@ BOOT_SECTOR = bytes([0xB0, 0x10, 0xE6, 0xF4, 0xF4]).ljust(510, b"\0") + b"\x55\x
 
 @dataclass(frozen=True)
 class Acceleration:
-    """How guests are to be run.
+    """How guests are run.
 
     Attributes:
-        kvm: whether the processor runs them; otherwise it is interpreted (TCG).
-        why: what speaks against KVM; empty when nothing does.
+        kvm: whether with KVM; otherwise the processor is emulated (TCG).
+        why: why KVM cannot be used; empty if it can, or if the config decides.
     """
 
     kvm: bool
@@ -40,51 +40,51 @@ class Acceleration:
 
 
 def choose(requested: str, host: Host) -> Acceleration:
-    """How guests of this machine are to be run; ``auto`` proves it, the others are believed."""
+    """How guests of this machine are run; with ``auto``, a test guest decides."""
     if requested != "auto":
         return Acceleration(requested == "kvm")
-    why = lack(host)
+    why = kvm_obstacle(host)
     return Acceleration(not why, why)
 
 
 @cache
-def lack(host: Host) -> str:
-    """What speaks against KVM on this machine; empty when a guest ran to its end."""
+def kvm_obstacle(host: Host) -> str:
+    """Why KVM cannot be used on this machine; empty if a test guest ran."""
     if not DEVICE.exists():
-        return f"there is no {DEVICE}"
+        return f"{DEVICE} does not exist"
     if not os.access(DEVICE, os.R_OK | os.W_OK):
-        return f"{DEVICE} may not be used (to mend it: sudo usermod -aG kvm $USER)"
+        return f"no access to {DEVICE} (to fix it: sudo usermod -aG kvm $USER)"
     emulator = host.find_command(f"qemu-system-{host.machine}")
     if host.machine != "x86_64" or emulator is None:
-        return ""  # no guest at hand to prove it with
-    return _prove(emulator)
+        return ""  # without a test guest, KVM is assumed to work
+    return _run_test_guest(emulator)
 
 
-def _prove(emulator: Path) -> str:
+def _run_test_guest(emulator: Path) -> str:
     with tempfile.NamedTemporaryFile(prefix="continuum-kvm-") as file:
         file.write(BOOT_SECTOR)
         file.flush()
         popen = subprocess.Popen(
-            proof_command(emulator, file.name),
+            test_command(emulator, file.name),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
         try:
-            _, said = popen.communicate(timeout=PROOF_TIMEOUT_S)
+            _, said = popen.communicate(timeout=TEST_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             popen.kill()
             popen.communicate()
-            return f"a tiny guest did not come to its end within {PROOF_TIMEOUT_S:g} s under KVM"
+            return f"a test guest did not finish within {TEST_TIMEOUT_S:g} s under KVM"
     if popen.returncode == DONE:
         return ""
     words = said.strip().splitlines()
-    return f"a tiny guest fails under KVM: {words[0] if words else f'status {popen.returncode}'}"
+    return f"a test guest fails under KVM: {words[0] if words else f'status {popen.returncode}'}"
 
 
-def proof_command(emulator: Path | str, disk: str) -> list[str]:
-    """A machine that ends itself with a status of its own as soon as its processor works; pure."""
+def test_command(emulator: Path | str, disk: str) -> list[str]:
+    """The command of the test guest, which ends with the status ``DONE`` if its processor works; pure."""
     return [
         str(emulator),
         *("-nodefaults", "-no-user-config", "-display", "none", "-m", "16"),

@@ -1,75 +1,65 @@
-"""All machines of a run together: opened at once, asked what they are, and given their nodes."""
+"""All machines of a run: opens and queries them in parallel, and assigns nodes to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TypeVar
 
 from continuum.host.facts import Host
+from continuum.host.parallel import in_parallel
 from continuum.model.topology import NodeSpec
-from infrastructure.qemu import acceleration, placement, survey
+from infrastructure.qemu import acceleration, machine_facts, placement
 from infrastructure.qemu.acceleration import Acceleration
 from infrastructure.qemu.hypervisor import Hypervisor
+from infrastructure.qemu.machine_facts import MachineFacts
 from infrastructure.qemu.machines import Machine
 from infrastructure.qemu.placement import Capacity
-from infrastructure.qemu.survey import Survey
-
-T = TypeVar("T")
-S = TypeVar("S")
 
 
 @dataclass(frozen=True)
 class Site:
-    """A machine that is open.
+    """A machine with an open connection.
 
     Attributes:
-        machine: which one.
+        machine: the machine.
         hypervisor: its libvirt daemon.
-        survey: what it says of itself.
+        facts: facts about it.
     """
 
     machine: Machine
     hypervisor: Hypervisor
-    survey: Survey
+    facts: MachineFacts
 
     def cpus(self, here: Host) -> tuple[int, ...]:
-        """Numbers of the processors that guests there may be pinned to."""
+        """The processors that guests on it may be pinned to."""
         return here.cpus if self.machine.is_local else self.hypervisor.cpus()
 
     def acceleration(self, requested: str, here: Host) -> Acceleration:
-        """How guests there are to be run."""
+        """How guests on it are run."""
         if self.machine.is_local or requested != "auto":
             return acceleration.choose(requested, here)
-        why = survey.lack_of_kvm(self.machine)
+        why = machine_facts.kvm_obstacle(self.machine)
         return Acceleration(not why, why)
 
 
 def open_all(machines: Sequence[Machine], stack: ExitStack) -> tuple[Site, ...]:
-    """Open every machine, all at once, until the stack is left; HostError of the first that does not open."""
+    """Connect to every machine in parallel, until the stack is left; HostError if one fails."""
 
     def opened(machine: Machine) -> Site:
-        said = survey.look(machine)  # ssh says best what is wrong with ssh
-        return Site(machine, stack.enter_context(Hypervisor(machine.uri)), said)
+        found = machine_facts.query(machine)  # first, since its message about ssh is better than libvirt's
+        return Site(machine, stack.enter_context(Hypervisor(machine.uri)), found)
 
-    return tuple(at_once(opened, machines))
+    return tuple(in_parallel(opened, machines))
 
 
 def capacities(sites: Sequence[Site]) -> tuple[Capacity, ...]:
-    """What the machines have and what is in use of it."""
-    return tuple(at_once(lambda site: site.hypervisor.capacity(site.machine.name), sites))
+    """The capacity of each machine, and how much of it is in use."""
+    return tuple(in_parallel(lambda site: site.hypervisor.capacity(site.machine.name), sites))
 
 
 def place(specs: Sequence[NodeSpec], sites: Sequence[Site], *, pinned: bool) -> Mapping[str, int]:
-    """The number of every node's machine; HostError when one has no room. One machine takes all."""
+    """The index of every node's machine, by the node's name; HostError if a node does not fit."""
     if len(sites) == 1:
         return {spec.name: 0 for spec in specs}
     return placement.place(specs, capacities(sites), pinned=pinned)
-
-
-def at_once(act: Callable[[S], T], things: Sequence[S]) -> list[T]:
-    """The results of doing the same with all of them at the same time; raises what the first one raised."""
-    with ThreadPoolExecutor(max(1, len(things))) as pool:
-        return list(pool.map(act, things))

@@ -1,4 +1,4 @@
-"""Guests of a run: described, started all at once, and waited for with one deadline."""
+"""Guests of a run: starts all of them in parallel and waits until they have booted."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from typing import Any
 from continuum.connection.ssh.connection import SshConnection
 from continuum.errors import ConnectionFailure, ProvisionError
 from continuum.model.topology import NodeSpec
-from infrastructure.qemu import describe, names, seed, storage
-from infrastructure.qemu.describe import Boot, Wire
+from infrastructure.qemu import libvirt_xml, names, seed, storage
 from infrastructure.qemu.hypervisor import Hypervisor
+from infrastructure.qemu.libvirt_xml import Boot, GuestInterfaces
 from infrastructure.qemu.seed import Identity
 from infrastructure.qemu.storage import Base
 
 CONSOLE_LINES = 12
 LOGIN_TIMEOUT_S = 30.0
 _POLL_S = 0.25
-_LATE = "could not be logged in to in time"
+_LATE = "login failed until the time limit (qemu_boot_timeout)"
 _RUNNING = 1  # VIR_DOMAIN_RUNNING
 
 
 @dataclass(frozen=True)
 class Guest:
-    """What one guest shall be.
+    """The configuration of one guest.
 
     Attributes:
         spec: the node.
-        identity: what its seed says.
-        wire: its interfaces.
-        host: where its ssh daemon answers, seen from its machine.
-        port: the port there.
-        is_here: whether that is this machine.
+        identity: its identity, for its seed disk.
+        interfaces: its network interfaces.
+        host: address of its ssh daemon, as seen from its machine.
+        port: port of its ssh daemon.
+        is_here: whether it runs on this machine.
     """
 
     spec: NodeSpec
     identity: Identity
-    wire: Wire
+    interfaces: GuestInterfaces
     host: str
     port: int
     is_here: bool = True
@@ -50,10 +50,10 @@ class Guest:
 
 @dataclass(frozen=True)
 class Timing:
-    """When a guest booted, in seconds since the first was begun with.
+    """When a guest booted, in seconds since the start of ``bring_up``.
 
     Attributes:
-        started_s: when its machine was started.
+        started_s: when libvirt had started it.
         up_s: when it had booted.
     """
 
@@ -62,16 +62,16 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where guests of a run are made: one machine.
+class GuestHost:
+    """One machine with guests of a run.
 
     Attributes:
-        hypervisor: the daemon.
-        pool: the run's own storage there.
-        base: what their disks lie over.
+        hypervisor: its libvirt daemon.
+        pool: the run's storage pool on it.
+        base: base image on it.
         run_id: the run.
         directory: the run's folder.
-        kvm: whether the processor runs them.
+        kvm: whether guests run with KVM.
         machine: hardware architecture.
     """
 
@@ -84,25 +84,31 @@ class Place:
     machine: str
 
     def start(self, guest: Guest) -> None:
-        """Make a guest's disks and start it."""
+        """Create a guest's disks and start it."""
         name, to = guest.spec.name, (self.hypervisor, self.pool)
         disk = storage.overlay(*to, f"{name}.qcow2", self.base)
-        data = seed.disk(seed.files(guest.identity, is_interpreted=not self.kvm))
+        data = seed.disk(seed.files(guest.identity, is_emulated=not self.kvm))
         seed_disk = storage.upload(*to, f"{name}-seed.iso", data)
         console = f"{Path(disk).parent}/{console_file(name)}"
         boot = Boot(disk, seed_disk, console, self.base.kernel, self.base.initrd)
-        text = describe.domain(
-            self.run_id, self.directory, guest.spec, boot, guest.wire, kvm=self.kvm, machine=self.machine
+        text = libvirt_xml.domain(
+            self.run_id,
+            self.directory,
+            guest.spec,
+            boot,
+            guest.interfaces,
+            kvm=self.kvm,
+            machine=self.machine,
         )
         with self.hypervisor.doing(f"{name}: starting the guest"):
             self.hypervisor.api.createXML(text)
 
     def console(self, name: str) -> str:
-        """What a guest has written to its console so far."""
+        """Console output of a guest so far."""
         return storage.read_file(self.hypervisor, self.pool, console_file(name)).decode("utf-8", "replace")
 
     def is_running(self, name: str) -> bool:
-        """Whether a guest's machine still runs."""
+        """Whether a guest is running."""
         state = None
         with self.hypervisor.doing(f"{name}: its state"), self.hypervisor.if_there():
             state = self.hypervisor.api.lookupByName(names.domain(self.run_id, name)).state()[0]
@@ -110,82 +116,82 @@ class Place:
 
 
 def console_file(name: str) -> str:
-    """File of a guest's console in the run's pool."""
+    """Name of a guest's console log in the run's pool."""
     return f"{name}-console.log"
 
 
 def bring_up(
     guests: Sequence[Guest],
-    places: Mapping[str, Place],
+    hosts: Mapping[str, GuestHost],
     connections: Mapping[str, SshConnection],
     timeout_s: float,
 ) -> dict[str, Timing]:
-    """Start all guests at once and wait until each has booted; returns when each did.
+    """Start all guests in parallel and wait until each has booted; returns their boot times by name.
 
-    The deadline of each counts from its start, which libvirt may put off while it looks at QEMU.
+    The time limit of each counts from its start, which libvirt may delay while it probes QEMU.
 
     Args:
-        guests: what they shall be.
-        places: where each is made, by its name.
-        connections: the way to each, by its name.
-        timeout_s: how long each may take.
+        guests: the guests.
+        hosts: the machine of each, by its name.
+        connections: the connection to each, by its name.
+        timeout_s: time limit of each.
 
     Raises:
-        ProvisionError: names the first guest that does not come up, with the end of its console.
+        ProvisionError: names the first guest that does not boot, with the end of its console.
     """
-    given_up, begin = threading.Event(), time.monotonic()
+    aborted, begin = threading.Event(), time.monotonic()
     with ThreadPoolExecutor(len(guests)) as pool:
         ups = {
             pool.submit(
-                _up, places[guest.spec.name], guest, connections[guest.spec.name], timeout_s, given_up, begin
+                _up, hosts[guest.spec.name], guest, connections[guest.spec.name], timeout_s, aborted, begin
             ): guest
             for guest in guests
         }
         try:
             return {ups[done].spec.name: done.result() for done in as_completed(ups)}
         except BaseException:
-            given_up.set()
+            aborted.set()
             raise
 
 
 def _up(
-    place: Place,
+    host: GuestHost,
     guest: Guest,
     connection: SshConnection,
     timeout_s: float,
-    given_up: threading.Event,
+    aborted: threading.Event,
     begin: float,
 ) -> Timing:
-    place.start(guest)
+    host.start(guest)
     started = time.monotonic()
     deadline = started + timeout_s
     reason = _LATE
-    for _ in _waits(deadline, given_up):
+    for _ in _waits(deadline, aborted):
         if not guest.is_here or _answers(guest.host, guest.port):
             try:
-                # Until then the boot's own work would be in the way of whatever is measured.
+                # Services that still start would disturb measurements.
                 wait = ["sh", "-c", "systemctl is-system-running --wait || true"]
                 connection.run(wait, timeout=max(LOGIN_TIMEOUT_S, deadline - time.monotonic()))
                 return Timing(started - begin, time.monotonic() - begin)
             except ConnectionFailure as error:
                 reason = f"{_LATE} ({error})"
-        if not place.is_running(guest.spec.name):
-            reason = "its machine has stopped"
+        if not host.is_running(guest.spec.name):
+            reason = "it has stopped"
             break
-    if given_up.is_set():
-        raise ProvisionError(f"{guest.spec.name}: was not waited for")
-    raise ProvisionError(f"{guest.spec.name}: {reason}; {_tail(place, guest.spec.name)}")
+    if aborted.is_set():
+        raise ProvisionError(f"{guest.spec.name}: another guest failed before it had booted")
+    raise ProvisionError(f"{guest.spec.name}: {reason}; {_tail(host, guest.spec.name)}")
 
 
-def _waits(deadline: float, given_up: threading.Event) -> Iterator[None]:
-    """One step at a time until the deadline, or until nobody wants to know any more."""
-    while time.monotonic() < deadline and not given_up.is_set():
+def _waits(deadline: float, aborted: threading.Event) -> Iterator[None]:
+    """Yield at intervals until the deadline, or until another guest has failed."""
+    while time.monotonic() < deadline and not aborted.is_set():
         yield
-        given_up.wait(_POLL_S)
+        aborted.wait(_POLL_S)
 
 
 def _answers(host: str, port: int) -> bool:
-    """Whether an ssh daemon greets there."""
+    """Whether an ssh daemon answers at an address."""
     try:
         with socket.create_connection((host, port), timeout=1.0) as link:
             link.settimeout(5.0)
@@ -194,8 +200,8 @@ def _answers(host: str, port: int) -> bool:
         return False
 
 
-def _tail(place: Place, name: str) -> str:
-    lines = [line.rstrip() for line in place.console(name).splitlines() if line.strip()]
+def _tail(host: GuestHost, name: str) -> str:
+    lines = [line.rstrip() for line in host.console(name).splitlines() if line.strip()]
     if not lines:
         return "its console is empty"
     return "the end of its console:\n" + "\n".join(f"  {line}" for line in lines[-CONSOLE_LINES:])

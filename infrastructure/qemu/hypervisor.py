@@ -155,7 +155,7 @@ class Hypervisor:
 
     def runs(self) -> dict[str, str]:
         """Every run of this user that has something here, and its folder where that is noted."""
-        from infrastructure.qemu import describe
+        from infrastructure.qemu import libvirt_xml
 
         found: dict[str, str] = {}
         with self.doing(f"{self.uri}: what there is"):
@@ -167,7 +167,7 @@ class Hypervisor:
         for name, description in things:
             run_id = names.run_of(name)
             if run_id is not None:
-                found[run_id] = describe.directory_of(description) or found.get(run_id, "")
+                found[run_id] = libvirt_xml.directory_of(description) or found.get(run_id, "")
         return found
 
 

@@ -13,7 +13,7 @@ from continuum.host.facts import Host
 from continuum.model.config import Config
 from continuum.model.topology import Topology
 from continuum.modules.base import Finding
-from infrastructure.qemu import acceleration, fleet, image, placement, wires
+from infrastructure.qemu import acceleration, fleet, image, placement, run_network
 from infrastructure.qemu.fleet import Site
 from infrastructure.qemu.settings import Settings, from_config
 
@@ -74,8 +74,10 @@ def _no_room(topology: Topology, pinned: bool, sites: Sequence[Site]) -> Iterato
 
 
 def _sizes(topology: Topology) -> Iterator[Problem]:
-    if len(topology.nodes) > wires.MOST_NODES:
-        yield Problem(f"{len(topology.nodes)} nodes: a run's network holds {wires.MOST_NODES}; use fewer")
+    if len(topology.nodes) > run_network.MOST_NODES:
+        yield Problem(
+            f"{len(topology.nodes)} nodes: a run's network holds {run_network.MOST_NODES}; use fewer"
+        )
     for tier in topology.tiers:
         if tier.memory_mb < LEAST_MEMORY_MB:
             yield Problem(
@@ -101,7 +103,7 @@ def findings(host: Host) -> Iterable[Finding]:
     emulator = host.find_command(f"qemu-system-{host.machine}")
     remedy = "" if emulator else "sudo apt-get install qemu-system-x86 qemu-utils libvirt-daemon-system"
     yield Finding("QEMU", emulator is not None, str(emulator or "missing"), remedy)
-    why = acceleration.lack(host)
+    why = acceleration.kvm_obstacle(host)
     yield Finding("KVM", not why, why or "a tiny guest ran to its end", "")
     there = image.is_there("")
     yield Finding(

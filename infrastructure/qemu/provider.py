@@ -18,12 +18,12 @@ from continuum.modules.provider import Provider
 from continuum.options import Option
 from infrastructure.qemu import (
     creation,
-    daemons,
-    describe,
     fleet,
     guest_usage,
     image,
     keys,
+    known_daemons,
+    libvirt_xml,
     names,
     probe,
     removal,
@@ -98,7 +98,7 @@ class QemuProvider(Provider):
         """Delete guests, disks and network, at every daemon that the journal names."""
         uris = {ident.rpartition(" ")[0] for kind, ident in owned if kind == DAEMON}
         if not owned and not run.directory.is_dir():
-            uris = set(daemons.known())
+            uris = set(known_daemons.known())
         removal.remove_everywhere(uris, run.id)
         shutil.rmtree(run.directory / KEYS, ignore_errors=True)  # of no use without the guests
 
@@ -124,7 +124,7 @@ class QemuProvider(Provider):
 
     def enforce(self, nodes: Sequence[Node], run: Run) -> None:
         """Apply CPU quotas; not earlier, since booting would take minutes with them."""
-        limited = [node for node in nodes if describe.quota_us(node.spec) > 0]
+        limited = [node for node in nodes if libvirt_xml.quota_us(node.spec) > 0]
         for uri in sorted({str(node.handle["uri"]) for node in limited}):
             with Hypervisor(uri) as hypervisor:
                 mine = [node.spec for node in limited if node.handle["uri"] == uri]
@@ -132,7 +132,7 @@ class QemuProvider(Provider):
                     self._limit(hypervisor, spec, run)
 
     def _limit(self, hypervisor: Hypervisor, spec: NodeSpec, run: Run) -> None:
-        quota = {"vcpu_period": describe.CFS_PERIOD_US, "vcpu_quota": describe.quota_us(spec)}
+        quota = {"vcpu_period": libvirt_xml.CFS_PERIOD_US, "vcpu_quota": libvirt_xml.quota_us(spec)}
         try:
             with hypervisor.doing(f"{spec.name}: CPU quota"):
                 domain = hypervisor.api.lookupByName(names.domain(run.id, spec.name))
@@ -157,7 +157,7 @@ class QemuProvider(Provider):
     def survivors(self, host: Host) -> Iterable[str]:
         """Runs of this user that have resources at a daemon although their folder is gone."""
         found: dict[str, str] = {}
-        for uri in daemons.known():
+        for uri in known_daemons.known():
             with contextlib.suppress(HostError, ProvisionError), Hypervisor(uri) as hypervisor:
                 found |= hypervisor.runs()
         return [run_id for run_id, folder in found.items() if not (folder and Path(folder).is_dir())]

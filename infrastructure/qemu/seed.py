@@ -63,18 +63,18 @@ _STEADY_CLOCK = "echo hpet > /sys/devices/system/clocksource/clocksource0/curren
 """For systems that choose their clock themselves: our own image is told by its kernel's command line."""
 
 
-def files(identity: Identity, *, is_interpreted: bool = False) -> dict[str, str]:
+def files(identity: Identity, *, is_emulated: bool = False) -> dict[str, str]:
     """The seed's files, by name.
 
     Args:
         identity: who the guest is.
-        is_interpreted: whether no processor runs it, so that it misjudges the speed of its clock.
+        is_emulated: whether no processor runs it, so that it misjudges the speed of its clock.
     """
     return {
         "meta-data": json.dumps(
             {"instance-id": f"{identity.run_id}-{identity.name}", "local-hostname": identity.name}
         ),
-        "user-data": "#cloud-config\n" + json.dumps(_cloud_config(identity, is_interpreted), indent=1) + "\n",
+        "user-data": "#cloud-config\n" + json.dumps(_cloud_config(identity, is_emulated), indent=1) + "\n",
         "network-config": json.dumps(_network_config(identity), indent=1) + "\n",
         recipe.SCRIPT: _script(identity),
     }
@@ -86,10 +86,10 @@ def _hosts(identity: Identity) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cloud_config(identity: Identity, is_interpreted: bool) -> dict[str, object]:
+def _cloud_config(identity: Identity, is_emulated: bool) -> dict[str, object]:
     """For cloud-init; JSON is YAML."""
     return {
-        **({"bootcmd": [_STEADY_CLOCK]} if is_interpreted else {}),
+        **({"bootcmd": [_STEADY_CLOCK]} if is_emulated else {}),
         "hostname": identity.name,
         "manage_etc_hosts": False,
         "disable_root": False,

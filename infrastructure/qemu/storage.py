@@ -15,7 +15,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from continuum.host.files import locked
-from infrastructure.qemu import describe
+from infrastructure.qemu import libvirt_xml
 from infrastructure.qemu.fleet import Site
 from infrastructure.qemu.hypervisor import Hypervisor
 from infrastructure.qemu.image import Image, disk_format, store
@@ -38,7 +38,7 @@ def _folder(site: Site) -> str:
         return SYSTEM_FOLDER
     if site.machine.is_local:
         return str(store().parent / "libvirt")
-    return f"{site.survey.home}/.local/share/libvirt/images"
+    return f"{site.facts.home}/.local/share/libvirt/images"
 
 
 def base_name() -> str:
@@ -51,7 +51,7 @@ def open_pool(hypervisor: Hypervisor, name: str, path: str) -> Any:
     api = hypervisor.api
     with hypervisor.doing(f"{hypervisor.uri}: storage pool {name}"):
         known = {one.name(): one for one in api.listAllStoragePools()}
-        found = known.get(name) or api.storagePoolDefineXML(describe.pool(name, path))
+        found = known.get(name) or api.storagePoolDefineXML(libvirt_xml.pool(name, path))
         if not found.isActive():
             found.build()
             found.create()
@@ -78,7 +78,7 @@ def remove_pool(hypervisor: Hypervisor, name: str) -> None:
 def upload(hypervisor: Hypervisor, pool: Any, name: str, data: bytes) -> str:
     """Write a small file; returns its path on the daemon's machine."""
     with hypervisor.doing(f"{hypervisor.uri}: writing {name}"):
-        volume = pool.createXML(describe.volume(name, len(data)))
+        volume = pool.createXML(libvirt_xml.volume(name, len(data)))
         _send(hypervisor, volume, len(data), io.BytesIO(data))
         return str(volume.path())
 
@@ -86,7 +86,7 @@ def upload(hypervisor: Hypervisor, pool: Any, name: str, data: bytes) -> str:
 def overlay(hypervisor: Hypervisor, pool: Any, name: str, base: Base) -> str:
     """Make a disk over a base image; returns its path."""
     with hypervisor.doing(f"{hypervisor.uri}: making {name}"):
-        text = describe.volume(name, base.capacity_bytes, "qcow2", (base.disk, base.disk_format))
+        text = libvirt_xml.volume(name, base.capacity_bytes, "qcow2", (base.disk, base.disk_format))
         return str(pool.createXML(text).path())
 
 
@@ -126,10 +126,10 @@ def _copy(hypervisor: Hypervisor, pool: Any, key: str, files: dict[str, Path]) -
         if name in there:
             there[name].delete()
         size = path.stat().st_size
-        volume = pool.createXML(describe.volume(name, size))
+        volume = pool.createXML(libvirt_xml.volume(name, size))
         with path.open("rb") as file:
             _send(hypervisor, volume, size, file)
-    pool.createXML(describe.volume(f"{key}.{_COMPLETE}", 0))
+    pool.createXML(libvirt_xml.volume(f"{key}.{_COMPLETE}", 0))
     pool.refresh()  # what was written as mere bytes is looked at again
 
 

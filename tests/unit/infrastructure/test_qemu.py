@@ -19,8 +19,8 @@ from continuum.model.topology import NodeSpec
 from continuum.software.debian_image import ImageRequest
 from infrastructure.qemu import (
     acceleration,
-    daemons,
-    describe,
+    known_daemons,
+    libvirt_xml,
     guest_usage,
     hypervisor,
     image,
@@ -28,22 +28,22 @@ from infrastructure.qemu import (
     probe,
     recipe,
     seed,
-    wires,
+    run_network,
 )
 from infrastructure.qemu.creation import pinned
-from infrastructure.qemu.describe import Boot, Wire
+from infrastructure.qemu.libvirt_xml import Boot, GuestInterfaces
 
 HOST = Host(cpus=(0, 1), memory_mb=4096, user_id=1000, kernel="6.1", machine="x86_64")
 OWN = Boot("/pool/edge0.qcow2", "/pool/edge0-seed.iso", "/pool/edge0.log", "/base/vmlinuz", "/base/initrd")
-WIRE = Wire("52:54:00:00:00:01", network="continuum-0-run")
+WIRE = GuestInterfaces("52:54:00:00:00:01", network="continuum-0-run")
 
 
 def spec(**changes: object) -> NodeSpec:
     return NodeSpec(**{"name": "edge0", "tier": "edge", "index": 0, "cores": 1, "memory_mb": 512, **changes})  # type: ignore[arg-type]
 
 
-def domain(one: NodeSpec, boot: Boot = OWN, wire: Wire = WIRE, *, kvm: bool = False) -> Element:
-    text = describe.domain("run", Path("/runs/run"), one, boot, wire, kvm=kvm, machine="x86_64")
+def domain(one: NodeSpec, boot: Boot = OWN, wire: GuestInterfaces = WIRE, *, kvm: bool = False) -> Element:
+    text = libvirt_xml.domain("run", Path("/runs/run"), one, boot, wire, kvm=kvm, machine="x86_64")
     return fromstring(text)
 
 
@@ -81,7 +81,7 @@ def test_it_is_pinned_where_its_node_is() -> None:
     [(1, 1.0, -1), (1, 0.25, 2500), (0.5, 1.0, 5000), (3, 0.5, 5000), (1, 0.01, 1000)],
 )
 def test_quota_per_processor(cores: float, quota: float, expected: int) -> None:
-    assert describe.quota_us(spec(cores=cores, quota=quota)) == expected
+    assert libvirt_xml.quota_us(spec(cores=cores, quota=quota)) == expected
 
 
 def test_an_image_of_others_boots_by_its_own_loader() -> None:
@@ -94,20 +94,22 @@ def test_only_interpreted_guests_are_told_which_clock_to_believe() -> None:
     assert "clocksource" not in text(domain(spec(), kvm=True), "os/cmdline")
 
 
-def test_interpreted_guests_lack_what_makes_them_slow() -> None:
+def test_emulated_guests_have_no_feature_that_makes_them_slow() -> None:
     features = {one.get("name") for one in domain(spec()).iterfind("cpu/feature[@policy='disable']")}
     assert {"erms", "avx"} <= features
     assert domain(spec(), kvm=True).find("cpu/feature") is None
 
 
 def test_whose_a_thing_is_can_be_read_back() -> None:
-    described = describe.network("run", Path("/runs/run"), "192.168.100.1", nat=False)
-    assert describe.directory_of(described) == "/runs/run"
-    assert describe.directory_of("<network><name>default</name></network>") == ""
-    assert describe.directory_of(describe.pool("x", "/runs/run/guests")) == "/runs/run"
-    assert describe.directory_of(describe.pool("x", "/var/lib/libvirt/images/x")) == ""
+    described = libvirt_xml.network("run", Path("/runs/run"), "192.168.100.1", nat=False)
+    assert libvirt_xml.directory_of(described) == "/runs/run"
+    assert libvirt_xml.directory_of("<network><name>default</name></network>") == ""
+    assert libvirt_xml.directory_of(libvirt_xml.pool("x", "/runs/run/guests")) == "/runs/run"
+    assert libvirt_xml.directory_of(libvirt_xml.pool("x", "/var/lib/libvirt/images/x")) == ""
     assert fromstring(described).find("forward") is None
-    assert fromstring(describe.network("run", Path("/r"), "10.0.0.1", nat=True)).find("forward") is not None
+    assert (
+        fromstring(libvirt_xml.network("run", Path("/r"), "10.0.0.1", nat=True)).find("forward") is not None
+    )
 
 
 def test_only_this_users_names_are_taken_for_runs() -> None:
@@ -144,9 +146,9 @@ def test_a_seed_says_the_same_to_cloud_init_and_to_our_own_image() -> None:
 
 
 def test_cloud_init_tells_interpreted_guests_which_clock_to_believe() -> None:
-    for is_interpreted in (True, False):
-        user = seed.files(IDENTITY, is_interpreted=is_interpreted)["user-data"].partition("\n")[2]
-        assert ("hpet" in "".join(json.loads(user).get("bootcmd", []))) == is_interpreted
+    for is_emulated in (True, False):
+        user = seed.files(IDENTITY, is_emulated=is_emulated)["user-data"].partition("\n")[2]
+        assert ("hpet" in "".join(json.loads(user).get("bootcmd", []))) == is_emulated
 
 
 def test_the_seeds_disk_is_labelled_and_holds_the_files() -> None:
@@ -170,13 +172,13 @@ eth0\t0064A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
 
 
 def test_networks_of_the_host_are_left_alone() -> None:
-    taken = wires.host_routes(ROUTES)
+    taken = run_network.host_routes(ROUTES)
     assert taken == (IPv4Network("192.168.100.0/24"),)
-    assert next(wires.free("192.168", 100, taken)) == IPv4Network("192.168.101.0/24")
-    assert next(wires.free("192.168", 254, [IPv4Network("192.168.254.0/24")])) == IPv4Network(
+    assert next(run_network.free("192.168", 100, taken)) == IPv4Network("192.168.101.0/24")
+    assert next(run_network.free("192.168", 254, [IPv4Network("192.168.254.0/24")])) == IPv4Network(
         "192.168.1.0/24"
     )
-    assert list(wires.free("192.168", 1, [IPv4Network("192.168.0.0/16")])) == []
+    assert list(run_network.free("192.168", 1, [IPv4Network("192.168.0.0/16")])) == []
 
 
 def test_limits_of_a_workload() -> None:
@@ -198,34 +200,34 @@ def test_pinning_gives_each_core_begun_a_cpu_of_its_own() -> None:
 
 def test_without_a_device_there_is_no_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acceleration, "DEVICE", tmp_path / "kvm")
-    acceleration.lack.cache_clear()
+    acceleration.kvm_obstacle.cache_clear()
     assert acceleration.choose("auto", HOST) == acceleration.Acceleration(
-        False, f"there is no {tmp_path}/kvm"
+        False, f"{tmp_path}/kvm does not exist"
     )
     assert acceleration.choose("kvm", HOST).kvm
-    acceleration.lack.cache_clear()
+    acceleration.kvm_obstacle.cache_clear()
 
 
-def test_an_emulator_that_hangs_or_fails_proves_nothing(
+def test_kvm_is_not_used_if_the_test_guest_hangs_or_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(acceleration, "DEVICE", Path("/dev/null"))
-    monkeypatch.setattr(acceleration, "PROOF_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(acceleration, "TEST_TIMEOUT_S", 0.2)
     program = tmp_path / "qemu-system-x86_64"
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     for script, why in (
-        ("exec sleep 60", "did not come to its end"),
+        ("exec sleep 60", "did not finish"),
         ("echo no such luck >&2; exit 1", "no such luck"),
         ("exit 33", ""),
     ):
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
-        if why != "did not come to its end":
-            monkeypatch.setattr(acceleration, "PROOF_TIMEOUT_S", 20.0)
-        acceleration.lack.cache_clear()
-        found = acceleration.lack(HOST)
+        if why != "did not finish":
+            monkeypatch.setattr(acceleration, "TEST_TIMEOUT_S", 20.0)
+        acceleration.kvm_obstacle.cache_clear()
+        found = acceleration.kvm_obstacle(HOST)
         assert why in found if why else found == ""
-    acceleration.lack.cache_clear()
+    acceleration.kvm_obstacle.cache_clear()
 
 
 def test_an_image_that_is_not_there_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,10 +260,10 @@ def test_an_image_replaces_nothing_that_is_none(tmp_path: Path, monkeypatch: pyt
 
 
 def test_daemons_are_remembered_once(state_home: Path) -> None:
-    assert daemons.known() == ()
+    assert known_daemons.known() == ()
     for uri in ("qemu:///system", "qemu:///session", "qemu:///system"):
-        daemons.remember(uri)
-    assert daemons.known() == ("qemu:///system", "qemu:///session")
+        known_daemons.remember(uri)
+    assert known_daemons.known() == ("qemu:///system", "qemu:///session")
 
 
 @pytest.mark.parametrize(

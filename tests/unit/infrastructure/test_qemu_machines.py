@@ -13,14 +13,23 @@ import pytest
 from continuum.config import loader as config
 from continuum.errors import ConfigError, HostError
 from continuum.model.topology import NodeSpec
-from infrastructure.qemu import describe, machines, names, placement, settings, survey, switch, wiring
-from infrastructure.qemu.describe import Boot, Plug
+from infrastructure.qemu import (
+    libvirt_xml,
+    machines,
+    names,
+    placement,
+    settings,
+    machine_facts,
+    switch,
+    guest_links,
+)
+from infrastructure.qemu.libvirt_xml import Boot, UdpEndpoint
 from infrastructure.qemu.fleet import Site
 from infrastructure.qemu.machines import Machine
 from infrastructure.qemu.placement import Capacity
-from infrastructure.qemu.survey import Survey
+from infrastructure.qemu.machine_facts import MachineFacts
 
-ARGUMENT = f"{{{describe.QEMU_SPACE}}}arg"
+ARGUMENT = f"{{{libvirt_xml.QEMU_SPACE}}}arg"
 
 
 def spec(name: str, cores: float = 1, memory_mb: int = 512) -> NodeSpec:
@@ -128,15 +137,15 @@ eth0\t0064A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
 
 
 def test_what_a_machine_says_of_itself() -> None:
-    read = survey.read(SAID)
-    assert read == Survey(
+    read = machine_facts.parse(SAID)
+    assert read == MachineFacts(
         "/home/me", 1000, "10.0.0.1", "10.0.0.2", frozenset({20000, 53}), (IPv4Network("192.168.100.0/24"),)
     )
-    assert survey.read("\n" + SAID.split("\n", 1)[1]).address == ""
+    assert machine_facts.parse("\n" + SAID.split("\n", 1)[1]).address == ""
 
 
 def test_this_machine_can_be_asked() -> None:
-    assert survey.look(Machine("qemu:///system")).home
+    assert machine_facts.query(Machine("qemu:///system")).home
 
 
 def site(
@@ -152,7 +161,7 @@ def site(
         SimpleNamespace(
             machine=Machine(uri),
             hypervisor=hypervisor,
-            survey=Survey("/", 0, caller, address, ports),
+            facts=MachineFacts("/", 0, caller, address, ports),
         ),
     )
 
@@ -165,12 +174,12 @@ HERE, A, B = (
 
 
 def test_machines_reach_each_other_as_ssh_has_reached_them() -> None:
-    assert wiring.between(HERE, A) == ("10.0.0.1", "10.0.0.2")
-    assert wiring.between(A, HERE) == ("10.0.0.2", "10.0.0.1")
-    assert wiring.between(A, B) == ("10.0.0.2", "10.0.1.2")
-    assert wiring.between(HERE, site("qemu:///session")) is None
+    assert guest_links.between(HERE, A) == ("10.0.0.1", "10.0.0.2")
+    assert guest_links.between(A, HERE) == ("10.0.0.2", "10.0.0.1")
+    assert guest_links.between(A, B) == ("10.0.0.2", "10.0.1.2")
+    assert guest_links.between(HERE, site("qemu:///session")) is None
     with pytest.raises(HostError, match="IPv4"):
-        wiring.between(HERE, site("qemu+ssh://c/system", "fe80::1", "fe80::2"))
+        guest_links.between(HERE, site("qemu+ssh://c/system", "fe80::1", "fe80::2"))
 
 
 def wires_of(text: str) -> list[str]:
@@ -180,8 +189,8 @@ def wires_of(text: str) -> list[str]:
 
 def test_switches_join_guests_in_a_star_without_a_circle() -> None:
     """Every wire has two ends that name each other; machines but the first have one tunnel each."""
-    plugs = [switch.guest_plug("run", number) for number in range(3)]
-    texts = wiring.switches([HERE, A, B], [plugs[:1], plugs[1:2], plugs[2:]], "run", Path("/runs/run"))
+    plugs = [switch.guest_endpoint("run", number) for number in range(3)]
+    texts = guest_links.switches([HERE, A, B], [plugs[:1], plugs[1:2], plugs[2:]], "run", Path("/runs/run"))
     ends = [wires_of(text) for text in texts]
     assert [len(own) for own in ends] == [3, 2, 2]
     assert (
@@ -191,13 +200,13 @@ def test_switches_join_guests_in_a_star_without_a_circle() -> None:
         to, _, own = ends[0][number].partition(",localaddr=")
         assert (to.partition(":")[0], own.partition(":")[0]) == (there, here)
         assert ends[number][1] == f"{own},localaddr={to}"
-    assert all(describe.directory_of(text) == "/runs/run" for text in texts)
+    assert all(libvirt_xml.directory_of(text) == "/runs/run" for text in texts)
     assert names.run_of(fromstring(texts[0]).findtext("name", "")) == "run"
 
 
 def test_where_a_switch_would_not_halt_there_is_none() -> None:
-    with pytest.raises(HostError, match="it is aarch64"):
-        wiring.switches([site("qemu:///session", kind="aarch64")], [[]], "run", Path("/r"))
+    with pytest.raises(HostError, match="is aarch64"):
+        guest_links.switches([site("qemu:///session", kind="aarch64")], [[]], "run", Path("/r"))
 
 
 def test_tunnels_take_ports_that_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,34 +214,34 @@ def test_tunnels_take_ports_that_are_free(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(switch, "LAST_PORT", 20_003)
     used = frozenset({20_000, 20_002})
     one, two = site("qemu:///system", ports=used), site("qemu:///session")
-    (first, _) = wiring.switches([one, two], [[], []], "run", Path("/r"))
+    (first, _) = guest_links.switches([one, two], [[], []], "run", Path("/r"))
     (wire,) = wires_of(first)
     assert sorted(int(part.rpartition(":")[2]) for part in wire.split(",")) == [20_001, 20_003]
 
 
 def test_a_guest_on_a_switch_has_a_wire_and_a_port_for_ssh() -> None:
     addresses = {"edge0": "192.168.100.2", "edge1": "192.168.100.3"}
-    found = wiring.switched([spec("edge0"), spec("edge1")], "run", addresses, apart=True, nat=False)
+    found = guest_links.switched([spec("edge0"), spec("edge1")], "run", addresses, apart=True, nat=False)
     assert len({one.port for one in found.values()}) == 2
     one = found["edge1"]
     assert one.cards[0].mtu_bytes == switch.MTU_BYTES
-    assert one.wire.plug == switch.guest_plug("run", 1)
-    text = describe.domain(
-        "run", Path("/r"), spec("edge1"), Boot("/d", "/s", "/c"), one.wire, kvm=False, machine="x86_64"
+    assert one.interfaces.udp == switch.guest_endpoint("run", 1)
+    text = libvirt_xml.domain(
+        "run", Path("/r"), spec("edge1"), Boot("/d", "/s", "/c"), one.interfaces, kvm=False, machine="x86_64"
     )
     card = fromstring(text).find("devices/interface")
     assert card is not None
     assert card.get("type") == "udp"
     words = [word.get("value", "") for word in fromstring(text).iter(ARGUMENT)]
     assert any(f"restrict=on,hostfwd=tcp:{one.host}:{one.port}-:22" in word for word in words)
-    near = wiring.switched([spec("edge0")], "run", addresses, apart=False, nat=True)["edge0"]
+    near = guest_links.switched([spec("edge0")], "run", addresses, apart=False, nat=True)["edge0"]
     assert near.cards[0].mtu_bytes == 0
-    assert near.cards[1].gateway == wiring.MANAGEMENT_GATEWAY
-    assert near.wire.nat
+    assert near.cards[1].gateway == guest_links.MANAGEMENT_GATEWAY
+    assert near.interfaces.nat
 
 
 def test_runs_on_one_machine_have_loopback_addresses_of_their_own() -> None:
     plugs = {switch.loopback(f"run{number}") for number in range(50)}
     assert len(plugs) == 50
     assert all(address.startswith("127.") and address != "127.0.0.1" for address in plugs)
-    assert Plug("a", 1, "b", 2).opposite == Plug("b", 2, "a", 1)
+    assert UdpEndpoint("a", 1, "b", 2).opposite == UdpEndpoint("b", 2, "a", 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from continuum.model.topology import NodeSpec
-from infrastructure.qemu import seed, wiring
+from infrastructure.qemu import seed, guest_links
 from infrastructure.qemu.seed import Identity
 
 SPECS = tuple(NodeSpec(f"cloud{n}", "cloud", n, 1, 512, is_managed=n > 0) for n in range(3))
@@ -14,8 +14,8 @@ ADDRESSES = {spec.name: f"192.168.100.{n + 2}" for n, spec in enumerate(SPECS)}
 
 def test_only_guests_that_are_to_have_one_have_one() -> None:
     both = (
-        wiring.bridged(SPECS, "run", ADDRESSES, ""),
-        wiring.switched(SPECS, "run", ADDRESSES, apart=False, nat=False),
+        guest_links.bridged(SPECS, "run", ADDRESSES, ""),
+        guest_links.switched(SPECS, "run", ADDRESSES, apart=False, nat=False),
     )
     for connected in both:
         assert [one.cards[0].further for one in connected.values()] == [
@@ -26,7 +26,7 @@ def test_only_guests_that_are_to_have_one_have_one() -> None:
 
 
 def test_both_kinds_of_images_are_told_of_it() -> None:
-    cards = wiring.bridged(SPECS, "run", ADDRESSES, "")["cloud1"].cards
+    cards = guest_links.bridged(SPECS, "run", ADDRESSES, "")["cloud1"].cards
     told = seed.files(Identity("cloud1", "run", cards, ADDRESSES, "key", "host key", "public"))
     assert (
         "ip address add 192.168.100.3/24 dev eth0\nip address add 10.78.0.2/16 dev eth0\n"

@@ -1,4 +1,4 @@
-"""The network of a run: a libvirt network with addresses that nobody else uses."""
+"""The network of a run: a libvirt network with addresses that are not in use."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from xml.etree.ElementTree import fromstring
 
 from continuum.errors import ProvisionError
 from continuum.model.topology import NodeSpec
-from infrastructure.qemu import describe
+from infrastructure.qemu import libvirt_xml
 from infrastructure.qemu.hypervisor import Hypervisor
 from infrastructure.qemu.settings import Settings
 
 FIRST_HOST = 2
-"""The host itself is the first address of the network."""
+"""Offset of the first guest's address; the host has the first address of the network."""
 
 MOST_NODES = 253
 _GATEWAY = re.compile(
@@ -25,25 +25,25 @@ _GATEWAY = re.compile(
 
 
 def candidates(prefix: str, middle: int) -> Iterator[IPv4Network]:
-    """Networks to try, in order: the one asked for, then those after it."""
+    """Networks to try, in order, beginning with the configured one."""
     for number in range(254):
         yield IPv4Network(f"{prefix}.{(middle - 1 + number) % 254 + 1}.0/24")
 
 
 def free(prefix: str, middle: int, taken: Sequence[IPv4Network]) -> Iterator[IPv4Network]:
-    """Those of them that overlap with none of ``taken``."""
+    """The candidates that do not overlap with a network in ``taken``."""
     for network in candidates(prefix, middle):
         if not any(network.overlaps(other) for other in taken):
             yield network
 
 
 def addresses(network: IPv4Network, specs: Sequence[NodeSpec]) -> dict[str, str]:
-    """The nodes' addresses on a network, by name."""
+    """Addresses of the nodes on a network, by name."""
     return {spec.name: str(network[FIRST_HOST + number]) for number, spec in enumerate(specs)}
 
 
 def host_routes(table: str) -> tuple[IPv4Network, ...]:
-    """Networks this host has a way to, from the text of ``/proc/net/route``; not the default way."""
+    """Networks in the routing table of a host, from ``/proc/net/route``, without the default route."""
     found = []
     for line in table.splitlines():
         match = _GATEWAY.match(line)
@@ -53,43 +53,46 @@ def host_routes(table: str) -> tuple[IPv4Network, ...]:
     return tuple(found)
 
 
-def make(
+def create(
     hypervisor: Hypervisor,
     settings: Settings,
     run_id: str,
     directory: Path,
     routes: Sequence[IPv4Network],
 ) -> IPv4Network:
-    """Make the run's network at libvirt; returns its addresses.
+    """Create the run's libvirt network on a free range of addresses; returns the range.
 
     Args:
         hypervisor: the daemon.
-        settings: where to begin the search for a free network, and whether it leads out.
+        settings: first range to try, and whether the network has NAT.
         run_id: the run.
         directory: its folder.
-        routes: networks that the machine has a way to.
+        routes: networks in the machine's routing table.
+
+    Raises:
+        ProvisionError: libvirt refuses, or every range is in use.
     """
     taken = [*_known(hypervisor), *routes]
     refused = ""
     for count, network in enumerate(free(settings.prefix, settings.middle, taken)):
-        text = describe.network(run_id, directory, str(network[1]), nat=settings.nat)
+        text = libvirt_xml.network(run_id, directory, str(network[1]), nat=settings.nat)
         try:
             hypervisor.api.networkCreateXML(text)
         except Exception as error:
             if not hypervisor.is_refusal(error):
                 raise
             refused = str(error)
-            if count >= 5 or "in use" not in refused:  # taken in this very moment, by another run
+            if count >= 5 or "in use" not in refused:  # another run has just taken it
                 break
         else:
             return network
-    refused = refused or f"every {settings.prefix}.x.0/24 is in use; give another prefixIP"
-    raise ProvisionError(f"{hypervisor.uri}: no network could be made: {refused}")
+    refused = refused or f"every {settings.prefix}.x.0/24 is in use; set prefixIP to another prefix"
+    raise ProvisionError(f"{hypervisor.uri}: cannot create a network: {refused}")
 
 
 def _known(hypervisor: Hypervisor) -> Iterator[IPv4Network]:
-    """Addresses of libvirt's networks, those that are switched off included."""
-    with hypervisor.doing(f"{hypervisor.uri}: which networks there are"):
+    """Ranges of all libvirt networks, active or not."""
+    with hypervisor.doing(f"{hypervisor.uri}: listing networks"):
         texts = [one.XMLDesc() for one in hypervisor.api.listAllNetworks()]
     for text in texts:
         for ip in fromstring(text).findall("ip"):  # noqa: S314 - libvirt wrote it

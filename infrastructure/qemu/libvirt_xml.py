@@ -1,4 +1,4 @@
-"""Descriptions of domains, networks, pools and volumes for libvirt. Pure."""
+"""XML descriptions of domains, networks, pools and volumes for libvirt; pure."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from continuum.model.topology import NodeSpec
 from infrastructure.qemu import names
 
 CFS_PERIOD_US = 10_000
-"""Quotas are counted per 10 ms, so that work of a few milliseconds is really slowed."""
+"""Period of CPU quotas: short, so that work of a few milliseconds is slowed, too."""
 
 LEAST_QUOTA_US = 1_000
-"""The least that libvirt takes."""
+"""The smallest quota that libvirt accepts."""
 
 QEMU_SPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
-"""XML namespace of arguments that are QEMU's own."""
+"""XML namespace of QEMU's own arguments."""
 
 _KERNEL_LINE = (
     "root=/dev/vda rootfstype=ext4 rootflags=noatime rw"
     " console={console} net.ifnames=0 mitigations=off {extra}"
 )
 _MACHINES = {"x86_64": ("q35", "ttyS0"), "aarch64": ("virt", "ttyAMA0")}
-_INTERPRETED = "clocksource=hpet"
-"""An interpreted guest measures the speed of its TSC while it boots; on a busy host it is far off, and its
-clock up to 10 % wrong. The HPET's speed is known."""
-_COSTLY = ("erms", "fsrm", "la57", "avx", "avx2", "f16c", "fma")
-"""What an interpreted processor had better not have.
+_EMULATED_CLOCK = "clocksource=hpet"
+"""Kernel argument of TCG-emulated guests. They calibrate their TSC while they boot, and on a busy host their
+clock is then up to 10 % wrong. The frequency of the HPET is fixed."""
+_SLOW_FEATURES = ("erms", "fsrm", "la57", "avx", "avx2", "f16c", "fma")
+"""Processor features that make TCG-emulated guests slower.
 
-Guests that see the first two copy memory byte by byte, which takes six times as long; with the third page
-tables have a level more to walk. Programs that see the others choose instructions which take QEMU longer than
-plain ones: putting an image into containerd took half as long again, classifying a frame a tenth more.
+With the first two, guests copy memory byte by byte, which takes six times as long; with the third, page
+tables have one more level. With the others, programs choose instructions that QEMU emulates more slowly:
+importing an image into containerd took 50 % longer, classifying a frame 10 %.
 """
 
 
 @dataclass(frozen=True)
 class Boot:
-    """Where a guest's system comes from, as paths on the machine it runs on.
+    """Files that a guest boots from, as paths on its machine.
 
     Attributes:
-        disk: its own disk, over the base image.
-        seed: disk that tells it who it is.
+        disk: its disk, an overlay over the base image.
+        seed: disk with its configuration.
         console: file that its console is written to.
-        kernel: kernel to boot directly; empty where the disk has a boot loader.
-        initrd: its initial file system; empty where the disk has a boot loader.
+        kernel: kernel to boot directly; empty if the disk has a boot loader.
+        initrd: initial RAM file system of the kernel; empty if the disk has a boot loader.
     """
 
     disk: str
@@ -56,8 +56,8 @@ class Boot:
 
 
 @dataclass(frozen=True)
-class Plug:
-    """One end of a wire, as a pair of datagram sockets.
+class UdpEndpoint:
+    """One end of a link of Ethernet frames in UDP datagrams.
 
     Attributes:
         here: address of this end.
@@ -72,36 +72,43 @@ class Plug:
     there_port: int
 
     @property
-    def opposite(self) -> Plug:
+    def opposite(self) -> UdpEndpoint:
         """The other end."""
-        return Plug(self.there, self.there_port, self.here, self.here_port)
+        return UdpEndpoint(self.there, self.there_port, self.here, self.here_port)
 
 
 @dataclass(frozen=True)
-class Wire:
-    """The interfaces of a guest.
+class GuestInterfaces:
+    """The network interfaces of a guest.
 
     Attributes:
-        mac: hardware address of the one on the run's network.
-        network: libvirt's name of that network; empty where ``plug`` is given.
-        plug: its end of a wire to the run's switch.
-        ssh_mac: hardware address of an interface of its own for ssh; empty when there is none.
-        ssh_port: port of the plug's address that leads to the guest's ssh daemon by it.
-        nat: whether that interface leads to the host's networks, too.
+        mac: hardware address of the interface on the run's network.
+        network: libvirt's name of that network; empty if ``udp`` is given.
+        udp: its end of the link to the run's switch.
+        ssh_mac: hardware address of a second interface, for ssh; empty if there is none.
+        ssh_port: port, at the address of ``udp``, that is forwarded to the guest's ssh daemon.
+        nat: whether the second interface leads to the host's networks, too.
     """
 
     mac: str
     network: str = ""
-    plug: Plug | None = None
+    udp: UdpEndpoint | None = None
     ssh_mac: str = ""
     ssh_port: int = 0
     nat: bool = False
 
 
 def domain(
-    run_id: str, directory: Path, spec: NodeSpec, boot: Boot, wire: Wire, *, kvm: bool, machine: str
+    run_id: str,
+    directory: Path,
+    spec: NodeSpec,
+    boot: Boot,
+    interfaces: GuestInterfaces,
+    *,
+    kvm: bool,
+    machine: str,
 ) -> str:
-    """A guest; CPU quotas are put in force later, once it has booted."""
+    """The domain of a guest; CPU quotas are applied later, after it has booted."""
     model, console = _MACHINES.get(machine, _MACHINES["x86_64"])
     root = Element("domain", type="kvm" if kvm else "qemu")
     _text(root, "name", names.domain(run_id, spec.name))
@@ -115,7 +122,7 @@ def domain(
     system = SubElement(root, "os")
     _text(system, "type", "hvm", arch=machine, machine=model)
     if boot.kernel:
-        extra = _INTERPRETED if machine == "x86_64" and not kvm else ""
+        extra = _EMULATED_CLOCK if machine == "x86_64" and not kvm else ""
         _text(system, "kernel", boot.kernel)
         _text(system, "initrd", boot.initrd)
         _text(system, "cmdline", _KERNEL_LINE.format(console=console, extra=extra).strip())
@@ -124,19 +131,19 @@ def domain(
     _processor(root, kvm=kvm, machine=machine)
     SubElement(root, "clock", offset="utc")
     _text(root, "on_crash", "destroy")
-    _devices(root, spec, boot, wire)
-    if wire.plug:
-        _forward(root, wire, wire.plug.here)
+    _devices(root, spec, boot, interfaces)
+    if interfaces.udp:
+        _forward(root, interfaces, interfaces.udp.here)
     return _string(root)
 
 
 def vcpus(spec: NodeSpec) -> int:
-    """Processors of a guest: one for each core begun."""
+    """Number of virtual processors of a guest: one per started core."""
     return max(1, math.ceil(spec.cores))
 
 
 def quota_us(spec: NodeSpec) -> int:
-    """CPU time that each processor of a guest may take in ``CFS_PERIOD_US``; -1 when it may take all."""
+    """CPU time of each virtual processor per ``CFS_PERIOD_US``; -1 without a limit."""
     share = spec.cpu_limit / vcpus(spec)
     return -1 if share >= 1 else max(LEAST_QUOTA_US, round(share * CFS_PERIOD_US))
 
@@ -144,7 +151,7 @@ def quota_us(spec: NodeSpec) -> int:
 def _processor(root: Element, *, kvm: bool, machine: str) -> None:
     cpu = SubElement(root, "cpu", mode="host-passthrough" if kvm else "maximum")
     if machine == "x86_64" and not kvm:
-        for name in _COSTLY:
+        for name in _SLOW_FEATURES:
             SubElement(cpu, "feature", policy="disable", name=name)
 
 
@@ -152,18 +159,18 @@ def _cpuset(spec: NodeSpec) -> dict[str, str]:
     return {"cpuset": ",".join(map(str, spec.cpus))} if spec.cpus else {}
 
 
-def _devices(root: Element, spec: NodeSpec, boot: Boot, wire: Wire) -> None:
+def _devices(root: Element, spec: NodeSpec, boot: Boot, interfaces: GuestInterfaces) -> None:
     devices = SubElement(root, "devices")
     _disk(devices, "qcow2", boot.disk, "vda", spec)
     _disk(devices, "raw", boot.seed, "vdb", None)
-    if wire.plug:
+    if interfaces.udp:
         card = SubElement(devices, "interface", type="udp")
-        source = SubElement(card, "source", address=wire.plug.there, port=str(wire.plug.there_port))
-        SubElement(source, "local", address=wire.plug.here, port=str(wire.plug.here_port))
+        source = SubElement(card, "source", address=interfaces.udp.there, port=str(interfaces.udp.there_port))
+        SubElement(source, "local", address=interfaces.udp.here, port=str(interfaces.udp.here_port))
     else:
         card = SubElement(devices, "interface", type="network")
-        SubElement(card, "source", network=wire.network)
-    SubElement(card, "mac", address=wire.mac)
+        SubElement(card, "source", network=interfaces.network)
+    SubElement(card, "mac", address=interfaces.mac)
     SubElement(card, "model", type="virtio")
     serial = SubElement(devices, "serial", type="file")
     SubElement(serial, "source", path=boot.console)
@@ -190,28 +197,28 @@ def _disk(devices: Element, kind: str, path: str, name: str, spec: NodeSpec | No
                 _text(tuning, name_, str(round(rate * 1e6)))
 
 
-def _forward(root: Element, wire: Wire, address: str) -> None:
-    """An interface behind QEMU's own address translation; libvirt 9 has no words for its port."""
+def _forward(root: Element, interfaces: GuestInterfaces, address: str) -> None:
+    """An interface behind QEMU's user-mode network; libvirt 9 cannot describe its forwarded port."""
     register_namespace("qemu", QEMU_SPACE)
     line = SubElement(root, f"{{{QEMU_SPACE}}}commandline")
-    restrict = "off" if wire.nat else "on"
+    restrict = "off" if interfaces.nat else "on"
     for word in (
         "-netdev",
-        f"user,id=ssh,restrict={restrict},hostfwd=tcp:{address}:{wire.ssh_port}-:22",
+        f"user,id=ssh,restrict={restrict},hostfwd=tcp:{address}:{interfaces.ssh_port}-:22",
         "-device",
-        f"virtio-net-pci,netdev=ssh,mac={wire.ssh_mac},addr=0x1e",
+        f"virtio-net-pci,netdev=ssh,mac={interfaces.ssh_mac},addr=0x1e",
     ):
         SubElement(line, f"{{{QEMU_SPACE}}}arg", value=word)
 
 
 def network(run_id: str, directory: Path, address: str, *, nat: bool) -> str:
-    """A run's own network: a bridge with the host on it, no name server and no address server.
+    """The network of a run: a bridge that the host is connected to, without DNS and DHCP.
 
     Args:
         run_id: the run.
         directory: its folder.
-        address: the host's own on the network, a /24.
-        nat: whether guests reach beyond the host.
+        address: the host's address on the network, a /24.
+        nat: whether guests reach the host's networks.
     """
     root = Element("network")
     _text(root, "name", names.label(run_id))
@@ -225,7 +232,7 @@ def network(run_id: str, directory: Path, address: str, *, nat: bool) -> str:
 
 
 def pool(name: str, path: str) -> str:
-    """A folder that libvirt keeps disks in."""
+    """A storage pool: a folder of disks."""
     root = Element("pool", type="dir")
     _text(root, "name", name)
     _text(SubElement(root, "target"), "path", path)
@@ -233,13 +240,13 @@ def pool(name: str, path: str) -> str:
 
 
 def volume(name: str, capacity_bytes: int, kind: str = "raw", base: tuple[str, str] | None = None) -> str:
-    """A file of a pool.
+    """A volume: a file of a pool.
 
     Args:
         name: the file's name.
         capacity_bytes: its size, as the guest sees it.
         kind: ``raw`` or ``qcow2``.
-        base: path and format of what it lies over; None when over nothing.
+        base: path and format of its backing file; None without one.
     """
     root = Element("volume")
     _text(root, "name", name)
@@ -254,7 +261,7 @@ def volume(name: str, capacity_bytes: int, kind: str = "raw", base: tuple[str, s
 
 
 def note(root: Element, run_id: str, directory: Path) -> None:
-    """Whose it is: for whoever finds it when nothing else is left."""
+    """Add the run's id and folder, by which leftovers are found."""
     register_namespace("continuum", names.NAMESPACE)
     noted = SubElement(SubElement(root, "metadata"), f"{{{names.NAMESPACE}}}run")
     noted.set("id", run_id)
@@ -262,9 +269,9 @@ def note(root: Element, run_id: str, directory: Path) -> None:
 
 
 def directory_of(description: str) -> str:
-    """The run's folder that a description notes; empty when it notes none.
+    """The run's folder from a description; empty if it is not noted.
 
-    A pool can note nothing; where it is in the run's folder its path tells.
+    Pools have no metadata; the path of a pool inside the run's folder tells the folder.
     """
     from xml.etree.ElementTree import fromstring
 

@@ -1,4 +1,4 @@
-"""How the guests of a run are connected: a bridge where one machine can make it, switches otherwise."""
+"""Links of guests: a bridge if one machine has all guests and may create it, otherwise switches."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ from pathlib import Path
 from continuum.errors import HostError
 from continuum.model.topology import NodeSpec
 from infrastructure.qemu import names, switch
-from infrastructure.qemu.describe import Plug, Wire
 from infrastructure.qemu.fleet import Site
+from infrastructure.qemu.libvirt_xml import GuestInterfaces, UdpEndpoint
 from infrastructure.qemu.seed import Card
 
 MANAGEMENT_NET, MANAGEMENT_GATEWAY, MANAGEMENT_RESOLVER = "10.0.2.15/24", "10.0.2.2", "10.0.2.3"
-"""Where QEMU's own address translation expects a guest, and what it is itself."""
+"""Addresses of QEMU's user-mode network: guest, gateway and name server."""
 
 FIRST_MANAGEMENT = IPv4Address("10.78.0.1")
-"""Address of the first guest on the network that is not shaped, a /16 that guests alone know."""
+"""Address of the first guest on the management network, a /16 that only guests use."""
 
 
 @dataclass(frozen=True)
-class Connected:
+class GuestLink:
     """How one guest is connected.
 
     Attributes:
-        wire: its interfaces, for libvirt.
+        interfaces: its interfaces, for libvirt.
         cards: the same, for its seed.
         host: where its ssh daemon answers, seen from its machine.
         port: the port there.
     """
 
-    wire: Wire
+    interfaces: GuestInterfaces
     cards: tuple[Card, ...]
     host: str
     port: int
 
 
 def needs_switches(sites: Sequence[Site]) -> bool:
-    """Whether guests of these machines need switches: they are apart, or nobody may make a bridge."""
+    """Whether guests need switches: there are several machines, or the daemon may not create a bridge."""
     return len(sites) > 1 or sites[0].machine.is_session
 
 
 def bridged(
     specs: Sequence[NodeSpec], run_id: str, addresses: Mapping[str, str], gateway: str
-) -> dict[str, Connected]:
-    """Guests on the run's libvirt network, by name."""
+) -> dict[str, GuestLink]:
+    """Links of guests on the run's libvirt network, by name."""
     found = {}
     for number, spec in enumerate(specs):
         address = addresses[spec.name]
         card = Card(names.mac(run_id, number), f"{address}/24", gateway, further=_managed(spec, number))
-        found[spec.name] = Connected(Wire(card.mac, names.label(run_id)), (card,), address, 22)
+        found[spec.name] = GuestLink(GuestInterfaces(card.mac, names.label(run_id)), (card,), address, 22)
     return found
 
 
 def switched(
     specs: Sequence[NodeSpec], run_id: str, addresses: Mapping[str, str], *, apart: bool, nat: bool
-) -> dict[str, Connected]:
-    """Guests on the switches of their machines, each with an interface of its own for ssh, by name.
+) -> dict[str, GuestLink]:
+    """Links of guests on the switches of their machines, each with a second interface for ssh; by name.
 
     Args:
         specs: the nodes.
         run_id: the run.
-        addresses: of the nodes, by name.
-        apart: whether frames go from machine to machine.
-        nat: whether guests reach beyond their machine.
+        addresses: addresses of the nodes, by name.
+        apart: whether the guests are on several machines.
+        nat: whether guests reach the networks of their machine.
     """
     found = {}
     for number, spec in enumerate(specs):
@@ -79,76 +79,76 @@ def switched(
         )
         out = (MANAGEMENT_GATEWAY, MANAGEMENT_RESOLVER) if nat else ("", "")
         ssh_card = Card(names.mac(run_id, number, 1), MANAGEMENT_NET, *out)
-        plug, port = switch.guest_plug(run_id, number), switch.ssh_port(number)
-        wire = Wire(card.mac, plug=plug, ssh_mac=ssh_card.mac, ssh_port=port, nat=nat)
-        found[spec.name] = Connected(wire, (card, ssh_card), plug.here, port)
+        endpoint, port = switch.guest_endpoint(run_id, number), switch.ssh_port(number)
+        interfaces = GuestInterfaces(card.mac, udp=endpoint, ssh_mac=ssh_card.mac, ssh_port=port, nat=nat)
+        found[spec.name] = GuestLink(interfaces, (card, ssh_card), endpoint.here, port)
     return found
 
 
 def _managed(spec: NodeSpec, number: int) -> tuple[str, ...]:
-    """The second address of a guest that is to have one.
+    """The management address of a guest, if it has one.
 
-    It is on the same interface: links are shaped by the address that packets go to, and none goes to these.
+    It is on the same interface: links are shaped by destination address, and none has these.
     """
     return (f"{FIRST_MANAGEMENT + number}/16",) if spec.is_managed else ()
 
 
 def switches(
-    sites: Sequence[Site], guests: Sequence[Sequence[Plug]], run_id: str, directory: Path
+    sites: Sequence[Site], guests: Sequence[Sequence[UdpEndpoint]], run_id: str, directory: Path
 ) -> tuple[str, ...]:
-    """The description of every machine's switch.
+    """The XML description of every machine's switch.
 
     Args:
         sites: the machines.
-        guests: the guests' plugs on each of them.
+        guests: endpoints of the guests on each machine.
         run_id: the run.
         directory: its folder.
 
     Raises:
-        HostError: a machine can have no switch, or none that reaches the first one's.
+        HostError: a machine cannot run a switch, or no tunnel to the first machine is possible.
     """
     for site in sites:
         if (kind := site.hypervisor.machine()) != switch.MACHINE:
             raise HostError(
-                f"{site.machine.name}: it is {kind}, and guests on several machines or of a user's own daemon"
+                f"{site.machine.name} is {kind}, but guests on several machines or under qemu:///session"
                 f" need {switch.MACHINE}; use qemu:///system and one machine"
             )
-    plugs = [[plug.opposite for plug in own] for own in guests]
-    used = {port for site in sites for port in site.survey.udp_ports}
+    endpoints = [[endpoint.opposite for endpoint in own] for own in guests]
+    used = {port for site in sites for port in site.facts.udp_ports}
     for number, site in enumerate(sites[1:], 1):
         tunnel = _tunnel(sites[0], site, run_id, used)
-        plugs[0].append(tunnel)
-        plugs[number].append(tunnel.opposite)
-    return tuple(switch.describe_switch(run_id, directory, own) for own in plugs)
+        endpoints[0].append(tunnel)
+        endpoints[number].append(tunnel.opposite)
+    return tuple(switch.describe_switch(run_id, directory, own) for own in endpoints)
 
 
-def _tunnel(first: Site, other: Site, run_id: str, used: set[int]) -> Plug:
-    """The first machine's end of a tunnel; its ports are in use from now on."""
+def _tunnel(first: Site, other: Site, run_id: str, used: set[int]) -> UdpEndpoint:
+    """The first machine's end of a tunnel; its ports are added to ``used``."""
     free = [port for port in range(switch.FIRST_PORT, switch.LAST_PORT + 1) if port not in used]
     ports = random.SystemRandom().sample(free, 2)
     used.update(ports)
     here, there = between(first, other) or (switch.loopback(run_id),) * 2
-    return Plug(here, ports[0], there, ports[1])
+    return UdpEndpoint(here, ports[0], there, ports[1])
 
 
 def between(one: Site, other: Site) -> tuple[str, str] | None:
-    """Addresses at which two machines reach each other; None when they are the same.
+    """IPv4 addresses at which two machines reach each other; None if both are this machine.
 
     Raises:
-        HostError: one has none that a tunnel could use.
+        HostError: one has no IPv4 address.
     """
     if one.machine.is_local and other.machine.is_local:
         return None
     if one.machine.is_local:
-        found = other.survey.caller, other.survey.address
+        found = other.facts.caller, other.facts.address
     elif other.machine.is_local:
-        found = one.survey.address, one.survey.caller
+        found = one.facts.address, one.facts.caller
     else:
-        found = one.survey.address, other.survey.address
+        found = one.facts.address, other.facts.address
     for address, site in zip(found, (one, other), strict=True):
         if ":" in address or not address:
             raise HostError(
-                f"{site.machine.name}: tunnels between machines need IPv4 addresses and ssh has come by"
+                f"{site.machine.name}: tunnels between machines need IPv4 addresses, but ssh uses"
                 f" {address or 'none'}; write the machines' IPv4 addresses"
             )
     return found

@@ -1,4 +1,4 @@
-"""Addresses of the libvirt daemons this user has had guests at: where to look for what was left behind."""
+"""The libvirt daemons this user has had guests at: where to look for leftovers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _FILE = "libvirt-daemons"
 
 
 def known() -> tuple[str, ...]:
-    """Every address used so far."""
+    """URIs of all daemons used so far."""
     try:
         text = (index.folder().parent / _FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -17,7 +17,7 @@ def known() -> tuple[str, ...]:
 
 
 def remember(uri: str) -> None:
-    """Write an address down, before anything is made there."""
+    """Add a URI; must come before anything is created there."""
     if uri in known():
         return
     path = index.folder().parent / _FILE
