@@ -19,16 +19,16 @@ from continuum.model.topology import NodeSpec
 from continuum.software.debian_image import ImageRequest
 from infrastructure.qemu import (
     acceleration,
-    known_daemons,
-    libvirt_xml,
     guest_usage,
     hypervisor,
     image,
+    known_daemons,
+    libvirt_xml,
     names,
     probe,
     recipe,
-    seed,
     run_network,
+    seed,
 )
 from infrastructure.qemu.creation import pinned
 from infrastructure.qemu.libvirt_xml import Boot, GuestInterfaces

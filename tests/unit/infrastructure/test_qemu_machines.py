@@ -14,20 +14,20 @@ from continuum.config import loader as config
 from continuum.errors import ConfigError, HostError
 from continuum.model.topology import NodeSpec
 from infrastructure.qemu import (
+    guest_links,
     libvirt_xml,
+    machine_facts,
     machines,
     names,
     placement,
     settings,
-    machine_facts,
     switch,
-    guest_links,
 )
-from infrastructure.qemu.libvirt_xml import Boot, UdpEndpoint
 from infrastructure.qemu.fleet import Site
+from infrastructure.qemu.libvirt_xml import Boot, UdpEndpoint
+from infrastructure.qemu.machine_facts import MachineFacts
 from infrastructure.qemu.machines import Machine
 from infrastructure.qemu.placement import Capacity
-from infrastructure.qemu.machine_facts import MachineFacts
 
 ARGUMENT = f"{{{libvirt_xml.QEMU_SPACE}}}arg"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from continuum.model.topology import NodeSpec
-from infrastructure.qemu import seed, guest_links
+from infrastructure.qemu import guest_links, seed
 from infrastructure.qemu.seed import Identity
 
 SPECS = tuple(NodeSpec(f"cloud{n}", "cloud", n, 1, 512, is_managed=n > 0) for n in range(3))
