@@ -61,6 +61,8 @@ def _destroy(name: str, *, everything: bool, forget: bool) -> ContinuumError | N
             run.unlock()
     except ContinuumError as error:
         return error
+    except OSError as error:
+        return ContinuumError(f"{name}: {error.strerror or error}: {error.filename or ''}")
     return None
 
 

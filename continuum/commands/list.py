@@ -6,6 +6,7 @@ import argparse
 import json
 
 from continuum.rundir import run as runs
+from continuum.rundir.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,7 @@ def execute(options: argparse.Namespace) -> int:
     """Print one line a run: id, status, number of running nodes, folder."""
     rows = []
     for run_id, directory in runs.all_runs():
-        state = runs.load(directory).state()
+        state = Run(directory).state()
         status = str(state.get("status", "unknown"))
         up = len(state.get("nodes", [])) if status == "up" else 0
         rows.append({"run_id": run_id, "status": status, "nodes": up, "directory": str(directory)})

@@ -16,7 +16,7 @@ from continuum.errors import ContinuumError, LeftBehindError
 from continuum.modules import registry
 from continuum.modules.provider import Provider
 from continuum.network.fabric import ending
-from continuum.rundir.run import Run
+from continuum.rundir.run import DAMAGED, Run
 
 GIVEN_UP = "given up"
 """Status of a run whose remaining resources were given up."""
@@ -58,7 +58,7 @@ def _left_by(error: ContinuumError, owned: Sequence[tuple[str, str]]) -> list[st
 
 def _remove(run: Run, owned: Sequence[tuple[str, str]]) -> list[ContinuumError]:
     """Remove nodes and network in parallel; returns the errors."""
-    providers = [registry.provider(name) for kind, name in owned if kind == "provider"]
+    providers = _providers(run, owned)
     with ThreadPoolExecutor(len(providers) + 1) as pool:
         ends = [pool.submit(provider.destroy, run, owned) for provider in providers]
         ends.append(pool.submit(ending.end, run.directory, run.id))
@@ -68,6 +68,20 @@ def _remove(run: Run, owned: Sequence[tuple[str, str]]) -> list[ContinuumError]:
             raise error
         errors.append(error)
     return errors
+
+
+def _providers(run: Run, owned: Sequence[tuple[str, str]]) -> list[Provider]:
+    """The providers that may own resources of a run: those in its journal, else the one in its state.
+
+    If a damaged folder names none, every provider is asked to remove what carries the label of the run.
+    """
+    names = [ident for kind, ident in owned if kind == "provider"]
+    state = run.state()
+    if not names and state.get("provider"):
+        names = [str(state["provider"])]
+    if not names and state.get("status") == DAMAGED:
+        return [module for _, _, module in registry.all_modules() if isinstance(module, Provider)]
+    return [registry.provider(name) for name in dict.fromkeys(names)]
 
 
 def in_use(directory: Path) -> bool:

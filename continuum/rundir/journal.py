@@ -33,16 +33,16 @@ class Journal:
     def entries(self) -> tuple[tuple[str, str], ...]:
         """All entries, oldest first, each once."""
         try:
-            lines = self._path.read_text(encoding="utf-8").splitlines()
+            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return ()
         return tuple(dict.fromkeys(entry for line in lines if (entry := _parse(line))))
 
 
 def _parse(line: str) -> tuple[str, str] | None:
-    """The entry of one line; None for a line that a crash cut short."""
+    """The entry of one line; None for a line that a crash cut short or that is damaged."""
     try:
         kind, ident = json.loads(line)
-    except ValueError:
+    except (ValueError, TypeError):
         return None
     return str(kind), str(ident)

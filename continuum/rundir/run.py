@@ -16,13 +16,18 @@ from typing import TYPE_CHECKING, Any
 from continuum.errors import HostError, UsageError
 from continuum.host.files import read_json, write_json
 from continuum.rundir import index
+from continuum.rundir.journal import NAME as JOURNAL
 from continuum.rundir.journal import Journal
 
 if TYPE_CHECKING:
     from continuum.model.config import Config
 
 RUNS = "runs"
+DAMAGED = "damaged"
+"""Status of a run whose ``state.json`` cannot be read. Its journal tells what it owns."""
+
 _RECORDING = threading.Lock()
+_FILES = ("config.cfg", JOURNAL, "state.json")
 
 
 class Run:
@@ -100,8 +105,11 @@ class Run:
         return tuple(read_json(self.directory / f"{table}.json", default=[]))
 
     def state(self) -> dict[str, Any]:
-        """What is known of the run: status, provider, engine, nodes."""
-        return dict(read_json(self.directory / "state.json", default={}))
+        """What is known of the run: status, provider, engine, nodes; only a status if the file is damaged."""
+        try:
+            return dict(read_json(self.directory / "state.json", default={}))
+        except (OSError, ValueError, TypeError):
+            return {"status": DAMAGED}
 
     def update_state(self, **changes: Any) -> None:
         """Replace some entries of the state, atomically."""
@@ -170,10 +178,15 @@ def load(directory: Path, parse: Callable[[str, str], Config] | None = None) -> 
     Raises:
         UsageError: the folder holds no run.
     """
-    if not (directory / "config.cfg").is_file():
-        msg = f"{directory}: not a run directory (no config.cfg in it)"
+    if not is_run(directory):
+        msg = f"{directory}: not a run directory (none of {', '.join(_FILES)} in it)"
         raise UsageError(msg)
     return Run(directory.absolute(), parse=parse)
+
+
+def is_run(directory: Path) -> bool:
+    """Whether a folder holds a run, maybe a damaged one."""
+    return any((directory / name).is_file() for name in _FILES)
 
 
 def find(name: str) -> Path:
@@ -182,13 +195,13 @@ def find(name: str) -> Path:
     Raises UsageError when there is none or more than one.
     """
     path = Path(name)
-    if (path / "config.cfg").is_file():
+    if is_run(path):
         return path.absolute()
     known = {run_id: directory for run_id, directory in index.entries() if directory.is_dir()}
     here = Path.cwd() / RUNS / name
     if name in known:
         return known[name]
-    if (here / "config.cfg").is_file():
+    if is_run(here):
         return here
     matches = [run_id for run_id in known if name in run_id]
     if len(matches) == 1:
