@@ -7,6 +7,9 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+TIMEOUT_S = 300
+"""For one command; other work on the machine may make it many times slower than it is."""
+
 WHY_NOT = (
     ""
     if shutil.which("dpkg-deb") and shutil.which("apt-get")
@@ -41,7 +44,7 @@ def make(
         target.chmod(0o755)
     made = folder / f"{name}_99_all.deb"
     command = ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(made)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S)
     shutil.rmtree(tree)
     return made
 
@@ -52,14 +55,14 @@ def dependencies(*packages: str) -> tuple[str, ...]:
         f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
     ]
     tree = ["apt-cache", "depends", "--recurse", *options, *packages]
-    found = subprocess.run(tree, capture_output=True, text=True, check=False, timeout=60)
+    found = subprocess.run(tree, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     return tuple(line for line in found.stdout.splitlines() if line[:1].isalnum())
 
 
 def fetch(folder: Path, names: Sequence[str]) -> str:
     """Download packages by name; says why they cannot be had, if so."""
     command = ["apt-get", "download", "-o", "APT::Sandbox::User=root", *names]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     return f"{', '.join(names)} cannot be downloaded: {done.stderr.strip()[-200:]}" if done.returncode else ""
 
 

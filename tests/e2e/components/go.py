@@ -23,7 +23,7 @@ OLDEST = (1, 24)
 BUILD_TIMEOUT_S = 5400
 """A cold build of Kubernetes takes about seven minutes on two idle cores."""
 
-QUERY_TIMEOUT_S = 30
+QUERY_TIMEOUT_S = 300
 _KILL_AFTER_S = 10
 _PLACES = ("/usr/local/go/bin/go", "/usr/lib/go/bin/go")
 _HOW = (

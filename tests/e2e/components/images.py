@@ -17,8 +17,8 @@ from tests.e2e import debs
 from tests.e2e.components.catalogue import Component
 from tests.e2e.components.go import ComponentError, LackError, architecture
 
-UNPACK_TIMEOUT_S = 60
-QUERY_TIMEOUT_S = 60
+UNPACK_TIMEOUT_S = 300
+QUERY_TIMEOUT_S = 300
 _UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian", "usr/lib/*/gconv")
 _CHOSEN = {
     "iptables": "xtables-nft-multi",
