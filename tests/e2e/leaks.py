@@ -93,9 +93,9 @@ def _namespaces() -> Iterator[str]:
 
 
 def _ours() -> Iterator[Path]:
-    """Processes that this test's runs could have left: labelled ones, children of the test, any zombie.
+    """Processes that this test's runs could have left: labelled ones, and zombies of this process or of init.
 
-    Whatever else the machine starts and ends meanwhile, other tests included, is none of its business.
+    Other tests start and end processes meanwhile; theirs, zombies included, are ignored.
     """
     state_home = f"XDG_STATE_HOME={os.environ.get('XDG_STATE_HOME')}".encode()
     labels = {f"CONTINUUM_RUN={run_id}".encode() for run_id in _run_ids()}
@@ -104,9 +104,23 @@ def _ours() -> Iterator[Path]:
             continue
         with suppress(OSError):
             environment = {*(entry / "environ").read_bytes().split(b"\0")}
-            zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-            if zombie or state_home in environment or labels & environment:
+            if _is_zombie_of_ours(entry) or state_home in environment or labels & environment:
                 yield entry
+
+
+def _is_zombie_of_ours(entry: Path) -> bool:
+    """Whether a process has ended unreaped, and its parent is init or descends from this process."""
+    state, parent = _state_and_parent(entry)
+    if state != "Z" or parent == 1:
+        return state == "Z"
+    while parent > 1 and parent != os.getpid():
+        _, parent = _state_and_parent(Path(f"/proc/{parent}"))
+    return parent == os.getpid()
+
+
+def _state_and_parent(entry: Path) -> tuple[str, int]:
+    state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+    return state, int(parent)
 
 
 def _run_ids() -> set[str]:
