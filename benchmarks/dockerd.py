@@ -26,6 +26,7 @@ KUBERNETES = "continuum-node-kubernetes"
 KUBERNETES_PACKAGES = (
     "containerd",
     "runc",
+    "crun",
     "containernetworking-plugins",
     "iptables",
     "conntrack",

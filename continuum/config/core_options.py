@@ -326,7 +326,7 @@ FOREIGN_KEYS = (
     ("infrastructure", "middleip", "providers of virtual machines"),
     ("infrastructure", "middleip_base", "providers of virtual machines"),
     ("infrastructure", "aws_*", "provider aws"),
-    ("benchmark", "runtime", "resource managers kubecontrol and kube_kata"),
-    ("benchmark", "runtime_filesystem", "resource manager kube_kata"),
+    ("benchmark", "runtime", "resource managers kubernetes and kubecontrol"),
+    ("benchmark", "runtime_filesystem", "resource managers kubernetes and kubecontrol"),
     ("benchmark", "kube_version", "resource managers on Kubernetes"),
 )

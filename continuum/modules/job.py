@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from continuum.model.marks import Mark
@@ -20,11 +20,15 @@ class Job(ABC):
     workload: Workload
 
     @abstractmethod
-    def wait_ready(self, timeout: float) -> None:
-        """Wait until every replica reports that it is ready.
+    def wait_ready(self, timeout: float, others: Sequence[Job] = ()) -> None:
+        """Return when every replica has said it is ready.
+
+        Args:
+            timeout: longest wait in seconds.
+            others: jobs of the same run that have started; the wait ends when one of them fails.
 
         Raises:
-            DeployError: a replica is not ready after ``timeout`` seconds, or has ended; names it.
+            DeployError: a replica is not ready, or another job has failed; the message names the replica.
         """
 
     @abstractmethod

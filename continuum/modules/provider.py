@@ -69,6 +69,10 @@ class Provider(Module):
         """Resource usage of each node so far, by node name."""
         return {}
 
+    def no_virtual_machines(self, config: Config, host: Host) -> str:
+        """Why virtual machines cannot run on its nodes; empty if they can, or if only a node knows."""
+        return ""
+
     def estimate(self, config: Config, topology: Topology) -> tuple[str, ...]:
         """Expected costs of the nodes, one line each, for ``continuum plan``; pure."""
         return ()

@@ -102,15 +102,15 @@ def deploy(context: Context, deployment: Deployment) -> Iterator[Job]:
     modules, plan = context.modules, context.plan
     timeout_s = READY_TIMEOUT_S * deployment.timeout_scale
     modules.resource_manager.supply(plan.workloads, deployment, context.run)
-    jobs = []
+    jobs: list[Job] = []
     for workload in plan.workloads:
         job = modules.submit(workload, deployment, plan, context.run)
-        jobs.append(job)
         yield job
         if workload.serves:
-            job.wait_ready(timeout_s)
+            job.wait_ready(timeout_s, jobs)
+        jobs.append(job)
     for job in jobs:
-        job.wait_ready(timeout_s)
+        job.wait_ready(timeout_s, [other for other in jobs if other is not job])
 
 
 def shape(context: Context, deployment: Deployment) -> Deployment:

@@ -27,6 +27,10 @@ ENV_REPLICA = "CONTINUUM_REPLICA"
 ENV_FOLDER = "CONTINUUM_FOLDER"
 """Folder for the start signal and the events, where it is not the working directory."""
 
+ENV_WALL_OFFSETS = "CONTINUUM_WALL_OFFSETS"
+"""JSON: CLOCK_REALTIME minus CLOCK_MONOTONIC of nodes in ns, by their names; set where a program has a
+CLOCK_MONOTONIC that is not its node's, as in a gVisor sandbox or a virtual machine."""
+
 ENV_POD = "CONTINUUM_POD"
 """Name of the pod; set where one workload has many pods on a node."""
 

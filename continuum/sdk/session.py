@@ -30,7 +30,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from continuum.sdk import protocol
+from continuum.sdk import node_clock, protocol
 
 _GO_POLL_S = 0.02
 _STARTED_NS = time.monotonic_ns()
@@ -89,6 +89,7 @@ class Session:
     folder: Path
     exchange: Path
     stopping: threading.Event = field(default_factory=threading.Event)
+    _node_ahead_ns: int = 0
     _events: deque[tuple[str, str, int, dict[str, Detail]]] = field(default_factory=deque)
     _file: TextIO | None = None
     _writing: threading.Lock = field(default_factory=threading.Lock)
@@ -104,7 +105,7 @@ class Session:
         self._say({protocol.KEY_PROGRESS: known})
 
     def wait_go(self, timeout: float | None = None) -> int:
-        """Wait for the start signal; returns the start on this node's CLOCK_MONOTONIC in ns.
+        """Wait for the start signal; returns the start on this program's CLOCK_MONOTONIC in ns.
 
         Raises:
             StoppedError: the program was told to end first.
@@ -130,10 +131,11 @@ class Session:
             signal_ = json.loads(text)
         except ValueError:
             return None
-        return int(signal_.get("start_ns", time.monotonic_ns()))
+        start_ns = signal_.get("start_ns")
+        return time.monotonic_ns() if start_ns is None else int(start_ns) - self._node_ahead_ns
 
     def record(self, request: str, stage: str, clock_ns: int | None = None, **detail: Detail) -> None:
-        """Record that a request has reached a stage, now or at a clock reading of this node.
+        """Record that a request has reached a stage, now or at a reading of CLOCK_MONOTONIC.
 
         Takes about a microsecond; ``flush`` does the writing.
         """
@@ -145,6 +147,7 @@ class Session:
             lines = []
             while self._events:
                 request, stage, clock_ns, detail = self._events.popleft()
+                clock_ns += self._node_ahead_ns
                 lines.append(_line(request, stage, self.identity.node, clock_ns, detail))
             if lines:
                 # Whole lines in one write: a process killed during it leaves at most one incomplete line.
@@ -167,7 +170,8 @@ class Session:
         self.stopping.set()
 
     def _report_stages(self, stages: dict[str, int]) -> None:
-        self._say({protocol.KEY_INSTANCE_STAGES: stages})
+        on_node = {stage: clock_ns + self._node_ahead_ns for stage, clock_ns in stages.items()}
+        self._say({protocol.KEY_INSTANCE_STAGES: on_node})
 
     def _say(self, message: dict[str, object]) -> None:
         # One write, so that lines of several threads do not mix.
@@ -197,7 +201,9 @@ def join(folder: Path | None = None) -> Iterator[Session]:
     """
     place = folder or Path.cwd()
     exchange = folder or Path(os.environ.get(protocol.ENV_FOLDER) or place)
-    session = Session(Identity.from_environment(), place, exchange)
+    identity = Identity.from_environment()
+    ahead_ns = node_clock.ahead_ns(identity.node)
+    session = Session(identity, place, exchange, _node_ahead_ns=ahead_ns)
     before = {number: signal.signal(number, session.stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield session

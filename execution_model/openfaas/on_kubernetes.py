@@ -40,6 +40,7 @@ from resource_manager.kubernetes.api import (
     PodWatch,
     build_image,
     call_api,
+    chosen_runtime,
     connect,
     control_plane_of,
     follow_replica,
@@ -50,6 +51,7 @@ from resource_manager.kubernetes.api import (
     record_delivery,
     share_of,
     wait_started,
+    wall_offsets_ns,
 )
 from resource_manager.none.direct_job import Replica
 
@@ -198,6 +200,7 @@ class _FunctionStart:
         self.run, self.api = run, api
         self.places = [deployment.node(spec.name) for spec in offered.nodes_of(workload.tier)]
         self.replicas = replicas(run.config, workload, offered)
+        self.runtime = chosen_runtime(run.config)
 
     def job(self, needed: Sequence[Artifact]) -> PodJob:
         """Deliver the image, deploy the function and wait for its pods; returns their job."""
@@ -237,6 +240,7 @@ class _FunctionStart:
             protocol.ENV_REPLICA: "0",
             protocol.ENV_RUN: self.run.id,
             protocol.ENV_FOLDER: pod_spec.MOUNTED,
+            **pod_spec.clocks(wall_offsets_ns(self.runtime, self.places, self.deployment)),
             "PYTHONUNBUFFERED": "1",
         }
         function = Function(
@@ -286,7 +290,13 @@ class _FunctionStart:
             self.api.apps.patch_namespaced_deployment,
             function.name,
             NAMESPACE,
-            openfaas_manifests.addition(function, str(pod_spec.FOLDERS), pod_spec.MOUNTED, pod_spec.GRACE_S),
+            openfaas_manifests.addition(
+                function,
+                str(pod_spec.FOLDERS),
+                pod_spec.MOUNTED,
+                pod_spec.GRACE_S,
+                self.runtime.runtime_class,
+            ),
             what=f"function {function.name}: the cluster's API refuses it",
             timeout_scale=self.api.timeout_scale,
         )

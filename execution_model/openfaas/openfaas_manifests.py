@@ -138,11 +138,20 @@ def deployment(function: Function, tier_label: str) -> dict[str, Any]:
     }
 
 
-def addition(function: Function, folders: str, mounted: str, grace_s: int) -> dict[str, Any]:
-    """What a function needs besides to take part in a run, and the API of OpenFaaS has no word for.
+def addition(
+    function: Function, folders: str, mounted: str, grace_s: int, runtime_class: str = ""
+) -> dict[str, Any]:
+    """A patch of the function's Deployment with what OpenFaaS's API has no fields for.
 
-    Its node's name, a folder of its own there to leave events in, and a place on as many nodes as there are.
-    No pod is left of those that began without.
+    Each pod gets its node's name, a folder on the node for its events, and the container runtime; pods spread
+    over all nodes. The Deployment is scaled to zero, so that no pod without these remains.
+
+    Args:
+        function: the function.
+        folders: folder on nodes in which each pod has its own.
+        mounted: where a pod finds that folder.
+        grace_s: seconds between SIGTERM and SIGKILL.
+        runtime_class: RuntimeClass of the pods; empty for the cluster's default.
     """
     variables = {protocol.ENV_NODE: "spec.nodeName", protocol.ENV_POD: "metadata.name"}
     container = {
@@ -159,6 +168,7 @@ def addition(function: Function, folders: str, mounted: str, grace_s: int) -> di
         "labelSelector": {"matchLabels": {FUNCTION_LABEL: function.name}},
     }
     pod = {
+        **({"runtimeClassName": runtime_class} if runtime_class else {}),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": grace_s,

@@ -78,6 +78,10 @@ class DockerProvider(Provider):
         pinned = config.infrastructure.flag("cpu_pin")
         return list(probe.problems(topology_builder.from_config(config), pinned, _url(config), host))
 
+    def no_virtual_machines(self, config: Config, host: Host) -> str:
+        """Always a reason: its containers get no devices of this host."""
+        return "they are containers without /dev/kvm"
+
     def doctor(self, host: Host) -> Iterable[Finding]:
         """Whether the Docker daemon and an image for nodes are available."""
         return list(probe.findings(_default_url(), host))

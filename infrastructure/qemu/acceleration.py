@@ -47,6 +47,23 @@ def choose(requested: str, host: Host) -> Acceleration:
     return Acceleration(not why, why)
 
 
+def no_nesting(chosen: Acceleration, modules: Path = Path("/sys/module")) -> str:
+    """Why guests cannot run virtual machines themselves; empty when they can.
+
+    Args:
+        chosen: how the guests are run.
+        modules: folder of the kernel's modules and their parameters.
+    """
+    if not chosen.kvm:
+        return f"they are TCG-emulated guests{f' ({chosen.why})' if chosen.why else ''}"
+    for name in ("kvm_intel", "kvm_amd"):
+        parameter = modules / name / "parameters" / "nested"
+        if parameter.exists():
+            is_on = parameter.read_text(encoding="ascii").strip() in ("1", "Y", "y")
+            return "" if is_on else f"nested virtualisation is off; load {name} with nested=1"
+    return ""
+
+
 @cache
 def kvm_obstacle(host: Host) -> str:
     """Why KVM cannot be used on this machine; empty if a test guest ran."""

@@ -17,6 +17,7 @@ from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from continuum.options import Option
 from infrastructure.qemu import (
+    acceleration,
     creation,
     fleet,
     guest_usage,
@@ -63,6 +64,11 @@ class QemuProvider(Provider):
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
         """What the host is missing for these guests, each with its remedy."""
         return list(probe.problems(config, host))
+
+    def no_virtual_machines(self, config: Config, host: Host) -> str:
+        """Guests that are TCG-emulated, or a KVM without nested virtualisation."""
+        requested = settings.from_config(config).acceleration
+        return acceleration.no_nesting(acceleration.choose(requested, host))
 
     def doctor(self, host: Host) -> Iterable[Finding]:
         """Whether QEMU, KVM, libvirt and a base image are available."""

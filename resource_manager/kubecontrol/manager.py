@@ -17,7 +17,7 @@ from continuum.software import artifacts
 from continuum.software.artifacts import Artifact
 from resource_manager.kubecontrol import checks
 from resource_manager.kubecontrol.options import OPTIONS
-from resource_manager.kubernetes.api import Kubernetes
+from resource_manager.kubernetes.api import Kubernetes, no_download
 
 if TYPE_CHECKING:
     from continuum.host.facts import Host
@@ -40,11 +40,7 @@ class KubeControl(Kubernetes):
         """The checks of ``kubernetes``, and a warning where KWOK would have to be downloaded."""
         yield from super().probe(config, host)
         if config.benchmark.integer("kwok") and config.infrastructure.path("artifact_dir") is None:
-            message = (
-                "KWOK cannot be downloaded, as the checksum of its program is not known; put it into a folder"
-                f" and write artifact_dir (`continuum artifacts {config.path}` lists what is needed)"
-            )
-            yield config.benchmark.problem("kwok", message, "warning")
+            yield config.benchmark.problem("kwok", no_download("kwok", config), "warning")
 
     def artifacts(self, config: Config) -> tuple[Artifact, ...]:
         """The files of a cluster of the chosen version, and KWOK where nodes are simulated."""

@@ -95,6 +95,7 @@ def _pod(
         "kind": "Pod",
         "metadata": {"name": name, "labels": labels},
         "spec": {
+            **pod_spec.runtime_class(start),
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,

@@ -15,7 +15,7 @@ from continuum.software import artifacts
 from continuum.software.artifacts import Artifact
 from resource_manager.kubeedge import checks
 from resource_manager.kubeedge.options import OPTIONS
-from resource_manager.kubernetes.api import Kubernetes
+from resource_manager.kubernetes.api import Kubernetes, no_download
 
 if TYPE_CHECKING:
     from continuum.host.facts import Host
@@ -39,10 +39,7 @@ class KubeEdge(Kubernetes):
         """What a cluster lacks, and a warning where KubeEdge's programs would have to be downloaded."""
         yield from super().probe(config, host)
         if config.infrastructure.path("artifact_dir") is None:
-            message = (
-                "EdgeCore and keadm cannot be downloaded, as their checksums are not known; put them into a"
-                f" folder and write artifact_dir (`continuum artifacts {config.path}` lists what is wanted)"
-            )
+            message = no_download("edgecore, keadm", config)
             yield config.benchmark.problem("resource_manager", message, "warning")
 
     def artifacts(self, config: Config) -> tuple[Artifact, ...]:

@@ -30,8 +30,10 @@ from resource_manager.kubernetes.options import SHAPED, VERSION
 from resource_manager.kubernetes.pki import Trust
 from resource_manager.kubernetes.pod_job import PodJob, PodProcess
 from resource_manager.kubernetes.pod_spec import NAMESPACE, Start
-from resource_manager.kubernetes.pod_start import follow_replica, is_ready, wait_started
+from resource_manager.kubernetes.pod_start import follow_replica, is_ready, wait_started, wall_offsets_ns
 from resource_manager.kubernetes.pod_watch import PodWatch
+from resource_manager.kubernetes.runtime_probe import no_download
+from resource_manager.kubernetes.runtimes import chosen as chosen_runtime
 from resource_manager.kubernetes.submission import Submission, submit
 from resource_manager.kubernetes.workload_image import Delivery, build_image, put_image, record_delivery
 
@@ -63,6 +65,7 @@ __all__ = [
     "build_image",
     "call_api",
     "check_cluster",
+    "chosen_runtime",
     "connect",
     "control_plane_of",
     "explain",
@@ -71,6 +74,7 @@ __all__ = [
     "install",
     "is_ready",
     "members",
+    "no_download",
     "node_files",
     "node_transfer",
     "pki",
@@ -81,4 +85,5 @@ __all__ = [
     "submit",
     "wait_started",
     "wall_offsets",
+    "wall_offsets_ns",
 ]

@@ -1,4 +1,4 @@
-"""The way to a cluster's API: through the connection to its control plane, whatever kind that is."""
+"""The client of a cluster's API, which is reached through the connection to its control plane."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TIMEOUT_S = 30.0
 _NAME = "kubernetes"
 """A name that the API's certificate always has."""
 
-LACK = (
+MISSING = (
     "resource managers on Kubernetes need the Python package kubernetes, which is not installed;"
     ' run: pip install "continuum-bench[kubernetes]"'
 )
@@ -52,9 +52,9 @@ class Api:
 
 
 def fetch_kubeconfig(connection: Connection, run: Run) -> Path:
-    """Copy the administrator's kubeconfig from the control plane; returns where it is in the run's folder.
+    """Copy the administrator's kubeconfig from the control plane; returns its path in the run's folder.
 
-    It leads to this machine's loopback, where ``continuum forward`` brings the API.
+    Its server is this machine's loopback, where ``continuum forward`` makes the API available.
     """
     text = connection.run(["cat", ADMIN], timeout=_TIMEOUT_S).stdout
     text = re.sub(r"^(\s*server:).*$", rf"\1 https://{HOST}:{PORT}", text, flags=re.MULTILINE)
@@ -73,7 +73,7 @@ def connect(deployment: Deployment, run: Run) -> Iterator[Api]:
 
 
 def open_api(kubeconfig: Path, port: int, timeout_scale: float = 1.0) -> Api:
-    """The API at a port of this machine that leads to it."""
+    """The API behind a forwarded port of this machine."""
     import kubernetes.client as library
 
     text = kubeconfig.read_text(encoding="utf-8")
@@ -83,17 +83,17 @@ def open_api(kubeconfig: Path, port: int, timeout_scale: float = 1.0) -> Api:
     configuration.tls_server_name = _NAME
     configuration.proxy = None
     configuration.retries = False
-    configuration.ssl_ca_cert = _kept(folder / "api-ca.crt", text, "certificate-authority-data")
-    configuration.cert_file = _kept(folder / "admin.crt", text, "client-certificate-data")
-    configuration.key_file = _kept(folder / "admin.key", text, "client-key-data")
+    configuration.ssl_ca_cert = _secret(folder / "api-ca.crt", text, "certificate-authority-data")
+    configuration.cert_file = _secret(folder / "admin.crt", text, "client-certificate-data")
+    configuration.key_file = _secret(folder / "admin.key", text, "client-key-data")
     client = library.ApiClient(configuration)
     return Api(
         library.CoreV1Api(client), library.AppsV1Api(client), library.BatchV1Api(client), timeout_scale
     )
 
 
-def _kept(path: Path, text: str, key: str) -> str:
-    """One of the secrets in a kubeconfig, as a file of its own; its path."""
+def _secret(path: Path, text: str, key: str) -> str:
+    """Write one of the secrets in a kubeconfig to a file; returns its path."""
     found = re.search(rf"^\s*{key}:\s*(\S+)", text, re.MULTILINE)
     if found is None:
         raise DeployError(f"the kubeconfig has no {key}")

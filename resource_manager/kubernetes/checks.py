@@ -1,4 +1,4 @@
-"""What in a config cannot become a cluster: pure."""
+"""Checks of the nodes and the version of a cluster. Pure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from continuum.model.section import Section
 
 CONTROL_PLANE_MB = 1700
-"""What kubeadm demands of a control plane (its ControlPlaneMem)."""
+"""kubeadm's minimum for a control plane (its ControlPlaneMem)."""
 
 WORKER_MB = 512
-"""Kubelet, container engine and kube-proxy were measured to take 90 MB; the rest is for pods."""
+"""Kubelet, container engine and kube-proxy use 90 MB, as measured; the rest is for pods."""
 
 LEAST_CORES = 1.0
 
 
 def check(config: Config) -> Iterator[Problem]:
-    """Every problem."""
+    """Every problem with the nodes and the version of a cluster."""
     yield from kube_version.check(config.benchmark)
     control = config.tiers[CONTROL_TIER]
     if not control.integer("nodes"):

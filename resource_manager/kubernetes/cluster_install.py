@@ -1,4 +1,4 @@
-"""Makes a cluster of nodes, step by step, and takes the time of each."""
+"""Makes a cluster of nodes in steps, whose durations are recorded."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from continuum.connection.deployment import Deployment
+from continuum.errors import DeployError
 from continuum.modules.plan import Plan
 from continuum.rundir.run import Run
 from continuum.software import artifacts, playbooks
@@ -24,25 +25,28 @@ from resource_manager.kubernetes import (
     node_transfer,
     pki,
     readiness,
+    runtime_class,
+    runtimes,
 )
 from resource_manager.kubernetes.cluster_nodes import Member
+from resource_manager.kubernetes.node_facts import NodeFacts
 from resource_manager.kubernetes.node_files import Cluster
 from resource_manager.kubernetes.workload_image import build_image
 
 PLAYBOOK = Path(__file__).parent / "playbooks" / "install.yml"
 GROUP = "kubernetes"
 CONFIGURATION = PurePosixPath("/var/lib/continuum/kubernetes.tar")
-"""Where the archive of a node's own files is put on it."""
+"""Path on nodes of the archive with the node's own files."""
 
 READY_TIMEOUT_S = 300.0
 PLAYBOOK_TIMEOUT_S = 1200.0
-"""What it waits for has deadlines of its own, which say more."""
+"""Longer than the time-outs within it, whose messages say more."""
 
 LINGER_S = 5.0
-"""How long other nodes may go on where one has failed: they would wait for a control plane in vain."""
+"""How long other nodes continue after one has failed: they would wait for its control plane."""
 
 STEPS = "install_steps"
-"""Table of a run: how long each step of an installation took."""
+"""Table of a run: the duration of each step of an installation."""
 
 CONTROL_PLANE_ONLY = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "coredns")
 log = logging.getLogger(__name__)
@@ -50,17 +54,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Load:
-    """What is put onto a node before it is set up.
+    """What is copied onto a node before it is set up.
 
     Attributes:
         files: content and mode of its own files, by path.
-        programs: files of this machine, by the name they are to have.
+        programs: files of this machine, by their names on the node.
         images: archives of images on this machine.
+        archives: other archives on this machine, by their paths on the node.
+        packages: Debian packages besides those of every node.
     """
 
     files: Mapping[str, tuple[bytes, int]]
     programs: Mapping[str, Path]
     images: Sequence[Path]
+    archives: Mapping[str, Path] = field(default_factory=dict)
+    packages: Sequence[str] = ()
 
 
 def install(
@@ -77,7 +85,8 @@ def install(
     section = run.config.benchmark
     interval_s = monitoring.INTERVAL_S if section.flag("observability") else 0
     release, network = node_files.release(needed), section.text("kube_network")
-    cluster = Cluster(members, release, network, pki.make(run), interval_s)
+    runtime = runtimes.chosen(run.config)
+    cluster = Cluster(members, release, network, pki.make(run), interval_s, runtime)
     kubeconfig = set_up(
         cluster,
         deployment,
@@ -137,6 +146,7 @@ def set_up(
     with step(run, "ready"), api_client.connect(deployment, run) as api:
         readiness.settle(api)
         readiness.nodes_ready(api, names, READY_TIMEOUT_S * deployment.timeout_scale)
+        runtime_class.create(api, cluster.runtime)
     return kubeconfig
 
 
@@ -159,7 +169,7 @@ def images_ahead(deployment: Deployment, plan: Plan, run: Run) -> dict[str, list
 
 @contextmanager
 def step(run: Run, name: str) -> Iterator[None]:
-    """Take the time of a step, for the result."""
+    """Record the duration of a step for the result."""
     begin = time.monotonic()
     yield
     seconds = time.monotonic() - begin
@@ -169,7 +179,7 @@ def step(run: Run, name: str) -> Iterator[None]:
 
 
 def record_tasks(run: Run, played: Played) -> None:
-    """Keep how long the slowest node took for each task."""
+    """Record the duration of each task on its slowest node."""
     for task, by_node in played.task_s.items():
         node = max(by_node, key=lambda name: by_node[name])
         run.record(STEPS, step=task, seconds=by_node[node], node=node)
@@ -178,26 +188,46 @@ def record_tasks(run: Run, played: Played) -> None:
 def loads(
     deployment: Deployment, cluster: Cluster, needed: Sequence[Artifact], paths: Mapping[str, Path]
 ) -> dict[str, Load]:
-    """What every node of a cluster is given, by its name."""
-    known = node_facts.gather_facts(deployment, [member.name for member in cluster.members])
-    wanted = {name: paths[name] for name in ("kubeadm", "kubelet", "kubectl")}
+    """What is copied onto every node of a cluster, by its name."""
+    facts = node_facts.gather_facts(deployment, [member.name for member in cluster.members])
+    _check_virtualisation(cluster, facts)
+    programs = {name: paths[name] for name in ("kubeadm", "kubelet", "kubectl")}
+    for name in cluster.runtime.programs:
+        programs[node_files.RUNSC_SHIM if name == runtimes.SHIM else name] = paths[name]
+    wanted = cluster.runtime.archives
+    archives = {node_files.KATA_ARCHIVE: paths[runtimes.KATA]} if wanted else {}
     return {
         member.name: Load(
-            node_files.of_node(member, known[member.name], cluster), wanted, images(member, needed, paths)
+            node_files.of_node(member, facts[member.name], cluster),
+            programs,
+            images(member, needed, paths),
+            archives,
+            cluster.runtime.packages,
         )
         for member in cluster.members
     }
 
 
+def _check_virtualisation(cluster: Cluster, facts: Mapping[str, NodeFacts]) -> None:
+    """Refuse a runtime whose pods are virtual machines where a node has no hardware virtualisation."""
+    runtime = cluster.runtime
+    without = [name for name, one in facts.items() if not one.has_kvm]
+    if runtime.is_virtual_machine and without:
+        raise DeployError(
+            f"runtime {runtime.name} needs hardware virtualisation, and {', '.join(without)} has no /dev/kvm;"
+            " use nodes with nested virtualisation, or runtime = runsc"
+        )
+
+
 def place(
     deployment: Deployment, run: Run, given: Mapping[str, Load], ahead: Mapping[str, Sequence[Path]]
 ) -> Mapping[str, Mapping[str, object]]:
-    """Put files, programs and images onto every node; what the playbook is told of each.
+    """Copy files, programs and images onto every node; returns the playbook's variables of each.
 
     Args:
         deployment: the nodes.
         run: the run.
-        given: what each is given, by its name.
+        given: what is copied onto each, by its name.
         ahead: archives of further images, by the node's name.
     """
     folder = pki.folder(run)
@@ -212,15 +242,20 @@ def place(
         finally:
             own.unlink()
         node_transfer.programs(way, given[node].programs)
+        node_transfer.put(way, given[node].archives)
         there = node_transfer.place(way, [*given[node].images, *ahead.get(node, ())])
-        places[node] = {"kube_files": str(CONFIGURATION), "kube_images": there}
+        places[node] = {
+            "kube_files": str(CONFIGURATION),
+            "kube_images": there,
+            "kube_packages": given[node].packages,
+        }
 
     node_transfer.everywhere(put, list(given))
     return places
 
 
 def images(member: Member, needed: Sequence[Artifact], paths: Mapping[str, Path]) -> list[Path]:
-    """Archives of the images a node needs; those of the control plane are its own alone."""
+    """Archives of the images that a node needs; only the control plane gets those of its parts."""
     chosen = [
         paths[one.name]
         for one in needed

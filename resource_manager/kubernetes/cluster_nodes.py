@@ -1,4 +1,4 @@
-"""Which node is what in a cluster, and what each is told: pure."""
+"""The role of each node in a cluster, and the cluster's networks. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from continuum.model.topology import NodeSpec, Topology
 from continuum.model.workload import Workload
 
 OUTSIDE = "endpoint"
-"""The tier whose nodes are users of a cluster, not part of it."""
+"""The tier whose nodes use a cluster and are not part of it."""
 
 CONTROL_TIER = "cloud"
 TIER_LABEL = "continuum/tier"
 PODS = IPv4Network("10.244.0.0/16")
 SERVICES = IPv4Network("10.96.0.0/12")
 OVERLAY_MTU_BYTES = 1450
-"""What a VXLAN over an MTU of 1500 leaves."""
+"""MTU of a VXLAN over an MTU of 1500."""
 
 _OVERLAY_MAC = "0a:58:00:00:{:02x}:{:02x}"
 
@@ -31,7 +31,7 @@ class Member:
     Attributes:
         node: the node.
         number: position in the cluster; the control plane is 0.
-        internal: IPv4 address by which the cluster's own parts speak with each other.
+        internal: IPv4 address for the cluster's own traffic.
         agent: the program that runs pods on it.
     """
 
@@ -47,7 +47,7 @@ class Member:
 
     @property
     def is_control_plane(self) -> bool:
-        """Whether it runs the cluster rather than workloads."""
+        """Whether it runs the control plane instead of workloads."""
         return self.number == 0
 
     @property
@@ -57,7 +57,7 @@ class Member:
 
     @property
     def overlay_mac(self) -> str:
-        """Hardware address of its end of the pods' network."""
+        """MAC address of its interface in the pods' network."""
         return _OVERLAY_MAC.format(self.number // 256, self.number % 256)
 
 
@@ -69,7 +69,7 @@ def in_cluster(specs: Sequence[NodeSpec]) -> tuple[NodeSpec, ...]:
 
 
 def demand(topology: Topology, *, managed: bool) -> Topology:
-    """The topology with nodes that can be part of a cluster."""
+    """The topology, with nodes of the cluster that can host containers."""
     nodes = tuple(
         spec if spec.tier == OUTSIDE else replace(spec, hosts_containers=True, is_managed=managed)
         for spec in topology.nodes

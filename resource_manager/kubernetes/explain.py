@@ -1,4 +1,4 @@
-"""Why a pod does not run, in words: its state, its events and the end of its log."""
+"""Explains why a pod does not run: its state, its events and the end of its log."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _REMEDIES = {
     "ImagePullBackOff": "its image cannot be fetched; put it into artifact_dir",
     "ErrImagePull": "its image cannot be fetched; put it into artifact_dir",
     "OOMKilled": "it needs more memory; write a larger application_worker_memory",
-    "Evicted": "the node has too little left of what the message says; give it more",
-    "Unschedulable": "no node has that much left; write a smaller application_worker_cpu or"
+    "Evicted": "the node ran out of the resource in the message; give it more",
+    "Unschedulable": "no node has that much free; write a smaller application_worker_cpu or"
     " application_worker_memory, or give the nodes more",
 }
 
 
 def pod(api: Api, one: Any) -> str:
-    """Everything that can be known of why a pod is not as it should be."""
+    """The explanation of a pod that does not run, in several lines."""
     reason, message = state(one)
     lines = [f"{reason}{f': {message}' if message else ''}" if reason else "it has not started yet"]
     if remedy := _REMEDIES.get(reason):
@@ -32,7 +32,7 @@ def pod(api: Api, one: Any) -> str:
 
 
 def state(one: Any) -> tuple[str, str]:
-    """Reason and message of what keeps a pod from running; empty when nothing does."""
+    """Reason and message of what keeps a pod from running; empty if it runs."""
     status = one.status
     for container in status.container_statuses or ():
         current, last = container.state, container.last_state
@@ -55,7 +55,7 @@ def _ended(ended: Any) -> tuple[str, str]:
 
 
 def _events(api: Api, one: Any) -> Iterator[str]:
-    """The last warnings about a pod."""
+    """The last warnings about a pod, one line each."""
     chosen = f"involvedObject.name={one.metadata.name},type=Warning"
     try:
         found = api.core.list_namespaced_event(NAMESPACE, field_selector=chosen, _request_timeout=10)
@@ -67,7 +67,7 @@ def _events(api: Api, one: Any) -> Iterator[str]:
 
 
 def _log(api: Api, one: Any) -> Sequence[str]:
-    """The end of what it said."""
+    """The end of a pod's log; empty if it has none."""
     for previous in (False, True):
         try:
             text = api.core.read_namespaced_pod_log(
@@ -78,7 +78,7 @@ def _log(api: Api, one: Any) -> Sequence[str]:
                 previous=previous,
                 _request_timeout=10,
             )
-        except Exception:  # noqa: S112 - there is none
+        except Exception:  # noqa: S112 - the container has no log
             continue
         if text and text.strip():
             return [str(line) for line in text.strip().splitlines()]

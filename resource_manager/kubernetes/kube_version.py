@@ -1,4 +1,4 @@
-"""Which release of Kubernetes a config means."""
+"""The release of Kubernetes that a config asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The resource manager ``kubernetes``: a cluster of the nodes, workloads as pods."""
+"""The resource manager ``kubernetes``: a cluster of the nodes, workloads in its pods."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from continuum.options import Option
 from continuum.rundir.run import Run
 from continuum.software import artifacts, playbooks
 from continuum.software.artifacts import Artifact
-from resource_manager.kubernetes import checks, cluster_nodes, kube_version
+from resource_manager.kubernetes import checks, cluster_nodes, kube_version, runtime_probe, runtimes
 from resource_manager.kubernetes.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 API_PORT = 6443
 NETWORKS = {"flannel"}
 PACKAGED = ("cni-plugins",)
-"""What nodes have from Debian packages."""
+"""Artifacts that nodes have from Debian packages instead."""
 
 
 class Kubernetes(ResourceManager):
@@ -41,24 +41,23 @@ class Kubernetes(ResourceManager):
     offers: ClassVar[tuple[str, ...]] = ("kubernetes",)
 
     def check(self, config: Config) -> Iterable[Problem]:
-        """Too few nodes, or too small ones, or a version that does not exist."""
-        return list(checks.check(config))
+        """Too few or too small nodes, a version that does not exist, keys that contradict each other."""
+        return [*checks.check(config), *runtimes.check(config)]
 
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
-        """Whether playbooks can be run and the API can be spoken to."""
-        return list(_lacks(config, host))
+        """Missing playbooks or API client, and nodes that cannot run the container runtime."""
+        return [*_missing(config, host), *runtime_probe.probe(config, host)]
 
     def artifacts(self, config: Config) -> tuple[Artifact, ...]:
-        """What a cluster of the chosen version is made of."""
+        """The files of a cluster of the chosen version, and of its container runtime."""
         chosen = kube_version.chosen(config.benchmark)
         every = artifacts.versions(HERE, chosen, artifacts.architecture_of(config))
         unused = NETWORKS - {self.network(config)}
-        return tuple(
-            one for one in every if one.name not in PACKAGED and one.name.split("-")[0] not in unused
-        )
+        wanted = (one for one in every if one.name not in PACKAGED and one.name.split("-")[0] not in unused)
+        return (*wanted, *runtimes.needed(config))
 
     def network(self, config: Config) -> str:
-        """Which network pods have."""
+        """The network of pods: ``bridge`` or ``flannel``."""
         return config.benchmark.text("kube_network")
 
     def demand(self, topology: Topology, config: Config) -> Topology:
@@ -70,7 +69,7 @@ class Kubernetes(ResourceManager):
         return cluster_nodes.offer(topology)
 
     def packs(self, workload: Workload) -> bool:
-        """Those that run in pods have their programs in their image."""
+        """Workloads in pods have their programs in their image."""
         return workload.tier != cluster_nodes.OUTSIDE
 
     def install(self, deployment: Deployment, plan: Plan, run: Run) -> Deployment:
@@ -83,13 +82,13 @@ class Kubernetes(ResourceManager):
         return deployment
 
     def make(self, deployment: Deployment, plan: Plan, run: Run, *, shaped: bool) -> Path:
-        """The cluster itself, made and Ready; returns the path of its kubeconfig."""
+        """Make the cluster and wait until it is Ready; returns the path of its kubeconfig."""
         from resource_manager.kubernetes import cluster_install
 
         return cluster_install.install(deployment, plan, run, self.artifacts(run.config), shaped=shaped)
 
     def collect(self, deployment: Deployment, run: Run) -> None:
-        """Keep the series that monitoring has gathered, where it was asked for."""
+        """Write the series of monitoring to the run's folder, with ``observability``."""
         if run.config.benchmark.flag("observability"):
             from resource_manager.kubernetes import monitoring
 
@@ -103,14 +102,14 @@ class Kubernetes(ResourceManager):
         return submission.submit(workload, deployment, run)
 
 
-def _lacks(config: Config, host: Host) -> Iterator[Problem]:
+def _missing(config: Config, host: Host) -> Iterator[Problem]:
     if lack := playbooks.lacking():
         yield config.benchmark.problem("resource_manager", lack)
     if importlib.util.find_spec("kubernetes") is None:
-        from resource_manager.kubernetes.api_client import LACK
+        from resource_manager.kubernetes.api_client import MISSING
 
-        yield config.benchmark.problem("resource_manager", LACK)
+        yield config.benchmark.problem("resource_manager", MISSING)
     applied = not config.benchmark.flag("resource_manager_only")
     if applied and host.find_command("mmdebstrap") is None:
-        message = "images of workloads are made with mmdebstrap, which is missing; run: sudo apt-get install"
+        message = "images of workloads are built with mmdebstrap, which is missing; run: sudo apt-get install"
         yield config.benchmark.problem("resource_manager", f"{message} mmdebstrap")

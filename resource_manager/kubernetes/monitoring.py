@@ -1,4 +1,4 @@
-"""Monitoring: Prometheus on the control plane, and what it has gathered, kept with the run."""
+"""Monitoring: Prometheus on the control plane, whose series are written to the run's folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PORT = 9090
 INTERVAL_S = 2
 READY_TIMEOUT_S = 60.0
 SINCE = "observed_since"
-"""Entry of the run's state: when observation began, in seconds since the epoch."""
+"""Entry of the run's state: when monitoring began, in seconds since 1970."""
 
 _ASK_TIMEOUT_S = 30.0
 _WINDOW = f"{5 * INTERVAL_S}s"
@@ -37,11 +37,15 @@ QUERIES = (
     ("received", "Mbit/s", _NETWORK.format("receive", _WINDOW)),
     ("sent", "Mbit/s", _NETWORK.format("transmit", _WINDOW)),
 )
-"""Metric, unit, and what Prometheus is asked; from the kubelets, which know a node's own share of a host."""
+"""Metric, unit and query; the kubelets' figures cover a node's share of its host."""
 
 
 def install(deployment: Deployment, run: Run, members: Sequence[Member], group: str) -> None:
-    """Install and start monitoring; waits until it answers."""
+    """Install and start monitoring, and wait until Prometheus is ready.
+
+    Raises:
+        DeployError: it is not ready in time.
+    """
     names = [member.name for member in members]
     playbooks.play(
         HERE / "playbooks" / "observe.yml",

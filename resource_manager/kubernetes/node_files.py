@@ -1,4 +1,4 @@
-"""The files that make a node part of a cluster, from what is known of it: pure."""
+"""The files that make a node part of a cluster. Pure."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from resource_manager.kubernetes import cluster_nodes
 from resource_manager.kubernetes.cluster_nodes import Member
 from resource_manager.kubernetes.node_facts import NodeFacts
 from resource_manager.kubernetes.pki import Trust
+from resource_manager.kubernetes.runtimes import DEVMAPPER, RUNC_RUNTIME, RUNSC, Runtime
 
 TEMPLATES = Path(__file__).parent / "templates"
 JOIN_TIMEOUT_S = 240
-"""Longest wait for the control plane, where nodes are as quick as usual; kubeadm's own for its parts, too."""
+"""Longest wait for the control plane and, by kubeadm, for each part of it, at time-out scale 1."""
 
 JOIN_POLL_S = 0.2
-"""How often a node asks whether the control plane is up; each time costs both of them a greeting."""
+"""Interval at which a node polls the control plane; each poll costs a TLS handshake."""
 
 JOIN_ANSWER_S = 5
-"""How long an answer to that may take."""
+"""Longest time for one answer to such a poll."""
 
 ETCD_ANSWER_S = 2
-"""How long etcd may take to answer the API server, which counts as unwell otherwise; its own default."""
+"""Time-out of the API server's health checks of etcd; its default."""
 
 HEARTBEAT_MS, ELECTION_MS = 100, 1000
-"""How often etcd's leader shows that it lives, and how long it may not; its own defaults. The longest time
-that a request to it may take follows from the second."""
+"""Heartbeat interval and election time-out of etcd; its defaults."""
 
 LONGEST_ELECTION_MS = 50_000
-"""The most that etcd takes."""
+"""The longest election time-out that etcd accepts."""
 
 PROBE_ANSWER_S = 15
-"""How long a part of the control plane may take to say that it lives; kubeadm's own default."""
+"""Time-out of a liveness probe of the control plane; kubeadm's default."""
 
 PROBE_FAILURES = 8
-"""How many times in a row it may not, before it is started anew; the same."""
+"""Failed liveness probes in a row before a restart; kubeadm's default."""
 
 NODE_GRACE_S = 50
-"""How long a node may be silent before its pods are taken from it; Kubernetes' own default."""
+"""Time without a heartbeat after which a node's pods are evicted; Kubernetes' default."""
 
 IGNORED = (
     "NumCPU",
@@ -53,14 +53,14 @@ IGNORED = (
     "FileExisting-socat",
     "Hostname",
 )
-"""What kubeadm checks before it begins and need not here: ``check`` has said what a node needs, and an
-emulated node sees the processors and memory of its host."""
+"""Preflight checks of kubeadm that are skipped: ``check`` covers what a node needs, and an emulated node sees
+the processors and memory of its host."""
 
 PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
-"""Of a control plane, as kubeadm names them."""
+"""Parts of a control plane, as kubeadm names them."""
 
 PATCHES = "/etc/continuum/patches"
-"""What kubeadm changes in its manifests of slow control planes."""
+"""Folder of the patches that kubeadm applies to its manifests of slow control planes."""
 
 _PROGRAM, _TEXT, _SECRET = 0o755, 0o644, 0o600
 _COMMON = {
@@ -78,6 +78,21 @@ _KUBELET = {
 _OBSERVING = {"/etc/continuum/observe.sh": ("observe.sh", _PROGRAM)}
 _KEEPING = {"/etc/continuum/prometheus.yml": ("prometheus.yml", _TEXT)}
 _BRIDGE = {"/etc/cni/net.d/10-continuum.conflist": ("cni.conflist", _TEXT)}
+_RUNSC = {
+    "/etc/containerd/runsc.toml": ("runsc.toml", _TEXT),
+    "/usr/local/bin/containerd-shim-runsc-v1": ("runsc-shim.sh", _PROGRAM),
+}
+_DEVMAPPER = {"/etc/continuum/devmapper.sh": ("devmapper.sh", _PROGRAM)}
+
+RUNSC_SHIM = "gvisor-containerd-shim"
+"""Name of gVisor's shim among programs; under its usual name containerd finds ``runsc-shim.sh``."""
+
+KATA_ARCHIVE = "/var/lib/continuum/kata-static.tar"
+POOL = "continuum"
+"""Name of the pool of devmapper."""
+
+_UID_MAP = "         0          0      65536\n"
+"""The uid_map of a process in a user namespace."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +104,8 @@ class Release:
         etcd: tag of its image.
         coredns: tag of its image.
         pause: full reference of its image.
-        flannel: the same of flannel's; empty where it is not used.
-        flannel_plugin: the same of its plugin's.
+        flannel: full reference of its image; empty where it is not used.
+        flannel_plugin: full reference of its image, likewise.
     """
 
     kubernetes: str
@@ -103,14 +118,15 @@ class Release:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster to be.
+    """A cluster that is being made.
 
     Attributes:
         members: its nodes, the control plane first.
         release: versions of its parts.
         network: ``bridge`` or ``flannel``.
         trust: authority and token.
-        observes_every_s: interval at which nodes are observed; 0 where they are not.
+        observes_every_s: interval of monitoring; 0 without it.
+        runtime: what containers of workloads are run with.
     """
 
     members: tuple[Member, ...]
@@ -118,16 +134,17 @@ class Cluster:
     network: str
     trust: Trust
     observes_every_s: int = 0
+    runtime: Runtime = RUNC_RUNTIME
 
     @property
     def timeout_scale(self) -> float:
-        """How many times as long as usual may be waited for its nodes, see ``continuum.model.node.Node``."""
+        """Factor on time-outs that concern its nodes, see ``continuum.model.node.Node``."""
         return max(member.node.timeout_scale for member in self.members)
 
 
 def of_node(member: Member, facts: NodeFacts, cluster: Cluster) -> dict[str, tuple[bytes, int]]:
-    """Content and mode of every file of a node, by path; without those of another agent than kubelet."""
-    wanted = dict(_COMMON)
+    """Content and mode of every file of a node, by path, except those of agents other than kubelet."""
+    wanted = _COMMON | _of_runtime(cluster.runtime)
     if facts.has_systemd:
         wanted[f"/etc/systemd/system/{member.agent}.service"] = ("agent.service", _TEXT)
     if member.agent == "kubelet":
@@ -138,11 +155,13 @@ def of_node(member: Member, facts: NodeFacts, cluster: Cluster) -> dict[str, tup
         wanted |= _BRIDGE
     values = values_of(member, facts, cluster)
     made = {path: (render(name, values).encode(), mode) for path, (name, mode) in wanted.items()}
+    if cluster.runtime.name == RUNSC:
+        made["/etc/continuum/uid_map"] = (_UID_MAP.encode(), _TEXT)
     if member.is_control_plane and cluster.network == "flannel":
         made["/etc/continuum/flannel.yml"] = (render("flannel.yml", values).encode(), _TEXT)
     if member.is_control_plane and values["is_slow"]:
         for part in PARTS:
-            text = render("patient.yml", {**values, "part": part})
+            text = render("slow_probes.yml", {**values, "part": part})
             made[f"{PATCHES}/{part}+strategic.yaml"] = (text.encode(), _TEXT)
     if member.is_control_plane:
         made["/etc/kubernetes/pki/ca.crt"] = (cluster.trust.certificate.read_bytes(), _TEXT)
@@ -150,8 +169,14 @@ def of_node(member: Member, facts: NodeFacts, cluster: Cluster) -> dict[str, tup
     return made
 
 
+def _of_runtime(runtime: Runtime) -> dict[str, tuple[str, int]]:
+    """Template and mode of every file of a container runtime, by path."""
+    wanted = _RUNSC if runtime.name == RUNSC else {}
+    return wanted | (_DEVMAPPER if runtime.snapshotter == DEVMAPPER else {})
+
+
 def values_of(member: Member, facts: NodeFacts, cluster: Cluster) -> dict[str, Any]:
-    """What templates are told."""
+    """The variables of the templates."""
     control_plane = cluster.members[0]
     return {
         "member": member,
@@ -186,13 +211,17 @@ def values_of(member: Member, facts: NodeFacts, cluster: Cluster) -> dict[str, A
         "kubelet_arguments": kubelet_arguments(member, facts, cluster.observes_every_s),
         "members": cluster.members,
         "interval_s": cluster.observes_every_s,
+        "runtime": cluster.runtime,
+        "shim": f"/usr/local/bin/{RUNSC_SHIM}",
+        "kata": KATA_ARCHIVE,
+        "pool": POOL,
     }
 
 
 def kubelet_arguments(member: Member, facts: NodeFacts, observes_every_s: int = 0) -> dict[str, str]:
-    """What is particular to one node's kubelet.
+    """Arguments of one node's kubelet.
 
-    What the node sees of its host beyond its own share is reserved, so that it offers no more than it has.
+    CPU and memory that the node sees beyond its share of the host are reserved, so that pods cannot use them.
     """
     spec = member.node.spec
     cpu_milli = max(0, facts.cpus * 1000 - round(spec.cores * 1000))

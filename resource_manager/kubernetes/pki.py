@@ -1,6 +1,6 @@
-"""The authority of a cluster and the token its nodes join with, made before there is a cluster.
+"""The certificate authority of a cluster and the token its nodes join with, created before the cluster.
 
-So nodes know whom to trust before the control plane is up, and all of them are set up at the same time.
+Nodes can therefore verify the control plane before it is up, and all of them are set up at the same time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from continuum.rundir.run import Run
 
 FOLDER = "kubernetes"
-"""Folder of a run in which keys and the kubeconfig are."""
+"""Folder of a run with keys and the kubeconfig."""
 
 _CERTIFICATE, _KEY, _TOKEN = "ca.crt", "ca.key", "token"
 _VALID = timedelta(days=3650)
@@ -25,11 +25,11 @@ _LETTERS = string.ascii_lowercase + string.digits
 
 @dataclass(frozen=True)
 class Trust:
-    """What nodes of a cluster trust each other by.
+    """What nodes of a cluster trust.
 
     Attributes:
-        certificate: that of the authority, as a file of this machine.
-        key: its private key, likewise.
+        certificate: file with the authority's certificate, on this machine.
+        key: file with its private key, likewise.
         fingerprint: of the authority's public key, as ``kubeadm join`` takes it.
         token: what a node joins with.
     """
@@ -41,18 +41,18 @@ class Trust:
 
 
 def folder(run: Run) -> Path:
-    """The run's own folder of keys, only its owner's."""
+    """The run's folder of keys, accessible to its owner only."""
     path = run.directory / FOLDER
     path.mkdir(mode=0o700, exist_ok=True)
     return path
 
 
 def make(run: Run, part: str = "") -> Trust:
-    """The authority and the token of the run's cluster; the same ones whenever it is asked for again.
+    """The authority and the token of the run's cluster, created at the first call.
 
     Args:
         run: the run.
-        part: name of what in the cluster has an authority of its own; empty for the cluster itself.
+        part: name of a part of the cluster with its own authority; empty for the cluster itself.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
@@ -97,7 +97,7 @@ def _authority() -> tuple[bytes, bytes]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))  # clocks of nodes may be behind
+        .not_valid_before(now - timedelta(days=1))  # clocks of nodes may be slow
         .not_valid_after(now + _VALID)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(usage, critical=True)

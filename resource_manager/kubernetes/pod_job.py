@@ -11,6 +11,7 @@ from typing import Any
 
 from continuum.errors import BenchmarkError, CommandTimeout, DeployError
 from continuum.model.workload import Workload
+from continuum.modules.job import Job
 from resource_manager.kubernetes import explain
 from resource_manager.kubernetes.api_client import Api
 from resource_manager.kubernetes.pod_spec import GRACE_S, NAMESPACE
@@ -118,10 +119,10 @@ class PodJob(DirectJob):
         """Take over the connection to the API, to close it when the job has ended."""
         self._way = way
 
-    def wait_ready(self, timeout: float) -> None:
+    def wait_ready(self, timeout: float, others: Sequence[Job] = ()) -> None:
         """Return when every replica is ready; DeployError explains why one is not."""
         try:
-            super().wait_ready(timeout)
+            super().wait_ready(timeout, others)
         except DeployError as error:
             for replica in self.replicas:
                 if isinstance(replica.process, PodProcess) and replica.process.reason():

@@ -1,9 +1,10 @@
-"""What the cluster is asked for: Deployments for workloads that serve, Jobs for those that end. Pure."""
+"""Manifests of workloads: Deployments for those that serve, Jobs for those that end. Pure."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,10 +15,10 @@ from resource_manager.kubernetes.cluster_nodes import TIER_LABEL
 
 NAMESPACE = "default"
 FOLDERS = PurePosixPath("/var/lib/continuum/pods")
-"""Where on its node each replica has a folder, for its start signal and its events."""
+"""Folder on nodes in which each replica has its own, for its start signal and its events."""
 
 MOUNTED = "/run/continuum"
-"""Where in its container a replica finds that folder."""
+"""Mount point of that folder in containers."""
 
 CONTAINER = "workload"
 GRACE_S = 5
@@ -27,13 +28,13 @@ _RUN, _WORKLOAD, _REPLICA = "continuum/run", "continuum/workload", "continuum/re
 
 @dataclass(frozen=True)
 class Share:
-    """What a pod asks for and may use.
+    """What a pod requests and may use.
 
     Attributes:
-        cpu_milli: CPU it may use, in thousandths; None for all of the node's.
-        request_milli: CPU that is set aside for it.
-        memory_mb: memory it may use, in MiB; None for all of the node's.
-        request_mb: memory that is set aside for it.
+        cpu_milli: limit of CPU in thousandths of a core; None for none.
+        request_milli: request of CPU in thousandths of a core.
+        memory_mb: limit of memory in MiB; None for none.
+        request_mb: request of memory in MiB.
     """
 
     cpu_milli: int | None
@@ -44,16 +45,15 @@ class Share:
 
 @dataclass(frozen=True)
 class Start:
-    """How replicas of a workload are started.
+    """How replicas of a workload start.
 
     Attributes:
-        image: reference of the image.
-        python: the interpreter in it.
-        folder: where its files are in it.
-        run_id: the run.
-        names: address of every node, by its name.
-        share: what each may use.
-        timeout_scale: factor on time-outs, see ``continuum.model.node.Node``.
+        image: reference of the image. python: the interpreter in it. folder: where its files are in it.
+        run_id: the run. names: address of every node, by its name. share: what each may use. timeout_scale:
+        factor on time-outs, see ``continuum.model.node.Node``. runtime_class: RuntimeClass of the pods; empty
+        for the cluster's default. wall_offsets_ns: CLOCK_REALTIME minus CLOCK_MONOTONIC of each node, by its
+        name; empty where pods have the
+            clocks of their nodes.
     """
 
     image: str
@@ -63,23 +63,32 @@ class Start:
     names: Mapping[str, str]
     share: Share
     timeout_scale: float = 1.0
+    runtime_class: str = ""
+    wall_offsets_ns: Mapping[str, int] = field(default_factory=dict)
 
 
 def labels(workload: Workload, number: int, run_id: str) -> dict[str, str]:
-    """What tells the pods of a replica from all others."""
+    """Labels of the pods of a replica."""
     return {_RUN: run_id[-63:].strip("-_."), _WORKLOAD: workload.name.lower(), _REPLICA: str(number)}
 
 
 def selector(workload: Workload, run_id: str) -> str:
-    """Selects the pods of all replicas of a workload."""
+    """Label selector of the pods of all replicas of a workload."""
     chosen = labels(workload, 0, run_id)
     del chosen[_REPLICA]
     return ",".join(f"{key}={value}" for key, value in chosen.items())
 
 
 def number_of(pod: Any) -> int:
-    """Which replica on its node a pod is."""
-    return int(pod.metadata.labels[_REPLICA])
+    """Which replica on its node a pod is.
+
+    Raises:
+        DeployError: the pod has not the labels of a replica.
+    """
+    try:
+        return int((pod.metadata.labels or {})[_REPLICA])
+    except (KeyError, ValueError) as error:
+        raise DeployError(f"pod {pod.metadata.name} has no label {_REPLICA} with a number") from error
 
 
 def folder(workload: Workload, number: int) -> PurePosixPath:
@@ -91,7 +100,7 @@ def objects(workload: Workload, nodes: Sequence[str], start: Start) -> list[dict
     """One object for every replica number, with a pod on each of the nodes.
 
     Raises:
-        DeployError: it cannot be told which replica serves which port.
+        DeployError: it is unclear which replica serves which port.
     """
     return [_one(workload, number, nodes, start) for number in range(workload.replicas_per_node)]
 
@@ -125,6 +134,7 @@ def _pod(
     workload: Workload, number: int, nodes: Sequence[str], start: Start, own: Mapping[str, str]
 ) -> dict[str, Any]:
     return {
+        **runtime_class(start),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": round(GRACE_S * start.timeout_scale),
@@ -148,8 +158,13 @@ def _pod(
     }
 
 
+def runtime_class(start: Start) -> dict[str, str]:
+    """What chooses the container runtime of a pod, as part of its spec."""
+    return {"runtimeClassName": start.runtime_class} if start.runtime_class else {}
+
+
 def only_on(nodes: Sequence[str]) -> dict[str, Any]:
-    """What keeps a pod to some nodes, as the part ``nodeAffinity`` of its affinity."""
+    """The ``nodeAffinity`` of a pod that runs on some nodes only."""
     term = {"matchExpressions": [{"key": _HOST_LABEL, "operator": "In", "values": list(nodes)}]}
     return {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
 
@@ -177,13 +192,19 @@ def _environment(workload: Workload, number: int, start: Start) -> list[dict[str
         protocol.ENV_RUN: start.run_id,
         protocol.ENV_FOLDER: MOUNTED,
         "PYTHONUNBUFFERED": "1",
+        **clocks(start.wall_offsets_ns),
     }
     node = {"name": protocol.ENV_NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
     return [*({"name": name, "value": value} for name, value in plain.items()), node]
 
 
+def clocks(wall_offsets_ns: Mapping[str, int]) -> dict[str, str]:
+    """The variable by which a program with its own CLOCK_MONOTONIC finds that of its node."""
+    return {protocol.ENV_WALL_OFFSETS: json.dumps(dict(wall_offsets_ns))} if wall_offsets_ns else {}
+
+
 def resources(share: Share) -> dict[str, Any]:
-    """Requests and limits, as a container has them."""
+    """Requests and limits of a container."""
     limits = {
         **({"cpu": f"{share.cpu_milli}m"} if share.cpu_milli is not None else {}),
         **({"memory": f"{share.memory_mb}Mi"} if share.memory_mb is not None else {}),
@@ -195,14 +216,14 @@ def resources(share: Share) -> dict[str, Any]:
 
 
 def ports(workload: Workload, number: int) -> tuple[int, ...]:
-    """The ports that one replica serves; DeployError when that cannot be told."""
+    """The ports that one replica serves; DeployError if that is unclear."""
     if workload.replicas_per_node == 1 or not workload.ports:
         return workload.ports
     if len(workload.ports) == workload.replicas_per_node:
         return (workload.ports[number],)
     raise DeployError(
         f"workload {workload.name}: {workload.replicas_per_node} replicas on a node serve"
-        f" {len(workload.ports)} ports; each needs one of its own"
+        f" {len(workload.ports)} ports; each needs its own"
     )
 
 
@@ -210,10 +231,10 @@ def share(workload: Workload, quota: float, free_milli: int, free_mb: int) -> Sh
     """What a replica gets of a node.
 
     Args:
-        workload: what it asks for.
-        quota: share of each core that the node may use, which shortens its CPU time as everywhere else.
-        free_milli: CPU that the node has for pods, in thousandths; a node of an emulated size may have less.
-        free_mb: memory that the node has for pods.
+        workload: the workload, with its CPU and memory.
+        quota: share of each core that the node may use; it reduces CPU time as with every other manager.
+        free_milli: CPU that pods may use on the node, in thousandths of a core.
+        free_mb: memory that pods may use on the node, in MiB.
     """
     cpu = None if workload.cpu_cores is None else max(1, round(workload.cpu_cores * quota * 1000))
     copies = workload.replicas_per_node

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from continuum.connection.deployment import Deployment
 from continuum.errors import DeployError
+from continuum.model.node import Node
 from continuum.rundir.run import Run
-from resource_manager.kubernetes import explain
+from resource_manager.kubernetes import explain, node_clocks
 from resource_manager.kubernetes.api_client import Api
 from resource_manager.kubernetes.pod_job import PodProcess
 from resource_manager.kubernetes.pod_spec import CONTAINER
 from resource_manager.kubernetes.pod_watch import PodWatch
+from resource_manager.kubernetes.runtimes import Runtime
 from resource_manager.none.direct_job import Replica
 
 _HOPELESS = frozenset(
@@ -92,6 +94,15 @@ def wait_started(
     where = f" on {failed[0].spec.node_name}" if failed[0].spec.node_name else ""
     name = name_of(failed[0]) if name_of else what
     raise DeployError(f"{name}{where}: {explain.pod(api, failed[0])}")
+
+
+def wall_offsets_ns(runtime: Runtime, nodes: Sequence[Node], deployment: Deployment) -> dict[str, int]:
+    """CLOCK_REALTIME minus CLOCK_MONOTONIC of nodes whose pods have clocks of their own; empty otherwise."""
+    if not runtime.has_own_clock:
+        return {}
+    ways = {node.name: deployment.connections[node.name] for node in nodes}
+    offsets = node_clocks.wall_offsets(ways, {node.name: node.python for node in nodes})
+    return {name: one.offset_ns for name, one in offsets.items()}
 
 
 def follow_replica(

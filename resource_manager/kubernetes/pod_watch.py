@@ -1,4 +1,4 @@
-"""The pods of a workload as they are, kept up to date by a watch, and what they say."""
+"""The pods of a workload, kept up to date by a watch, and their logs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from resource_manager.kubernetes.readiness import states
 
 _AGAIN_S = 0.5
 _END_S = 3.0
-"""How long threads may take to end: first those of logs by themselves, then all without a way to the API."""
+"""Longest wait for threads: first for those of logs to end by themselves, then for all, without the API."""
 
 _LONG_S = 24 * 3600.0
 _PIECE_BYTES = 1 << 14
@@ -25,11 +25,9 @@ _STAMPED = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)
 
 
 class PodWatch:
-    """The pods that a selector chooses; watched until ``close``.
+    """The pods that a label selector chooses; watched until ``close``.
 
     Attributes:
-        gone: names of pods that were there and are no more.
-        unheard_s: how long the API has not answered; 0 while it does.
         timeout_scale: factor on time-outs, see ``continuum.model.node.Node``.
     """
 
@@ -45,23 +43,23 @@ class PodWatch:
         self._thread.start()
 
     def all(self) -> list[Any]:
-        """Those there are."""
+        """All pods that exist."""
         with self._changed:
             return list(self._pods.values())
 
     def last(self, name: str) -> tuple[Any | None, bool]:
-        """What was last known of a pod, and whether it still exists."""
+        """The last state of a pod, None if it was never seen, and whether it still exists."""
         with self._changed:
             return self._seen.get(name), name in self._pods
 
     @property
     def unheard_s(self) -> float:
-        """How long the API has not answered; 0 while it does."""
+        """Seconds since the API last answered; 0 while it answers."""
         since = self._silent_since
         return 0.0 if since is None else time.monotonic() - since
 
     def wait(self, done: Callable[[list[Any]], bool], timeout_s: float) -> bool:
-        """Wait until the pods are as wanted; False when they are not in time."""
+        """Wait until a condition on the pods holds; False after the time-out."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while not done(list(self._pods.values())):
@@ -72,26 +70,24 @@ class PodWatch:
         return True
 
     def close(self) -> None:
-        """Watch no longer; threads end when they have no way to the API any more."""
+        """Stop watching; threads end when the connection to the API is closed."""
         self._closed.set()
 
     def end(self, cut: Callable[[], None]) -> None:
-        """Watch no longer, and return when no thread is left that does.
-
-        A thread that lives on while the interpreter ends may take it down.
+        """Stop watching and wait for all threads; one that still runs at interpreter exit may crash it.
 
         Args:
-            cut: closes the way to the API, on which threads wait.
+            cut: closes the connection to the API, on which threads wait.
         """
         self.close()
-        _join(self._logs)  # where pods have ended, what they said last is on its way
+        _join(self._logs)  # the last lines of pods that have ended are on their way
         cut()
         _join([*self._logs, self._thread])
 
     def copy_log(self, name: str, log: Path, ended: Callable[[], bool], container: str = CONTAINER) -> None:
-        """Append what a container of a pod says to a file, in a thread, until the pod has ended.
+        """Append the log of a container to a file, in a thread, until the pod has ended.
 
-        A connection that is lost is made anew; what was copied by then is not copied again.
+        A lost connection is opened again; lines are not copied twice.
         """
 
         def is_over() -> bool:
@@ -116,7 +112,7 @@ class PodWatch:
                 self._changed.notify_all()
 
     def _heard(self, is_heard: bool) -> None:
-        """Note whether the API answers."""
+        """Record whether the API answers."""
         if is_heard:
             self._silent_since = None
         elif self._silent_since is None:
@@ -130,7 +126,7 @@ def _join(threads: Iterable[threading.Thread]) -> None:
 
 
 def _follow(api: Api, what: tuple[str, str], log: Path, is_over: Callable[[], bool]) -> None:
-    """Copy the log of a pod's container; once more when it is over."""
+    """Copy the log of a container; a last time after its end."""
     copied = 0
     with log.open("ab", buffering=0) as file:
         while True:
@@ -145,7 +141,7 @@ def _follow(api: Api, what: tuple[str, str], log: Path, is_over: Callable[[], bo
 
 
 def _lines(api: Api, name: str, container: str, passed: int) -> Iterator[bytes]:
-    """What a container says after so many lines, as it comes."""
+    """The lines of a container's log after some number of lines, as they come."""
     answer = api.core.read_namespaced_pod_log(
         name, NAMESPACE, container=container, follow=True, timestamps=True, _preload_content=False
     )
@@ -157,10 +153,10 @@ def _lines(api: Api, name: str, container: str, passed: int) -> Iterator[bytes]:
 
 
 def said(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a log that comes with times, without these; pure.
+    """The lines of a log with timestamps, without the timestamps; pure.
 
-    A kubelet that cannot follow a log any more says so in the log. Its own words have no time, and are left
-    out: they would be taken for the program's, and as much of what the program says for known.
+    A kubelet that cannot follow a log any more writes a message into it. Such lines have no timestamp and are
+    left out: they are not the program's, and would be counted as copied lines.
 
     Args:
         pieces: of the log, in order.

@@ -1,4 +1,4 @@
-"""Waiting for a cluster, by watch and with a deadline."""
+"""Waits for objects of a cluster, by watches with deadlines."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from resource_manager.kubernetes.api_client import Api
 from resource_manager.kubernetes.api_retry import retry_while_busy
 
 WATCH_S = 10
-"""Longest time one watch lasts before it is begun anew."""
+"""Longest duration of one watch."""
 
 SILENCE_S = 5
-"""How much longer its answer may take."""
+"""Additional time-out of a watch's connection."""
 
 SETTLE_S = 30
 """How long the API may take over one change."""
@@ -39,8 +39,8 @@ def states(
         listing: the API's method that lists them.
         deadline: on CLOCK_MONOTONIC; ends then.
         selection: further arguments of ``listing``.
-        heard: told whether the API answers.
-        stop: asked whether to end before.
+        heard: called with whether the API answers.
+        stop: whether to end before the deadline.
         timeout_scale: factor on time-outs, see ``continuum.model.node.Node``.
     """
     from kubernetes.client import ApiException
@@ -56,7 +56,7 @@ def states(
             yield from _changes(listing, selection, version, objects, (deadline, silence_s), stop)
         except (ApiException, HTTPError, OSError):
             heard(False)
-            time.sleep(_AGAIN_S)  # the API may be starting, or the connection has been lost
+            time.sleep(_AGAIN_S)  # the API is starting, or the connection was lost
 
 
 def _changes(
@@ -91,21 +91,21 @@ def _changes(
 
 
 def nodes_ready(api: Api, names: Collection[str], timeout_s: float) -> None:
-    """Wait until all of these nodes are Ready; DeployError says which are not, and why."""
+    """Wait until all of these nodes are Ready; DeployError names those that are not, and why."""
     seen: dict[str, Any] = {}
     for seen in states(api.core.list_node, time.monotonic() + timeout_s, {}, timeout_scale=api.timeout_scale):
-        if all(name in seen and not _lack(seen[name]) for name in names):
+        if all(name in seen and not _reason(seen[name]) for name in names):
             return
     lacks = [
-        f"{name}: {_lack(seen[name]) if name in seen else 'it has not joined the cluster'}"
+        f"{name}: {_reason(seen[name]) if name in seen else 'it has not joined the cluster'}"
         for name in names
-        if name not in seen or _lack(seen[name])
+        if name not in seen or _reason(seen[name])
     ]
     raise DeployError(f"not Ready within {timeout_s:g} s: {'; '.join(lacks)}")
 
 
-def _lack(node: Any) -> str:
-    """Why a node is not Ready; empty when it is."""
+def _reason(node: Any) -> str:
+    """Why a node is not Ready; empty if it is."""
     for condition in node.status.conditions or ():
         if condition.type == "Ready":
             return "" if condition.status == "True" else str(condition.message)
@@ -113,7 +113,7 @@ def _lack(node: Any) -> str:
 
 
 def settle(api: Api) -> None:
-    """Keep the cluster's name server on the control plane, so that it takes nothing from workers.
+    """Move the cluster's name server to the control plane, so that it uses nothing of the workers.
 
     Raises:
         DeployError: the API refuses that.

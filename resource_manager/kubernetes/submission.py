@@ -15,7 +15,7 @@ from continuum.model.node import Node
 from continuum.model.workload import Workload
 from continuum.modules.job import Job
 from continuum.rundir.run import Run
-from resource_manager.kubernetes import api_client, cluster_nodes, node_share, pod_spec, pod_start
+from resource_manager.kubernetes import api_client, cluster_nodes, node_share, pod_spec, pod_start, runtimes
 from resource_manager.kubernetes.api_client import Api
 from resource_manager.kubernetes.api_retry import call_api
 from resource_manager.kubernetes.pod_job import PodJob, PodProcess
@@ -127,6 +127,7 @@ class Submission:
         return image, Delivery(image.build_s, copy_s, image.path.stat().st_size / 2**20)
 
     def _start_of(self, image: WorkloadImage) -> Start:
+        runtime = runtimes.chosen(self.run.config)
         return Start(
             image=image.reference,
             python=image.python,
@@ -135,6 +136,8 @@ class Submission:
             names={node.name: node.address for node in self.deployment.nodes},
             share=node_share.share_of(self.api, self.workload, self.places),
             timeout_scale=self.api.timeout_scale,
+            runtime_class=runtime.runtime_class,
+            wall_offsets_ns=pod_start.wall_offsets_ns(runtime, self.places, self.deployment),
         )
 
     def _create(self, manifest: dict[str, Any]) -> None:

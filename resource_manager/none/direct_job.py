@@ -22,10 +22,10 @@ from continuum.sdk.messages import Messages
 POLL_S = 0.05
 START_IN_NS = 300_000_000
 START_ELSEWHERE_IN_NS = 1_500_000_000
-"""The same where the word takes a network to come."""
+"""The same for nodes with clocks of their own, which the signal reaches over a network."""
 
 START_EACH_NS = 10_000_000
-"""What every further replica on a node adds: its start signal is a file of its own."""
+"""Added for every further replica on a node: each has its own file as start signal."""
 
 GO_TIMEOUT_S = 60.0
 _GO = (
@@ -57,11 +57,11 @@ class Replica:
         self._started_at = time.monotonic()
 
     def began(self, at_s: float) -> None:
-        """Count the time until it is ready from this moment on CLOCK_MONOTONIC, not from now."""
+        """Measure the start time from this moment on CLOCK_MONOTONIC instead of now."""
         self._started_at = at_s
 
     def is_ready(self) -> bool:
-        """Whether it has said so by now."""
+        """Whether its program has reported that it is ready."""
         self.messages.refresh()
         if self.messages.ready and self.start_s is None:
             self.start_s = time.monotonic() - self._started_at
@@ -71,7 +71,7 @@ class Replica:
         return f"{self.name} on {self.node}"
 
     def marks(self) -> Iterator[Mark]:
-        """Its life: created when it was ordered here, the rest as the program itself has told."""
+        """Its timeline: created when it was started here, the other stages as the program reported them."""
         self.messages.refresh()
         name = f"{self.node}/{self.name}"
         if self.created_ns is not None:
@@ -80,7 +80,7 @@ class Replica:
             yield Mark(name, stage, clock_ns, clock=self.node, node=self.node)
 
     def begin(self, start_ns: int) -> None:
-        """Let it begin at this reading of its node's clock."""
+        """Send the start signal: begin at this reading of the node's clock."""
         with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
             file.write(_signal(start_ns))
             file.flush()
@@ -104,25 +104,23 @@ class DirectJob(Job):
         workload: Workload,
         replicas: Sequence[Replica],
         on_ready: Callable[[], None] = lambda: None,
-        beside: Sequence[DirectJob] = (),
     ) -> None:
         self.workload = workload
         self.replicas = tuple(replicas)
         self._on_ready = on_ready
-        self._beside = beside
         self._stopping = False
 
-    def wait_ready(self, timeout: float) -> None:
+    def wait_ready(self, timeout: float, others: Sequence[Job] = ()) -> None:
         """Return when every replica is ready.
 
         Raises:
-            DeployError: one is not, with its last words; or a replica of another job has failed meanwhile.
+            DeployError: one is not, with the end of its log; or a replica of another job has failed.
             ConnectionFailure: a node is lost.
         """
         deadline = time.monotonic() + timeout
         waiting = list(self.replicas)
         while waiting:
-            if failed := [words for job in self._beside for words in job.failures()]:
+            if failed := [line for job in others for line in job.failures()]:
                 raise DeployError(failed[0])
             for replica in list(waiting):
                 if replica.is_ready():
@@ -141,7 +139,7 @@ class DirectJob(Job):
         on_ready()
 
     def release(self) -> None:
-        """Give every replica its starting time: one instant, a little ahead, on its own node's clock."""
+        """Send every replica the start signal: the same moment, shortly ahead, on its own node's clock."""
         nodes = {replica.node: replica.connection for replica in self.replicas}
         offsets = clock.measure_all(nodes, OFFSET_EXCHANGES)
         foreign = any(not connection.host_clock for connection in nodes.values())
@@ -153,7 +151,7 @@ class DirectJob(Job):
             list(pool.map(lambda group: _begin(group, start_ns + offsets[group[0].node].offset_ns), groups))
 
     def progress(self) -> dict[str, float]:
-        """Sum over the replicas of what they last reported; medians as the mean of medians."""
+        """Sum over the replicas of the numbers they last reported; for medians their mean."""
         total: Counter[str] = Counter()
         reporting: Counter[str] = Counter()
         for replica in self.replicas:
@@ -166,7 +164,7 @@ class DirectJob(Job):
         }
 
     def failures(self) -> tuple[str, ...]:
-        """Replicas that ended when they should not have, or with another status than 0."""
+        """Replicas that ended although they serve, or with another status than 0; one line each."""
         found = []
         for replica in self.replicas:
             status = replica.process.poll()
@@ -177,7 +175,7 @@ class DirectJob(Job):
         return tuple(found)
 
     def is_done(self) -> bool:
-        """Whether every replica has ended; asks each, so that a node that is lost is noticed."""
+        """Whether every replica has ended; polls each, so that a lost node is noticed."""
         ended = [replica.process.poll() is not None for replica in self.replicas]
         return all(ended)
 
@@ -192,7 +190,7 @@ class DirectJob(Job):
             time.sleep(POLL_S)
 
     def stop(self, timeout: float) -> None:
-        """End every replica, gently first."""
+        """End every replica: SIGTERM first, SIGKILL after the time-out."""
         self._stopping = True
         deadline = time.monotonic() + timeout
 
@@ -215,7 +213,7 @@ class DirectJob(Job):
         self._everywhere(lambda replica: replica.process.kill())
 
     def marks(self) -> Iterator[Mark]:
-        """The lives of all replicas."""
+        """The timelines of all replicas."""
         for replica in self.replicas:
             yield from replica.marks()
 
@@ -225,7 +223,7 @@ class DirectJob(Job):
 
 
 def _begin(group: Sequence[Replica], start_ns: int) -> None:
-    """Let all replicas of one node begin, by one command where they are several: each costs a node time."""
+    """Send the start signal to all replicas of one node, by one command if there are several."""
     if len(group) == 1:
         group[0].begin(start_ns)
         return
@@ -238,6 +236,6 @@ def _signal(start_ns: int) -> str:
 
 
 def _describe(status: int) -> str:
-    """An exit status in words; nsenter and shells report a signal as 128 + its number."""
+    """An exit status for messages; nsenter and shells report a signal as 128 + its number."""
     signal = -status if status < 0 else status - 128 if status > 128 else 0
     return f"signal {signal}" if signal else f"status {status}"

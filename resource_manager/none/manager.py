@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from continuum.software.packages.deliver import Placed
 
 PARALLEL_STARTS = 16
+SUPPLIED = "supplied"
+"""Table of a run: the packages installed for its workloads, by node."""
+
 CHECKOUT = Path(continuum.__file__).parent.parent
 
 
@@ -33,17 +37,14 @@ class NoManager(ResourceManager):
     summary: ClassVar[str] = "no resource manager: workloads are started directly on the nodes"
     offers: ClassVar[tuple[str, ...]] = ("processes",)
 
-    def __init__(self) -> None:
-        self._jobs: dict[str, list[DirectJob]] = {}
-        self._supplied: dict[tuple[str, str], Mapping[str, Placed]] = {}
-
     def supply(self, workloads: Sequence[Workload], deployment: Deployment, run: Run) -> None:
-        """Bring packages to all nodes at the same time; workloads that share a node take turns."""
+        """Install packages on all nodes at the same time; workloads that share a node take turns."""
 
         def bring(together: Sequence[Workload]) -> None:
             for workload in together:
                 nodes = [node for node, number in _places(workload, deployment) if number == 0]
-                self._supplied[run.id, workload.name] = _packages(workload, nodes, deployment)
+                for node, placed in _packages(workload, nodes, deployment).items():
+                    run.record(SUPPLIED, workload=workload.name, node=node, package=asdict(placed))
 
         groups = taking_turns(
             {one.name: {node.name for node, _ in _places(one, deployment)} for one in workloads}
@@ -55,8 +56,8 @@ class NoManager(ResourceManager):
     def submit(self, workload: Workload, deployment: Deployment, run: Run) -> DirectJob:
         """Copy the workload's files and start every replica."""
         places = tuple(_places(workload, deployment))
-        packages = self._supplied.pop((run.id, workload.name), None)
-        if packages is None:
+        packages = _supplied(workload, run)
+        if not packages:
             packages = _packages(workload, [node for node, number in places if number == 0], deployment)
         with ThreadPoolExecutor(PARALLEL_STARTS) as pool:
             starts = [
@@ -64,14 +65,20 @@ class NoManager(ResourceManager):
                 for node, number in places
             ]
         replicas = [start.result() for start in starts if not start.exception()]
-        beside = self._jobs.setdefault(run.id, [])
-        job = DirectJob(workload, replicas, lambda: _record(workload, packages, job, run), tuple(beside))
-        beside.append(job)
+        job = DirectJob(workload, replicas, lambda: _record(workload, packages, job, run))
         for start in starts:
             if error := start.exception():
                 job.cancel()
                 raise error
         return job
+
+
+def _supplied(workload: Workload, run: Run) -> Mapping[str, Placed]:
+    """The workload's packages that ``supply`` has installed, by node; empty if it has not."""
+    from continuum.software.packages.deliver import Placed
+
+    rows = (row for row in run.records(SUPPLIED) if row["workload"] == workload.name)
+    return {row["node"]: Placed(**row["package"]) for row in rows}
 
 
 def _places(workload: Workload, deployment: Deployment) -> Iterator[tuple[Node, int]]:
@@ -98,7 +105,7 @@ def taking_turns(nodes: Mapping[str, set[str]]) -> list[list[str]]:
 
 
 def _packages(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -> Mapping[str, Placed]:
-    """What was installed on the nodes that do not share this host's Python."""
+    """Install the workload's package on nodes that do not share this host's Python."""
     if all(node.shares_host for node in nodes):
         return {}
     from continuum.software.packages import deliver
@@ -107,7 +114,7 @@ def _packages(workload: Workload, nodes: Sequence[Node], deployment: Deployment)
 
 
 def _record(workload: Workload, packages: Mapping[str, Placed], job: DirectJob, run: Run) -> None:
-    """Keep for the result how long it took to bring the workload to its nodes and up."""
+    """Record for the result how long each node took to get the workload and to start it."""
     started = {replica.node: replica.start_s for replica in job.replicas}
     for node, placed in packages.items():
         run.record(
@@ -160,7 +167,7 @@ def _identity(workload: Workload, node: Node, number: int, run: Run, placed: Pla
 
 
 def _settings(workload: Workload, node: Node, number: int, run: Run) -> Path:
-    """A file that says what runs in the folder, for whoever looks into the node."""
+    """A file with command and environment of a replica, which is also copied into its folder."""
     path = run.directory / "logs" / f"{node.name}-{workload.name}-{number}.json"
     text = json.dumps({"argv": workload.argv, "environment": dict(workload.environment)}, indent=1)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -80,6 +80,7 @@ def _versions(*packages: str) -> tuple[str, ...]:
 
 
 OPENFAAS = "github.com/openfaas"
+GVISOR = "gvisor.dev/gvisor"
 CNI = "github.com/containernetworking/plugins"
 CNI_PLUGINS = {
     "bridge": "main",
@@ -138,6 +139,13 @@ PROGRAMS: Mapping[str, Program] = {
         stamp=(f"{OPENFAAS}/faas-netes/version.Version={{version}}",),
     ),
     "fwatchdog": Program("of-watchdog", version="0.9.15"),
+    "runsc": Program(
+        "gvisor",
+        f"{GVISOR}/runsc",
+        source=GVISOR,
+        stamp=(f"{GVISOR}/runsc/version.version={{version}}",),
+    ),
+    "containerd-shim-runsc-v1": Program("gvisor", f"{GVISOR}/shim", source=GVISOR),
     "kubeedge": Program(
         "kubeedge",
         source="github.com/kubeedge/kubeedge",
@@ -240,6 +248,11 @@ _KWOK: Mapping[str, Component] = {
     "kwok": Component("binary", "kwok"),
 }
 
+_GVISOR: Mapping[str, Component] = {
+    "runsc": Component("binary", "runsc"),
+    "containerd-shim-runsc-v1": Component("binary", "containerd-shim-runsc-v1"),
+}
+
 
 def _openfaas_image(name: str, image: str) -> Component:
     return Component("image", name, files={f"/{name}": name}, image=image, entrypoint=(f"/{name}",))
@@ -253,12 +266,13 @@ _OPENFAAS: Mapping[str, Component] = {
     "nats-streaming": _openfaas_image("nats-streaming", "docker.io/library/nats-streaming:{plain}"),
 }
 
-COMPONENTS: Mapping[str, Component] = {**_CLUSTER, **_KUBEEDGE, **_OPENFAAS, **_KWOK}
+COMPONENTS: Mapping[str, Component] = {**_CLUSTER, **_KUBEEDGE, **_OPENFAAS, **_KWOK, **_GVISOR}
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "cluster": tuple(_CLUSTER),
     "kubeedge": tuple(_KUBEEDGE),
     "openfaas": tuple(_OPENFAAS),
+    "gvisor": tuple(_GVISOR),
 }
 """Names for several artifacts together; ``cluster`` is what kubeadm needs."""
 

@@ -93,6 +93,12 @@ def openfaas_artifacts(artifact_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def gvisor_artifacts(artifact_folder: Path) -> Path:
+    """The same folder, with gVisor."""
+    return _provide(artifact_folder, "gvisor")
+
+
+@pytest.fixture(scope="session")
 def kwok_artifacts(artifact_folder: Path) -> Path:
     """The same folder, with KWOK."""
     return _provide(artifact_folder, "kwok")

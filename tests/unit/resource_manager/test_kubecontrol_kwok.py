@@ -81,7 +81,7 @@ def test_that_it_cannot_be_downloaded_is_said_beforehand() -> None:
 
     parsed = config.parse(LARGE + BENCHMARK + "kwok = 1\n", "x.cfg")
     warned = [str(one) for one in MANAGER.probe(parsed, facts.read()) if one.severity == "warning"]
-    assert any("KWOK cannot be downloaded" in one for one in warned)
+    assert any("kwok cannot be downloaded" in one for one in warned)
 
 
 def test_simulated_nodes_take_no_workloads_that_do_not_ask_for_them() -> None:

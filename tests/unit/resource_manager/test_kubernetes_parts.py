@@ -76,9 +76,9 @@ def test_a_file_is_copied_once_under_however_many_names(tmp_path: Path) -> None:
     [
         (
             "ctr: write /x: no space left on device",
-            "cloud1: its engine takes no image; give its disk more room",
+            "cloud1: its engine imports no image; give its disk more room",
         ),
-        ("ctr: unexpected EOF", "cloud1: its engine takes no image: "),
+        ("ctr: unexpected EOF", "cloud1: its engine imports no image: "),
     ],
 )
 def test_an_image_that_is_not_taken_is_told_of(tmp_path: Path, said: str, expected: str) -> None:

@@ -36,13 +36,13 @@ class Pretended:
     def kill(self) -> None: ...
 
 
-def job(folder: Path, name: str, process: Pretended, said: str = "", beside: tuple[DirectJob, ...] = ()):
+def job(folder: Path, name: str, process: Pretended, said: str = ""):
     log = folder / f"{name}.log"
     log.write_text(said)
     connection = FakeConnection("cloud0", folder)
     replica = Replica("cloud0", f"{name}-0", PurePosixPath("/x"), connection, process, log, created_ns=5)
     serving = Workload(name, "cloud", (), serves=True)
-    return DirectJob(serving, [replica], beside=beside)
+    return DirectJob(serving, [replica])
 
 
 READY = 'continuum: {"life": {"started": 7, "ready": 9}}\ncontinuum: {"ready": true}\n'
@@ -50,16 +50,16 @@ READY = 'continuum: {"life": {"started": 7, "ready": 9}}\ncontinuum: {"ready": t
 
 def test_a_host_that_is_lost_ends_the_wait_for_others(tmp_path: Path) -> None:
     worker = job(tmp_path, "worker", Pretended(lost="cloud1: the connection was lost"), READY)
-    client = job(tmp_path, "client", Pretended(), beside=(worker,))
+    client = job(tmp_path, "client", Pretended())
     with pytest.raises(ConnectionFailure, match="cloud1: the connection was lost"):
-        client.wait_ready(60)
+        client.wait_ready(60, [worker])
 
 
 def test_a_server_that_ends_too_early_ends_the_wait_for_others(tmp_path: Path) -> None:
     worker = job(tmp_path, "worker", Pretended(status=137), READY)
-    client = job(tmp_path, "client", Pretended(), beside=(worker,))
+    client = job(tmp_path, "client", Pretended())
     with pytest.raises(DeployError, match="worker-0 on cloud0 ended with signal 9"):
-        client.wait_ready(60)
+        client.wait_ready(60, [worker])
 
 
 def test_the_life_of_a_replica_is_what_was_seen_and_what_it_told(tmp_path: Path) -> None:

@@ -1,11 +1,10 @@
-"""What workloads need comes to all nodes at the same time, and to one node in turns."""
+"""What workloads need is installed on all nodes at the same time, on one node in turns."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -14,15 +13,12 @@ from continuum.model.node import Node
 from continuum.model.topology import NodeSpec, Tier, Topology
 from continuum.model.workload import Workload
 from continuum.rundir.run import Run
+from continuum.software.packages.deliver import Placed
 from resource_manager.none import manager
 
 SPECS = (NodeSpec("cloud0", "cloud", 0, 1, 1), NodeSpec("endpoint0", "endpoint", 0, 1, 1))
 WORKLOADS = (Workload("server", "cloud", ("s",), serves=True), Workload("client", "endpoint", ("c",)))
-
-
-class SomeRun:
-    id = "run"
-    directory = Path()
+PLACED = Placed("/usr/bin/python3", "/code", 1.0, 2.0, 3.0, 4)
 
 
 def test_workloads_that_share_a_node_take_turns() -> None:
@@ -34,21 +30,21 @@ def test_workloads_that_share_a_node_take_turns() -> None:
     assert manager.taking_turns({}) == []
 
 
-def test_nodes_are_supplied_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_are_supplied_at_the_same_time_and_the_run_knows_with_what(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     both = threading.Barrier(2, timeout=20)
 
-    def packages(workload: Workload, nodes: Sequence[Node], _deployment: Deployment) -> Mapping[str, object]:
+    def packages(_workload: Workload, nodes: Sequence[Node], _deployment: Deployment) -> Mapping[str, Placed]:
         both.wait()  # breaks where one waits for the other
-        return {node.name: workload.name for node in nodes}
+        return {node.name: PLACED for node in nodes}
 
     monkeypatch.setattr(manager, "_packages", packages)
     tiers = (Tier("cloud", 1, 1, 1), Tier("endpoint", 1, 1, 1))
     nodes = tuple(Node(spec, "10.0.0.1") for spec in SPECS)
-    tested = manager.NoManager()
-    tested.supply(
-        WORKLOADS, Deployment(Topology(tiers, SPECS, (), emulated=False), nodes, {}), cast("Run", SomeRun())
-    )
-    assert tested._supplied == {
-        ("run", "server"): {"cloud0": "server"},
-        ("run", "client"): {"endpoint0": "client"},
-    }
+    run = Run(tmp_path)
+    supplier = manager.NoManager()
+    supplier.supply(WORKLOADS, Deployment(Topology(tiers, SPECS, (), emulated=False), nodes, {}), run)
+    assert manager._supplied(WORKLOADS[0], run) == {"cloud0": PLACED}
+    assert manager._supplied(WORKLOADS[1], run) == {"endpoint0": PLACED}
+    assert vars(supplier) == {}, "a module keeps nothing of a run"
