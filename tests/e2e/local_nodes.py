@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,8 @@ from continuum import network
 from continuum.config import loader as config
 from continuum.config import topology_builder
 from continuum.connection import Connection
-from continuum.model.node import Node
+from continuum.connection.deployment import Deployment
+from continuum.model.node import Node, Usage
 from continuum.modules import registry
 from continuum.modules.provider import Provider
 from continuum.pipeline.steps import engine_for
@@ -51,6 +52,11 @@ class Nodes:
 
     def node(self, name: str) -> Node:
         return next(node for node in self.nodes if node.name == name)
+
+    def usage(self) -> Mapping[str, Usage]:
+        """What each node has used so far."""
+        topology = topology_builder.from_config(self.run.config)
+        return self.provider.usage(Deployment(topology, self.nodes, self.connections), self.run)
 
     def destroy(self) -> None:
         destroy(self.provider, self.run)

@@ -61,9 +61,9 @@ def test_cpu_time_is_free_until_enforced(made: Nodes) -> None:
 def test_a_quarter_core_gets_a_quarter_of_the_time(made: Nodes) -> None:
     made.provider.enforce(made.nodes, made.run)
     made["endpoint0"].run(["{python}", "-c", "pass"], timeout=DEADLINE_S)
-    before, start = made.provider.usage(made.nodes, made.run)["endpoint0"], time.monotonic()
+    before, start = made.usage()["endpoint0"], time.monotonic()
     made["endpoint0"].run(["{python}", "-c", BURN], timeout=DEADLINE_S)
-    used, elapsed = made.provider.usage(made.nodes, made.run)["endpoint0"], time.monotonic() - start
+    used, elapsed = made.usage()["endpoint0"], time.monotonic() - start
     assert used.cpu_seconds is not None
     assert before.cpu_seconds is not None
     share = (used.cpu_seconds - before.cpu_seconds) / elapsed
@@ -101,7 +101,7 @@ def test_a_node_that_exceeds_its_memory_is_killed_and_it_is_said(made: Nodes) ->
     done = made["endpoint0"].run(["{python}", "-c", EAT.format(mb=400)], timeout=DEADLINE_S, check=False)
     assert done.status == -9
     assert done.stdout == ""
-    usage = made.provider.usage(made.nodes, made.run)
+    usage = made.usage()
     assert usage["endpoint0"].out_of_memory_kills == 1
     assert usage["cloud0"].out_of_memory_kills == 0
     assert 100 < (usage["endpoint0"].memory_peak_mb or 0) <= 128
@@ -123,7 +123,7 @@ def test_memory_of_a_workload_is_bounded_within_its_node(made: Nodes, tmp_path: 
         limits=Limits(memory_mb=40),
     )
     assert process.wait(DEADLINE_S) == -9
-    assert made.provider.usage(made.nodes, made.run)["cloud0"].out_of_memory_kills == 1
+    assert made.usage()["cloud0"].out_of_memory_kills == 1
 
 
 @needs("memory")

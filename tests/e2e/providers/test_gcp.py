@@ -20,6 +20,7 @@ import pytest
 
 from continuum.config import loader as config
 from continuum.config import topology_builder
+from continuum.connection.deployment import Deployment
 from continuum.errors import ContinuumError, ProvisionError
 from continuum.host import facts
 from continuum.model.node import Node
@@ -407,13 +408,14 @@ def test_instances_are_logged_into_by_the_runs_key(
     known = (run.directory / "ssh" / "known_hosts").read_text().splitlines()
     assert sorted(line.split()[0] for line in known) == [f"[127.0.80.{n}]:{booting}" for n in range(1, 5)]
     assert {node.interface for node in nodes} == {"lo"}
+    connections = {node.name: provider.connect(node, run) for node in nodes}
     for node in nodes:
-        connection = provider.connect(node, run)
-        said = connection.run(["getent", "hosts", "cloud0", node.name], timeout=20).stdout.split()
+        said = connections[node.name].run(["getent", "hosts", "cloud0", node.name], timeout=20).stdout.split()
         assert said == [nodes[0].address, "cloud0", node.address, node.name]
-        connection.close()
-    used = provider.usage(nodes, run)
+    used = provider.usage(Deployment(topology_builder.from_config(run.config), nodes, connections), run)
     assert all((used[node.name].cpu_seconds or 0) > 0 for node in nodes)
+    for connection in connections.values():
+        connection.close()
     teardown.destroy(run)
     assert fake.left() == {}
 
