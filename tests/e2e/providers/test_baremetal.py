@@ -138,7 +138,7 @@ def test_a_host_whose_traffic_is_shaped_already_is_left_alone(tmp_path: Path, ho
     provider = registry.provider("baremetal")
     try:
         with pytest.raises(
-            ProvisionError, match=r"cloud0: testcloud shapes the traffic of eth0 already \(pfifo 7:\)"
+            ProvisionError, match=r"cloud0: testcloud: the traffic of eth0 is shaped already \(pfifo 7:\)"
         ):
             provider.create(topology_builder.from_config(read).nodes, run)
         provider.destroy(run, run.owned())

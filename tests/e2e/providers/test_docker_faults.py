@@ -1,4 +1,4 @@
-"""What goes wrong with containers: it is said in words, with the remedy, and leaves nothing."""
+"""Faults with containers: the message names the remedy, and nothing is left."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_no_permission_on_the_socket(docker_url: str) -> None:
     os.close(writing)
     with os.fdopen(reading) as said:
         text = said.read()
-    assert "may not be used by this user" in text
+    assert "this user has no access to" in text
     assert "usermod -aG docker" in text
 
 
@@ -127,7 +127,7 @@ def test_a_daemon_restarted_in_a_run_ends_it_in_words(
     assert status in {4, 5, 6, 7}
     assert "Traceback" not in said
     assert "edge0" in said or "endpoint0" in said, said  # whichever was missed first
-    assert "may be left: no Docker daemon answers" in said
+    assert "may remain: no Docker daemon answers" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -192,7 +192,7 @@ FAULTS = {
         Fault("POST", "/instances", skip=1, operation="ZONE_RESOURCE_POOL_EXHAUSTED", times=-1),
         "no capacity left.*another gcp_zone",
     ),
-    "endless": (Fault("POST", "/instances", skip=1, operation="never"), "no end after 3 s"),
+    "endless": (Fault("POST", "/instances", skip=1, operation="never"), "not finished after 3 s"),
     "rate": (Fault("POST", "/firewalls", 429, "rateLimitExceeded", times=-1), "too many requests"),
     "5xx": (Fault("POST", "/subnetworks", 503, "backendError", times=-1), "create subnetwork"),
 }

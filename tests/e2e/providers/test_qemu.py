@@ -163,7 +163,7 @@ def test_a_guest_that_does_not_come_up_is_named_with_its_console(
     assert done.returncode == 4
     assert "the end of its console:" in done.stderr
     assert any(
-        f"{node}: could not be logged in to in time" in done.stderr for node in ("cloud0", "endpoint0")
+        f"{node}: login failed until the time limit" in done.stderr for node in ("cloud0", "endpoint0")
     )
     assert things(libvirt_uri) == before
 

@@ -75,7 +75,7 @@ def test_guests_of_an_ordinary_user_reach_each_other_and_nobody_else(somebody: A
                 assert float(said.rpartition("=")[2].split("/")[0]) >= 100  # some is taken off
             assert all(address.startswith("127.") for address in listening(somebody) - before)
             notes = json.loads((somebody.home / "runs" / run_id / "notes.json").read_text())
-            assert any("CPU quotas of guests are not in force" in note for note in notes)
+            assert any("CPU quotas of guests are not applied" in note for note in notes)
             assert len(things(somebody)) == 4  # two guests, their switch, a pool
         finally:
             continuum(somebody, "down", run_id)
