@@ -1,4 +1,4 @@
-"""What is asked of a guest from inside: its use of resources, and limits for one workload of it."""
+"""Resource usage of a guest, and limits of a workload in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TIMEOUT_S = 30.0
 
 
 def limited(limits: Limits) -> Sequence[str]:
-    """Words before a command that keep it to its limits: a scope of systemd, counted per 10 ms. Pure."""
+    """Prefix of a command that applies its limits, as a systemd scope with quotas per 10 ms; pure."""
     words = []
     if limits.cpu_cores is not None:
         words += ["-p", f"CPUQuota={limits.cpu_cores:.2%}", "-p", "CPUQuotaPeriodSec=10ms"]
@@ -23,7 +23,7 @@ def limited(limits: Limits) -> Sequence[str]:
 
 
 def usage(connection: SshConnection) -> Usage:
-    """What a guest has used since it was started."""
+    """Resource usage of a guest since it was started."""
     used = json.loads(connection.usage())
     counted = connection.run(["cat", "/proc/vmstat"], timeout=_TIMEOUT_S).stdout.split()
     kills = dict(zip(counted[::2], counted[1::2], strict=False)).get("oom_kill", "0")

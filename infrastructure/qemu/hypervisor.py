@@ -1,4 +1,4 @@
-"""A libvirt daemon, with its errors in words, deadlines, and no library loaded before it is needed."""
+"""Connection to a libvirt daemon: converts its errors and adds time limits; loads the library lazily."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ T = TypeVar("T")
 
 OPEN_TIMEOUT_S = 20.0
 SLOW_S = 5.0
-"""From here on a user wants to know what is waited for."""
+"""After this time, the user is told what is being waited for."""
 
 FIRST_TIMEOUT_S = 180.0
-"""A daemon's first look at QEMU takes a minute where KVM hangs its guests; it is remembered from then on."""
+"""A daemon probes QEMU once; that takes a minute if KVM hangs its guests."""
 
 HIDE_KVM = (
-    "where KVM does not work though there is a /dev/kvm, it takes a minute or fails;"
-    " to keep libvirt from asking it: sudo chmod 600 /dev/kvm && sudo systemctl restart libvirtd"
+    "if /dev/kvm exists but does not work, that takes a minute or fails;"
+    " to hide it from libvirt: sudo chmod 600 /dev/kvm && sudo systemctl restart libvirtd"
 )
 
 
 def library() -> Any:
-    """The module ``libvirt``; HostError names the remedy when it is missing."""
+    """The module ``libvirt``; HostError with the remedy if it is not installed."""
     try:
         import libvirt
     except ImportError as error:
@@ -36,23 +36,23 @@ def library() -> Any:
             "provider qemu needs libvirt-python; run: sudo apt-get install libvirt-dev pkg-config gcc"
             " && pip install 'continuum-bench[qemu]'"
         ) from error
-    libvirt.registerErrorHandler(lambda _context, _error: None, None)  # it prints by itself otherwise
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)  # otherwise it prints errors to stderr
     return libvirt
 
 
 class Hypervisor:
-    """An open connection to one libvirt daemon; may be used by many threads at once.
+    """An open connection to a libvirt daemon; thread-safe.
 
     Attributes:
-        uri: its address.
-        api: libvirt's own connection.
+        uri: URI of the daemon.
+        api: the connection object of libvirt.
     """
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._library = library()
         try:
-            self.api = within(OPEN_TIMEOUT_S, lambda: self._library.open(uri), f"{uri}: does not answer")
+            self.api = within(OPEN_TIMEOUT_S, lambda: self._library.open(uri), f"{uri}: no answer")
         except self._library.libvirtError as error:
             raise HostError(f"{uri}: {error}; {_remedy(uri, str(error))}") from error
 
@@ -63,13 +63,13 @@ class Hypervisor:
         self.close()
 
     def close(self) -> None:
-        """Give the connection up."""
+        """Close the connection."""
         with contextlib.suppress(self._library.libvirtError):
             self.api.close()
 
     @contextlib.contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Turn what libvirt refuses into a ProvisionError that says what was wanted."""
+        """Convert libvirt's errors to ProvisionError; its message begins with ``what``."""
         try:
             yield
         except self._library.libvirtError as error:
@@ -77,7 +77,7 @@ class Hypervisor:
 
     @contextlib.contextmanager
     def if_there(self) -> Iterator[None]:
-        """Overlook that something is not there, or not any more."""
+        """Ignore the error that a resource does not exist."""
         library = self._library
         gone = {
             library.VIR_ERR_NO_DOMAIN,
@@ -92,44 +92,44 @@ class Hypervisor:
                 raise
 
     def is_refusal(self, error: Exception) -> bool:
-        """Whether an exception is libvirt's."""
+        """Whether an exception is an error of libvirt."""
         return isinstance(error, self._library.libvirtError)
 
     def machine(self) -> str:
         """Hardware architecture of the machine, as in ``x86_64``."""
-        with self.doing(f"{self.uri}: what machine it is"):
+        with self.doing(f"{self.uri}: reading its architecture"):
             return str(self.api.getInfo()[0])
 
     def prepare(self, *, kvm: bool, tell: Callable[[str], None] = lambda _line: None) -> None:
-        """Let the daemon look at QEMU; HostError when it can run no guests of that kind.
+        """Let the daemon probe QEMU; HostError if it cannot run such guests.
 
         Args:
-            kvm: whether guests shall be run with KVM.
-            tell: takes a line for the user when it takes long.
+            kvm: whether guests run with KVM.
+            tell: receives a message for the user if it takes long.
         """
         machine, kind = self.machine(), "kvm" if kvm else "qemu"
         try:
             within(
                 FIRST_TIMEOUT_S,
                 lambda: self.api.getDomainCapabilities(None, machine, None, kind),
-                f"{self.uri}: libvirt is still looking at QEMU; {HIDE_KVM}",
-                lambda: tell(f"{self.uri}: libvirt looks at QEMU and takes long over it; {HIDE_KVM}"),
+                f"{self.uri}: libvirt is still probing QEMU; {HIDE_KVM}",
+                lambda: tell(f"{self.uri}: libvirt is probing QEMU, which takes long; {HIDE_KVM}"),
             )
         except self._library.libvirtError as error:
             raise HostError(f"{self.uri}: cannot run guests ({kind}): {error}; {HIDE_KVM}") from error
 
     def cpus(self) -> tuple[int, ...]:
-        """Numbers of the machine's processors that are switched on."""
-        with self.doing(f"{self.uri}: which processors it has"):
+        """The machine's processors that are online."""
+        with self.doing(f"{self.uri}: listing its processors"):
             return tuple(number for number, on in enumerate(self.api.getCPUMap()[1]) if on)
 
     def capacity(self, name: str) -> Capacity:
-        """The machine's size, what its guests have been promised, and what is gone otherwise.
+        """The machine's size, and how much of it is in use by guests and otherwise.
 
         Args:
-            name: what to call the machine.
+            name: the machine's name.
         """
-        with self.doing(f"{self.uri}: how busy it is"):
+        with self.doing(f"{self.uri}: reading its load"):
             info = self.api.getInfo()
             memory_mb, processors = int(info[1]), int(info[2])
             guests = [(one.isActive(), one) for one in self.api.listAllDomains()]
@@ -150,15 +150,15 @@ class Hypervisor:
 
     def domains(self, run_id: str) -> list[Any]:
         """The guests of a run."""
-        with self.doing(f"{self.uri}: which guests there are"):
+        with self.doing(f"{self.uri}: listing its guests"):
             return [one for one in self.api.listAllDomains() if names.run_of(one.name()) == run_id]
 
     def runs(self) -> dict[str, str]:
-        """Every run of this user that has something here, and its folder where that is noted."""
+        """Runs of this user with resources at the daemon, and their folders if known."""
         from infrastructure.qemu import libvirt_xml
 
         found: dict[str, str] = {}
-        with self.doing(f"{self.uri}: what there is"):
+        with self.doing(f"{self.uri}: listing its resources"):
             things = [
                 *((one.name(), one.XMLDesc()) for one in self.api.listAllStoragePools()),
                 *((one.name(), one.XMLDesc()) for one in self.api.listAllNetworks()),
@@ -174,15 +174,15 @@ class Hypervisor:
 def within(
     seconds: float, act: Callable[[], T], otherwise: str, when_slow: Callable[[], None] = lambda: None
 ) -> T:
-    """What ``act`` returns or raises; HostError when it takes too long, and it is left to itself.
+    """Call ``act`` with a time limit; returns what it returns, raises what it raises.
 
-    libvirt's calls cannot be interrupted, so they wait in a thread that does not hold up the end.
+    libvirt's calls cannot be interrupted, so ``act`` runs in a daemon thread, which may outlive the call.
 
     Args:
-        seconds: how long it may take.
-        act: what is done.
-        otherwise: the error's text.
-        when_slow: called once when it takes longer than ``SLOW_S``.
+        seconds: the time limit.
+        act: the call.
+        otherwise: message of the HostError that is raised at the time limit.
+        when_slow: called once if it takes longer than ``SLOW_S``.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -209,12 +209,12 @@ def within(
 def _remedy(uri: str, said: str) -> str:
     machine = Machine(uri)
     if not machine.is_local:
-        return "is libvirtd running there, and may you use it?"
+        return "libvirtd must run there, and your account must have access to it"
     if any(word in said.lower() for word in ("permission denied", "authentication", "access denied")):
         return (
-            "to mend it: sudo usermod -aG libvirt $USER, and log in anew;"
+            "to fix it: sudo usermod -aG libvirt $USER, and log in again;"
             " or, without root: qemu_uri = qemu:///session"
         )
     if machine.is_session:
-        return "to mend it: sudo apt-get install libvirt-daemon qemu-system-x86"
-    return "to mend it: sudo apt-get install libvirt-daemon-system && sudo systemctl start libvirtd"
+        return "to fix it: sudo apt-get install libvirt-daemon qemu-system-x86"
+    return "to fix it: sudo apt-get install libvirt-daemon-system && sudo systemctl start libvirtd"

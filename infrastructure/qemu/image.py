@@ -1,4 +1,4 @@
-"""Base images: finds the one a config names, builds this project's own from Debian packages."""
+"""Base images: finds the one that a config names, builds Continuum's own from Debian packages."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Image:
 
     Attributes:
         disk: the qcow2 or raw disk.
-        kernel: kernel to boot directly; None where the disk has a boot loader.
-        initrd: its initial file system; None where the disk has a boot loader.
-        key: the same for the same content, and fit for a file's name.
+        kernel: kernel to boot directly; None if the disk has a boot loader.
+        initrd: initial RAM file system of the kernel; None if the disk has a boot loader.
+        key: identifies the content; part of file names.
     """
 
     disk: Path
@@ -54,49 +54,49 @@ class Image:
 
     @property
     def is_own(self) -> bool:
-        """Whether it is one of this project's own, booted directly and configured without cloud-init."""
+        """Whether Continuum built it: booted directly, and configured without cloud-init."""
         return self.kernel is not None
 
 
 def store() -> Path:
-    """Where this user's images are."""
+    """Folder of this user's images."""
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "continuum" / "images" / "qemu"
 
 
 def own_image() -> Path:
-    """Folder of the image that ``build`` makes, whether it is there or not."""
+    """Folder of the image that ``build`` makes, existing or not."""
     return store() / f"debian-{recipe.fingerprint()}"
 
 
 def find(name: str, sha256: str | None) -> Image:
-    """The image that a config names; HostError, with the remedy, when it is not there.
+    """The image that a config names; HostError with the remedy if it is unavailable.
 
     Args:
-        name: a path, or the URL of a disk image; empty for this project's own.
-        sha256: what the content must hash to, in hexadecimal; needed for a URL.
+        name: a path, or the URL of a disk image; empty for Continuum's own image.
+        sha256: expected checksum, in hexadecimal; required for a URL.
     """
     if not name:
         return _own(
-            own_image(), "there is no base image yet; make it with: continuum image build --provider qemu"
+            own_image(), "the base image is missing; build it with: continuum image build --provider qemu"
         )
     if "://" in name:
-        return _plain(fetch(name, sha256 or "", store() / "fetched"), None)  # verified when it came
+        return _plain(fetch(name, sha256 or "", store() / "fetched"), None)  # verified after the download
     path = Path(name).expanduser().absolute()
     if path.is_dir():
-        return _own(path, f"{path}: not an image: it lacks {', '.join(PARTS)}")
+        return _own(path, f"{path}: not an image, since it does not have {', '.join(PARTS)}")
     return _plain(path, sha256)
 
 
 def is_there(name: str) -> bool:
-    """Whether an image is on this host, without fetching any."""
+    """Whether an image is on this host or can be downloaded; downloads nothing."""
     if not name:
         return is_own(own_image())
     return "://" in name or Path(name).expanduser().exists()
 
 
 def is_own(folder: Path) -> bool:
-    """Whether a folder holds an image of this project's own."""
+    """Whether a folder contains an image that Continuum built."""
     return all((folder / part).is_file() for part in PARTS)
 
 
@@ -108,48 +108,52 @@ def _own(folder: Path, missing: str) -> Image:
 
 def _plain(path: Path, sha256: str | None) -> Image:
     if not path.is_file():
-        raise HostError(f"qemu_image: there is no {path}; give the path of a disk image")
+        raise HostError(f"qemu_image: no such file: {path}; write the path of a disk image")
     if sha256 and sha256_of(path) != sha256.lower():
-        raise HostError(f"qemu_image: {path} is not what qemu_image_sha256 says it should be; fetch it anew")
+        raise HostError(f"qemu_image: {path} does not have the checksum qemu_image_sha256; download it again")
     if packed := _packing(path):
-        raise HostError(f"qemu_image: {path} is packed ({packed}); unpack it and give the path of the disk")
+        raise HostError(
+            f"qemu_image: {path} is compressed ({packed}); unpack it and write the path of the disk"
+        )
     return Image(path, None, None, _key(path))
 
 
 def _packing(path: Path) -> str:
-    """How a file is packed; empty for one that is not."""
+    """The compression of a file; empty if it is not compressed."""
     with path.open("rb") as file:
         head = file.read(6)
     return next((name for magic, name in _PACKED.items() if head.startswith(magic)), "")
 
 
 def _key(path: Path) -> str:
-    """Tells contents apart without reading gigabytes: images are never changed in place."""
+    """Identifies the content without reading gigabytes; images are never changed in place."""
     found = path.stat()
     text = f"{path.absolute()} {found.st_size} {found.st_mtime_ns}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def build(request: ImageRequest) -> Path:
-    """Make this project's own image from Debian packages; returns its folder.
+    """Build Continuum's own image from Debian packages; returns its folder.
 
     Raises:
         HostError: a program is missing.
-        ProvisionError: one failed.
+        ProvisionError: a step of the build fails.
     """
     missing = [package for program, package in _NEEDED.items() if not request.host.find_command(program)]
     if missing:
-        raise HostError(f"to build an image: sudo apt-get install {' '.join(missing)}")
+        raise HostError(
+            f"building an image requires more programs; run: sudo apt-get install {' '.join(missing)}"
+        )
     target = Path(request.name).expanduser().absolute() if request.name else own_image()
     if target.exists() and not is_own(target) and (not target.is_dir() or any(target.iterdir())):
-        raise HostError(f"{target}: is there and is no image; give another --name")
+        raise HostError(f"{target} exists and is not an image; choose another --name")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".building-", dir=target.parent) as name:
         work = Path(name)
         recipe.write_files(work / "files")
         archive = work / "root.tar"
         debian_root(request, recipe.PACKAGES, archive, options=recipe.options(work / "files"))
-        request.say("making the disk")
+        request.say("creating the disk")
         made = work / "image"
         made.mkdir()
         _disk(work)
@@ -161,7 +165,7 @@ def build(request: ImageRequest) -> Path:
 
 
 def _disk(work: Path) -> None:
-    """Unpack the archive and make kernel, initial file system and disk of it; in one user namespace."""
+    """Create kernel, initial RAM file system and disk from the archive, in one user namespace."""
     script = f"""
         set -e
         mkdir root
@@ -181,7 +185,7 @@ def _disk(work: Path) -> None:
 
 def _run(argv: list[str], cwd: Path) -> None:
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    failure, env = "the disk cannot be made", {**os.environ, "PATH": path}
+    failure, env = "cannot create the disk", {**os.environ, "PATH": path}
     run_command.run(argv, failure, ProvisionError, timeout_s=BUILD_TIMEOUT_S, env=env, cwd=cwd)
 
 

@@ -1,4 +1,4 @@
-"""The machines that guests are put on: libvirt daemons here and elsewhere, and how ssh gets there. Pure."""
+"""Machines of guests: libvirt daemons on this and other machines, and their ssh commands; pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 _ADDRESS = re.compile(r"(?:ssh://)?(?:[\w.-]+@)?[\w.-]+(?::\d+)?")
 _SSH = "qemu+ssh"
 _REFUSED = ("no_verify", "no_sanity")
-"""Words of libvirt's addresses that would let anybody pretend to be a machine."""
+"""Parameters of libvirt's URIs that switch off the check of host keys."""
 
 SSH_OPTIONS = {
     "BatchMode": "yes",
@@ -29,17 +29,17 @@ SSH_OPTIONS = {
 
 @dataclass(frozen=True)
 class Machine:
-    """A libvirt daemon that guests can be put on.
+    """A libvirt daemon that runs guests.
 
     Attributes:
-        uri: libvirt's address of it.
+        uri: its URI.
     """
 
     uri: str
 
     @property
     def is_session(self) -> bool:
-        """Whether the daemon is a user's own, which may make no bridges."""
+        """Whether it is a user's session daemon, which may not create bridges."""
         return urlsplit(self.uri).path == "/session"
 
     @property
@@ -55,15 +55,15 @@ class Machine:
 
     @property
     def name(self) -> str:
-        """What people call it: account and host, or the whole address where there is no host."""
+        """Its name for users: account and host, or the whole URI if there is no host."""
         parts = urlsplit(self.uri)
         return parts.netloc or self.uri
 
     def ssh(self, *options: str) -> tuple[str, ...]:
-        """The command that logs in there as libvirt does, up to and with the destination.
+        """The ssh command that logs in as libvirt does, including the destination.
 
         Args:
-            options: further words for ssh.
+            options: further options of ssh.
         """
         parts = urlsplit(self.uri)
         given = {name: values[-1] for name, values in parse_qs(parts.query).items()}
@@ -79,7 +79,7 @@ class Machine:
         return (*words, *options, "--", f"{user}{host}")
 
     def shell(self, script: str) -> tuple[str, ...]:
-        """The command that runs a shell script there."""
+        """The command that runs a shell script on it."""
         if self.has_ssh:
             return (*self.ssh("-T"), f"sh -c {shlex.quote(script)}")
         return ("sh", "-c", script)
@@ -90,11 +90,11 @@ class Machine:
 
 
 def external(address: str, like: Machine) -> Machine:
-    """A further machine: an SSH address as in ``user@host``, or libvirt's own form.
+    """A machine of ``external_physical_machines``.
 
     Args:
-        address: as in the config.
-        like: the first machine; a user's own daemon is asked for there where it is one here.
+        address: as in the config: an SSH address as in ``user@host``, or a libvirt URI.
+        like: the first machine; an SSH address means the same kind of daemon (system or session).
     """
     if address.startswith("qemu"):
         return Machine(address)
@@ -109,7 +109,7 @@ def every(uri: str, externals: Sequence[str]) -> tuple[Machine, ...]:
 
 
 def fault(address: str) -> str:
-    """What is wrong with the address of a further machine; empty when nothing is."""
+    """What is wrong with an address of ``external_physical_machines``; empty if it is valid."""
     if not address.startswith("qemu"):
         if _ADDRESS.fullmatch(address):
             return ""
@@ -118,14 +118,14 @@ def fault(address: str) -> str:
 
 
 def uri_fault(uri: str) -> str:
-    """What is wrong with libvirt's address of a machine; empty when nothing is."""
+    """What is wrong with a libvirt URI; empty if it is valid."""
     parts = urlsplit(uri)
     if not parts.scheme.startswith("qemu") or parts.path not in ("/system", "/session"):
-        return 'not an address of QEMU under libvirt; write e.g. "qemu:///system"'
+        return 'not a libvirt URI of QEMU; write e.g. "qemu:///system"'
     refused = [name for name in _REFUSED if name in parse_qs(parts.query)]
     if refused:
-        return f"{refused[0]} would trust any machine; remove it and put the host's key into known_hosts"
+        return f"{refused[0]} would accept any host key; remove it, and add the host's key to known_hosts"
     machine = Machine(uri)
     if not machine.is_local and not machine.has_ssh:
-        return 'guests of another machine are reached by ssh through it; write e.g. "qemu+ssh://user@host/system"'
+        return 'another machine must be reached by ssh; write e.g. "qemu+ssh://user@host/system"'
     return ""

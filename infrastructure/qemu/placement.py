@@ -1,4 +1,4 @@
-"""Which node goes to which machine: the least loaded one, again and again. Pure."""
+"""Places nodes on machines, each on the least loaded one; pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from continuum.model.topology import NodeSpec
 
 @dataclass(frozen=True)
 class Capacity:
-    """A machine's size and what is in use of it.
+    """A machine's size and how much of it is in use.
 
     Attributes:
         machine: its name.
-        cores: its processors.
+        cores: number of its processors.
         memory_mb: its memory in MiB.
-        busy_cores: processors of the guests that run there, whose-ever they are.
-        busy_memory_mb: memory that is promised to them or otherwise gone.
-        idle_guests: guests that are defined there and do not run.
+        busy_cores: processors of all guests that run on it, of this and other users.
+        busy_memory_mb: memory of these guests, or all memory in use if that is more.
+        idle_guests: guests that are defined on it and do not run.
     """
 
     machine: str
@@ -32,12 +32,12 @@ class Capacity:
 
     @property
     def free_memory_mb(self) -> int:
-        """Memory for more guests."""
+        """Memory for further guests."""
         return max(0, self.memory_mb - self.busy_memory_mb)
 
     @property
     def load(self) -> float:
-        """Share of it that is in use, of processors or of memory, whichever is scarcer."""
+        """The larger of the shares of processors and of memory that are in use."""
         return max(self.busy_cores / max(1, self.cores), self.busy_memory_mb / max(1, self.memory_mb))
 
     def having(self, spec: NodeSpec) -> Capacity:
@@ -50,17 +50,17 @@ class Capacity:
 
 
 def place(specs: Sequence[NodeSpec], capacities: Sequence[Capacity], *, pinned: bool) -> dict[str, int]:
-    """The number of the machine of every node, by its name.
+    """The index of every node's machine, by the node's name.
 
-    Nodes are placed from the largest to the smallest, each on the machine that is the least loaded with it.
+    Nodes are placed from the largest to the smallest, each on the machine that has the lowest load with it.
 
     Args:
         specs: the nodes.
         capacities: the machines.
-        pinned: whether every core begun of a node takes a processor of its machine for itself.
+        pinned: whether every started core of a node takes a processor for itself.
 
     Raises:
-        HostError: a node does not fit anywhere; with what there is.
+        HostError: a node does not fit on any machine; the message has their free capacities.
     """
     now, taken = list(capacities), [0] * len(capacities)
     placed: dict[str, int] = {}
@@ -80,12 +80,12 @@ def place(specs: Sequence[NodeSpec], capacities: Sequence[Capacity], *, pinned: 
 
 
 def overload(specs: Sequence[NodeSpec], capacities: Sequence[Capacity], placed: Mapping[str, int]) -> str:
-    """Which machines' nodes may ask for more CPU time than there is; empty when none do."""
+    """Machines whose nodes may use more CPU time than they have, as text; empty if there are none."""
     words = []
     for number, there in enumerate(capacities):
         limit = sum(spec.cpu_limit for spec in specs if placed[spec.name] == number)
         if limit > there.cores:
-            words.append(f"{there.machine}: the nodes there may use {limit:g} CPUs and it has {there.cores}")
+            words.append(f"{there.machine}: the nodes there may use {limit:g} CPUs, and it has {there.cores}")
     return "; ".join(words)
 
 
@@ -95,7 +95,7 @@ def _no_place(spec: NodeSpec, now: Sequence[Capacity], taken: Sequence[int], *, 
         + (f" and {there.cores - used} of {there.cores} CPUs to pin" if pinned else "")
         for there, used in zip(now, taken, strict=True)
     ]
-    wants = f"{spec.memory_mb} MiB" + (f" and {math.ceil(spec.cores)} CPUs of its own" if pinned else "")
+    wants = f"{spec.memory_mb} MiB" + (f" and {math.ceil(spec.cores)} CPUs to pin" if pinned else "")
     return (
         f"no machine has room for {spec.name} ({wants}), with the nodes before it placed: {', '.join(have)};"
         " use fewer or smaller nodes, or more of external_physical_machines"

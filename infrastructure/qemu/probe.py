@@ -1,4 +1,4 @@
-"""What this host lacks for guests, each with the command that mends it."""
+"""What this host is missing for guests, each with its remedy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from infrastructure.qemu.fleet import Site
 from infrastructure.qemu.settings import Settings, from_config
 
 LEAST_MEMORY_MB = 192
-"""Below that Debian's kernel and Python do not get to their feet."""
+"""With less, Debian's kernel and Python do not start."""
 
 _LIBRARIES = {"libvirt": "libvirt-python", "pycdlib": "pycdlib"}
 _EXTRA = "pip install 'continuum-bench[qemu]'"
@@ -26,20 +26,20 @@ _BUILD = "continuum image build --provider qemu"
 
 
 def problems(config: Config, host: Host) -> Iterator[Problem]:
-    """Why the guests of a config cannot be on this host, or should not."""
+    """Why the guests of a config cannot run, or only with distorted results."""
     section, pinned = config.infrastructure, config.infrastructure.flag("cpu_pin")
     settings, topology = from_config(config), topology_builder.from_config(config)
     for module, package in _LIBRARIES.items():
         if find_spec(module) is None:
-            yield Problem(f"provider qemu needs {package}; to mend it: {_EXTRA}")
+            yield Problem(f"provider qemu needs {package}; to fix it: {_EXTRA}")
     if not image.is_there(settings.image):
-        what, remedy = "there is no base image for guests", _BUILD
+        what, remedy = "the base image for guests is missing", _BUILD
         if settings.image:
             what, remedy = (
                 "no such file or folder",
                 f"give the path of a disk, or {_BUILD} --name {settings.image}",
             )
-        yield section.problem("qemu_image", f"{what}; to mend it: {remedy}")
+        yield section.problem("qemu_image", f"{what}; to fix it: {remedy}")
     yield from _sizes(topology)
     if len(settings.machines) == 1 and settings.machines[0].is_local:
         yield from capacity.shortages(topology, pinned, host, reserves_memory=True)
@@ -47,7 +47,7 @@ def problems(config: Config, host: Host) -> Iterator[Problem]:
 
 
 def _machines(settings: Settings, topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
-    """What is wrong with the machines, as far as can be known from here."""
+    """Problems with the machines, as far as they can be seen from here."""
     if any(find_spec(module) is None for module in _LIBRARIES):
         return
     with ExitStack() as stack:
@@ -62,7 +62,7 @@ def _machines(settings: Settings, topology: Topology, pinned: bool, host: Host) 
 
 
 def _no_room(topology: Topology, pinned: bool, sites: Sequence[Site]) -> Iterator[Problem]:
-    """Whether the nodes fit on machines of which libvirt alone knows how large they are."""
+    """Check that the nodes fit, with the sizes of machines that libvirt reports."""
     there = fleet.capacities(sites)
     placed = placement.place(topology.nodes, there, pinned=pinned)
     if words := placement.overload(topology.nodes, there, placed):
@@ -76,12 +76,12 @@ def _no_room(topology: Topology, pinned: bool, sites: Sequence[Site]) -> Iterato
 def _sizes(topology: Topology) -> Iterator[Problem]:
     if len(topology.nodes) > run_network.MOST_NODES:
         yield Problem(
-            f"{len(topology.nodes)} nodes: a run's network holds {run_network.MOST_NODES}; use fewer"
+            f"{len(topology.nodes)} nodes: a run's network has {run_network.MOST_NODES} addresses; use fewer"
         )
     for tier in topology.tiers:
         if tier.memory_mb < LEAST_MEMORY_MB:
             yield Problem(
-                f"{tier.name} nodes have {tier.memory_mb} MiB of memory; a guest needs {LEAST_MEMORY_MB}"
+                f"{tier.name} nodes have {tier.memory_mb} MiB of memory; give them at least {LEAST_MEMORY_MB}"
             )
 
 
@@ -92,11 +92,11 @@ def _slow(site: Site, settings: Settings, host: Host) -> Iterator[Problem]:
         yield Problem(f"{where}{SLOW}: {chosen.why}", severity="warning")
 
 
-SLOW = "guests run without KVM, ten times slower or more"
+SLOW = "guests run without KVM (TCG emulation), ten times slower or more"
 
 
 def findings(host: Host) -> Iterable[Finding]:
-    """What this host can do for guests; asks no daemon, which might not answer for a minute."""
+    """Whether guests can run on this host; asks no daemon, since that may take a minute."""
     for module, package in _LIBRARIES.items():
         there = find_spec(module) is not None
         yield Finding(package, there, "installed" if there else "missing", "" if there else _EXTRA)
@@ -104,7 +104,7 @@ def findings(host: Host) -> Iterable[Finding]:
     remedy = "" if emulator else "sudo apt-get install qemu-system-x86 qemu-utils libvirt-daemon-system"
     yield Finding("QEMU", emulator is not None, str(emulator or "missing"), remedy)
     why = acceleration.kvm_obstacle(host)
-    yield Finding("KVM", not why, why or "a tiny guest ran to its end", "")
+    yield Finding("KVM", not why, why or "a test guest ran", "")
     there = image.is_there("")
     yield Finding(
         "base image", there, str(image.own_image()) if there else "missing", "" if there else _BUILD

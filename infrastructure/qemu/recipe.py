@@ -1,4 +1,4 @@
-"""What the base image for guests is made of: packages, settings, and the unit that reads the seed. Pure."""
+"""Contents of the base image for guests: packages, settings, and the unit that reads the seed; pure."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PACKAGES = (
     "zstd",
 )
 LABEL = "cidata"
-"""Label of the seed's file system, as NoCloud wants it."""
+"""Label of the seed's file system, as NoCloud requires."""
 
 SCRIPT = "node.sh"
-"""File of the seed that a guest of this image runs at its first breath."""
+"""File of the seed that a guest of this image runs early in the boot."""
 
 _MASKED = (
     "apt-daily.timer",
@@ -57,10 +57,10 @@ _MASKED = (
     "systemd-update-utmp-runlevel.service",
     "systemd-update-utmp.service",
 )
-"""Units that a node has no use for; who needs what one of them mounts or loads can do so himself.
+"""Units that are useless on a node.
 
-An interpreted guest takes a third of a second or more for each. Without these, the generators below and the
-drivers of all but a few devices, it boots in some 60 % of the time.
+A TCG-emulated guest takes a third of a second or more for each. Without these units, the generators below and
+most drivers, it boots in about 60 % of the time.
 """
 
 _GENERATORS = (
@@ -75,10 +75,10 @@ _GENERATORS = (
     "systemd-system-update-generator",
     "systemd-veritysetup-generator",
 )
-"""Programs of systemd that look for disks, terminals and scripts that this image does not have."""
+"""Programs of systemd that look for disks, terminals and scripts, which this image does not have."""
 
 _COLD = ("block", "net", "pci", "virtio")
-"""Devices whose drivers a guest loads while it boots; others, such as its processors', on demand."""
+"""Subsystems whose drivers a guest loads while it boots; other drivers are loaded on demand."""
 
 FILES: Mapping[str, str] = {
     "/etc/systemd/system/continuum-seed.service": f"""\
@@ -127,14 +127,14 @@ BOOT_FILES: Mapping[str, str] = {
     "/etc/initramfs-tools/conf.d/continuum": "MODULES=list\nCOMPRESS=zstd\n",
     "/usr/share/initramfs-tools/modules.d/continuum": "virtio_pci\nvirtio_blk\next4\ncrc32c_generic\n",
 }
-"""Files that must be there before the kernel's package is installed, by path."""
+"""Files that must exist before the kernel's package is installed, by path."""
 
 
 def options(folder: Path) -> list[str]:
-    """Options of mmdebstrap that put the image's files in place and switch its services.
+    """Options of mmdebstrap that install the image's files and enable or mask services.
 
     Args:
-        folder: where ``write_files`` put the files.
+        folder: the folder that ``write_files`` filled.
     """
     generators = 'mkdir -p "$1"/etc/systemd/system-generators && cd "$1"/etc/systemd/system-generators'
     unused = f"{generators} && for name in {' '.join(_GENERATORS)}; do ln -s /dev/null $name; done"
@@ -149,7 +149,7 @@ def options(folder: Path) -> list[str]:
 
 
 def write_files(folder: Path) -> None:
-    """Lay out the image's files below ``before`` and ``after`` of a folder."""
+    """Write the image's files below ``before`` and ``after`` in a folder."""
     for name, files in (("before", BOOT_FILES), ("after", FILES)):
         for path, text in files.items():
             place = folder / name / path.lstrip("/")
@@ -159,7 +159,7 @@ def write_files(folder: Path) -> None:
 
 
 def fingerprint() -> str:
-    """The same for the same recipe: tells whether an image is out of date."""
+    """Identifies this recipe, so that an image that is out of date is not used."""
     files = (sorted(FILES.items()), sorted(BOOT_FILES.items()))
     parts: Sequence[object] = (PACKAGES, _MASKED, _GENERATORS, *files)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]

@@ -1,7 +1,7 @@
-"""What makes a guest of a base image this very node: the files of its seed, and the disk that holds them.
+"""The configuration of a guest: the files of its seed, and the disk with these files.
 
-The disk is a NoCloud seed (cloud-init's, for images of others) that also carries a plain script, which is
-what this project's own image runs: it needs no cloud-init, and no seconds for it.
+The disk is a NoCloud seed, which cloud-init reads. It also has a shell script, which Continuum's own image
+runs instead: it has no cloud-init, which takes seconds.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class Card:
 
     Attributes:
         mac: its hardware address.
-        address: IPv4 address with prefix length; empty for one that the guest must ask for.
-        gateway: address of the way out; empty for none.
-        resolver: address of a name server; empty for none.
-        mtu_bytes: the largest packet it carries; 0 for the usual one.
+        address: IPv4 address with prefix length; empty for DHCP.
+        gateway: default gateway; empty for none.
+        resolver: name server; empty for none.
+        mtu_bytes: maximum transmission unit; 0 for the default.
         further: further addresses with prefix length.
     """
 
@@ -38,16 +38,16 @@ class Card:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a guest is.
+    """Identity of a guest.
 
     Attributes:
         name: the node's name.
         run_id: its run.
-        cards: its interfaces, in the order of the machine's slots.
+        cards: its interfaces, in the order of their PCI slots.
         names: address of every node of the run, by name.
-        public_key: the one key that opens its root account.
-        host_key: private key its ssh daemon shows, so that it is known before it has started.
-        host_public_key: the public half.
+        public_key: public key that may log in as root.
+        host_key: private host key of its ssh daemon.
+        host_public_key: the public host key.
     """
 
     name: str
@@ -60,15 +60,15 @@ class Identity:
 
 
 _STEADY_CLOCK = "echo hpet > /sys/devices/system/clocksource/clocksource0/current_clocksource || true"
-"""For systems that choose their clock themselves: our own image is told by its kernel's command line."""
+"""Clock source for images of others; Continuum's own image has it on its kernel command line."""
 
 
 def files(identity: Identity, *, is_emulated: bool = False) -> dict[str, str]:
     """The seed's files, by name.
 
     Args:
-        identity: who the guest is.
-        is_emulated: whether no processor runs it, so that it misjudges the speed of its clock.
+        identity: the guest.
+        is_emulated: whether it is TCG-emulated, so that it needs another clock source.
     """
     return {
         "meta-data": json.dumps(
@@ -87,7 +87,7 @@ def _hosts(identity: Identity) -> str:
 
 
 def _cloud_config(identity: Identity, is_emulated: bool) -> dict[str, object]:
-    """For cloud-init; JSON is YAML."""
+    """``user-data`` of cloud-init; JSON is valid YAML."""
     return {
         **({"bootcmd": [_STEADY_CLOCK]} if is_emulated else {}),
         "hostname": identity.name,
@@ -101,14 +101,14 @@ def _cloud_config(identity: Identity, is_emulated: bool) -> dict[str, object]:
             {"path": "/etc/hosts", "content": _hosts(identity)},
             {"path": "/etc/ssh/sshd_config.d/continuum.conf", "content": "MaxSessions 500\nUseDNS no\n"},
         ],
-        "locale": False,  # the image's own: to generate one takes its time, and not every image can
+        "locale": False,  # keep the image's: generating one takes long, and not every image can
         "package_update": False,
         "package_upgrade": False,
     }
 
 
 def _network_config(identity: Identity) -> dict[str, object]:
-    """Version 2 of cloud-init's network configuration."""
+    """Network configuration of cloud-init, version 2."""
     cards: dict[str, object] = {}
     for number, card in enumerate(identity.cards):
         described: dict[str, object] = {"match": {"macaddress": card.mac}, "set-name": f"eth{number}"}
@@ -127,7 +127,7 @@ def _network_config(identity: Identity) -> dict[str, object]:
 
 
 def _script(identity: Identity) -> str:
-    """What this project's own image runs before its network is up."""
+    """The script that Continuum's own image runs before its network is up."""
     lines = [
         f"echo {identity.name} > /etc/hostname",
         f"hostname {identity.name} 2>/dev/null || echo {identity.name} > /proc/sys/kernel/hostname",
@@ -138,7 +138,9 @@ def _script(identity: Identity) -> str:
         *_written("/etc/ssh/ssh_host_ed25519_key.pub", identity.host_public_key + "\n", "644"),
         "ip link set lo up",
     ]
-    for number, card in enumerate(identity.cards):  # names may be taken by one another
+    for number, card in enumerate(
+        identity.cards
+    ):  # first to temporary names, since the final ones may be in use
         lines += [*_wait_for(card.mac), f'ip link set "$dev" name card{number}']
     for number, card in enumerate(identity.cards):
         lines += _configured(f"card{number}", f"eth{number}", card)
@@ -150,7 +152,7 @@ def _written(path: str, text: str, mode: str) -> list[str]:
 
 
 def _wait_for(mac: str) -> list[str]:
-    """The driver is loaded by udev, which may be a moment behind."""
+    """Wait for the interface, since udev loads its driver asynchronously."""
     return [
         f"for i in $(seq 300); do grep -qs {mac} /sys/class/net/*/address && break; sleep 0.1; done",
         f'dev=$(basename "$(dirname "$(grep -l {mac} /sys/class/net/*/address)")")',
@@ -171,7 +173,7 @@ def _configured(found: str, name: str, card: Card) -> list[str]:
 
 
 def disk(contents: Mapping[str, str]) -> bytes:
-    """An ISO 9660 image (with Joliet and Rock Ridge names) of some files, labelled as NoCloud wants it."""
+    """An ISO 9660 image (with Joliet and Rock Ridge names) of files, with the label that NoCloud requires."""
     import pycdlib
 
     iso = pycdlib.PyCdlib()

@@ -1,4 +1,4 @@
-"""The provider's keys, and what they come to for one config."""
+"""The config keys of the provider, and their values for one config."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OPTIONS: Final = (
         Texts(),
         (),
         "SSH addresses of further machines with libvirt, as in `user@host`, or libvirt's own addresses; "
-        "nodes are put on the least loaded one.",
+        "nodes are placed on the least loaded one.",
         default_text="none",
     ),
     Option(
@@ -51,7 +51,7 @@ OPTIONS: Final = (
         "qemu_image_sha256",
         Text(),
         None,
-        "What the disk image must hash to; must be given for a URL.",
+        "SHA-256 checksum of the disk image; required for a URL.",
         default_text="not checked",
     ),
     Option(
@@ -59,23 +59,22 @@ OPTIONS: Final = (
         "qemu_acceleration",
         Choice("auto", "kvm", "tcg"),
         "auto",
-        "`kvm` runs guests on the processor, `tcg` interprets it, `auto` proves with a tiny guest whether "
-        "KVM works here.",
+        "`kvm` runs guests on the processor, `tcg` emulates it, `auto` finds out with a test guest whether "
+        "KVM works.",
     ),
     Option(
         SECTION,
         "qemu_boot_timeout",
         Duration(minimum=1.0),
         300.0,
-        "How long the guests may take until they can be logged in to.",
+        "Time limit for each guest, from its start until it has booted.",
     ),
     Option(
         SECTION,
         "qemu_nat",
         Flag(),
         False,
-        "Let guests reach the host's networks by address translation; otherwise they reach one another and "
-        "the host alone.",
+        "Let guests reach the host's networks by NAT; otherwise they reach only each other and the host.",
     ),
     Option(SECTION, "prefixip", Text(), "192.168", "First two numbers of the guests' addresses."),
     Option(
@@ -83,32 +82,32 @@ OPTIONS: Final = (
         "middleip",
         Integer(1, 254),
         100,
-        "Third number of the guests' addresses; the next free one is taken where it is in use.",
+        "Third number of the guests' addresses; if it is in use, the next free one.",
     ),
     Option(
         SECTION,
         "middleip_base",
         Integer(1, 254),
         90,
-        "Without effect: base images are prepared without a network. Read so that files of the Continuum "
-        "framework need no change.",
+        "Without effect: base images are built without a network. Accepted for files of the Continuum "
+        "framework.",
     ),
 )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a config says about its guests.
+    """The settings of a config.
 
     Attributes:
-        machines: the libvirt daemons to put guests on, the first one first.
-        image: base image by path or URL; empty for this project's own.
-        sha256: what it must hash to; None when that is not checked.
+        machines: the libvirt daemons that run guests; the first is ``qemu_uri``.
+        image: base image by path or URL; empty for Continuum's own.
+        sha256: its expected checksum; None if it is not checked.
         acceleration: ``auto``, ``kvm`` or ``tcg``.
-        boot_timeout_s: deadline for all guests together.
-        nat: whether guests reach beyond the host.
+        boot_timeout_s: time limit for each guest to boot.
+        nat: whether guests reach the host's networks.
         prefix: first two numbers of the guests' addresses.
-        middle: third number to begin the search for a free network with.
+        middle: third number of the first network to try.
     """
 
     machines: tuple[Machine, ...]
@@ -122,7 +121,7 @@ class Settings:
 
 
 def from_config(config: Config) -> Settings:
-    """The settings of a config that has been checked."""
+    """The settings of a checked config."""
     section = config.infrastructure
     return Settings(
         machines=machines.every(section.text("qemu_uri"), section.texts("external_physical_machines")),
@@ -145,20 +144,24 @@ def _machine_problems(section: Section) -> Iterator[Problem]:
             yield section.problem("external_physical_machines", f"{address}: {fault}")
     uris = [machine.uri for machine in machines.every(first, externals)]
     for uri in dict.fromkeys(uri for uri in uris if uris.count(uri) > 1):
-        yield section.problem("external_physical_machines", f"{uri} is there twice; write it once")
+        yield section.problem("external_physical_machines", f"{uri} is named twice; write it once")
 
 
 def problems(section: Section) -> Iterator[Problem]:
-    """What cannot work, without a look at the host."""
+    """Keys that are invalid or contradict each other; pure."""
     yield from _machine_problems(section)
     image = section.maybe_text("qemu_image") or ""
     sha256 = section.maybe_text("qemu_image_sha256")
     if sha256 is not None and (len(sha256) != 64 or set(sha256.lower()) - set("0123456789abcdef")):
-        yield section.problem("qemu_image_sha256", "not a SHA-256 hash: 64 hexadecimal digits")
+        yield section.problem("qemu_image_sha256", "not a SHA-256 checksum; write 64 hexadecimal digits")
     if "://" in image and sha256 is None:
-        yield section.problem("qemu_image", "an image from the network needs qemu_image_sha256")
+        yield section.problem(
+            "qemu_image", "a downloaded image must be verified; set qemu_image_sha256 to its checksum"
+        )
     if "://" in image and not image.startswith(("http://", "https://")):
-        yield section.problem("qemu_image", "only http and https are fetched; write the path of a file")
+        yield section.problem(
+            "qemu_image", "only http and https URLs are supported; write one, or the path of a file"
+        )
     try:
         private = IPv4Address(f"{section.text('prefixip')}.0.0").is_private
     except AddressValueError:

@@ -1,7 +1,7 @@
-"""Disks of guests, kept by libvirt: base images once for all runs, and a folder of its own for each run.
+"""Disks of guests in libvirt's storage pools: one of base images for all runs, and one for each run.
 
-Everything goes through libvirt's own storage: its daemon may be on another machine, and the account that
-QEMU runs as may not read this user's files.
+All files are written through libvirt: its daemon may be on another machine, and QEMU's account may not be
+able to read this user's files.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _COMPLETE = "complete"
 
 
 def pool_path(site: Site, name: str, directory: Path) -> str:
-    """Folder of a run's pool: in the run's folder where a user's own daemon is on this machine."""
+    """Folder of a run's pool: in the run's folder if the daemon is this user's session daemon here."""
     if site.machine.is_session and site.machine.is_local:
         return str(directory / "guests")
     return f"{_folder(site)}/{name}"
 
 
 def _folder(site: Site) -> str:
-    """Where libvirt keeps images on a machine."""
+    """Folder of images on a machine."""
     if not site.machine.is_session:
         return SYSTEM_FOLDER
     if site.machine.is_local:
@@ -42,12 +42,12 @@ def _folder(site: Site) -> str:
 
 
 def base_name() -> str:
-    """Name of this user's pool of base images; no run is called so."""
+    """Name of this user's pool of base images; no run has this name."""
     return f"continuum-base-{os.getuid()}"
 
 
 def open_pool(hypervisor: Hypervisor, name: str, path: str) -> Any:
-    """The pool of that name, made where it is not there."""
+    """The pool of that name, which is created if it does not exist."""
     api = hypervisor.api
     with hypervisor.doing(f"{hypervisor.uri}: storage pool {name}"):
         known = {one.name(): one for one in api.listAllStoragePools()}
@@ -59,12 +59,12 @@ def open_pool(hypervisor: Hypervisor, name: str, path: str) -> Any:
 
 
 def remove_pool(hypervisor: Hypervisor, name: str) -> None:
-    """Remove a pool, its files and its folder; harmless when it is not there."""
-    with hypervisor.doing(f"{hypervisor.uri}: removing storage pool {name}"), hypervisor.if_there():
+    """Delete a pool, its files and its folder; harmless if it does not exist."""
+    with hypervisor.doing(f"{hypervisor.uri}: deleting storage pool {name}"), hypervisor.if_there():
         found = hypervisor.api.storagePoolLookupByName(name)
         if not found.isActive():
             with suppress(Exception):
-                found.create()  # to see what is in it
+                found.create()  # an inactive pool does not list its files
         if found.isActive():
             found.refresh()
             for volume in found.listAllVolumes():
@@ -84,25 +84,25 @@ def upload(hypervisor: Hypervisor, pool: Any, name: str, data: bytes) -> str:
 
 
 def overlay(hypervisor: Hypervisor, pool: Any, name: str, base: Base) -> str:
-    """Make a disk over a base image; returns its path."""
-    with hypervisor.doing(f"{hypervisor.uri}: making {name}"):
+    """Create a disk over a base image; returns its path."""
+    with hypervisor.doing(f"{hypervisor.uri}: creating {name}"):
         text = libvirt_xml.volume(name, base.capacity_bytes, "qcow2", (base.disk, base.disk_format))
         return str(pool.createXML(text).path())
 
 
 class Base:
-    """A base image as a daemon's machine has it.
+    """A base image on a daemon's machine.
 
     Attributes:
         disk: path of its disk.
         disk_format: ``qcow2`` or ``raw``.
         capacity_bytes: size of the disk as guests see it.
-        kernel: path of its kernel; empty where the disk has a boot loader.
-        initrd: path of its initial file system; likewise.
+        kernel: path of its kernel; empty if the disk has a boot loader.
+        initrd: path of its initial RAM file system; empty if the disk has a boot loader.
     """
 
     def __init__(self, site: Site, image: Image) -> None:
-        """Copy the image to the daemon's machine, once: whoever comes later finds it there."""
+        """Copy the image to the daemon's machine, unless it is there already."""
         hypervisor = site.hypervisor
         pool = open_pool(hypervisor, base_name(), f"{_folder(site)}/{base_name()}")
         self.disk_format = disk_format(image.disk)
@@ -117,7 +117,7 @@ class Base:
 
 
 def _copy(hypervisor: Hypervisor, pool: Any, key: str, files: dict[str, Path]) -> None:
-    """Copy what is not there; a last, empty file says that all of it is."""
+    """Copy the files that are missing; a last, empty file marks them as complete."""
     pool.refresh()
     there = {one.name(): one for one in pool.listAllVolumes()}
     if f"{key}.{_COMPLETE}" in there:
@@ -130,7 +130,7 @@ def _copy(hypervisor: Hypervisor, pool: Any, key: str, files: dict[str, Path]) -
         with path.open("rb") as file:
             _send(hypervisor, volume, size, file)
     pool.createXML(libvirt_xml.volume(f"{key}.{_COMPLETE}", 0))
-    pool.refresh()  # what was written as mere bytes is looked at again
+    pool.refresh()  # lets libvirt detect the formats
 
 
 def _send(hypervisor: Hypervisor, volume: Any, size: int, file: IO[bytes]) -> None:
@@ -146,7 +146,7 @@ def _send(hypervisor: Hypervisor, volume: Any, size: int, file: IO[bytes]) -> No
 
 
 def read_file(hypervisor: Hypervisor, pool: Any, name: str) -> bytes:
-    """The content of a file of a pool; empty when it is not there."""
+    """Content of a file of a pool; empty if it does not exist."""
     chunks: list[bytes] = []
     with hypervisor.doing(f"{hypervisor.uri}: reading {name}"), hypervisor.if_there():
         pool.refresh()
@@ -160,7 +160,7 @@ def read_file(hypervisor: Hypervisor, pool: Any, name: str) -> bytes:
 
 @contextmanager
 def _alone(uri: str) -> Iterator[None]:
-    """One process of this user at a time copies to one daemon."""
+    """Let one process of this user at a time copy to a daemon."""
     parts = urlsplit(uri)
     folder = store()
     folder.mkdir(parents=True, exist_ok=True)

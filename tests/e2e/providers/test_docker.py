@@ -246,7 +246,7 @@ def test_a_node_that_is_gone_is_named(docker_url: str, tmp_path: Path) -> None:
     directory = program.run_directory(tmp_path)
     way = open_run.deployment(open_run.load(directory)).connections["edge0"]
     client(docker_url).kill(f"continuum-{directory.name}-edge0")
-    with pytest.raises(ConnectionFailure, match="edge0: its container is not running"):
+    with pytest.raises(ConnectionFailure, match="edge0: its container has ended"):
         way.run(["true"], timeout=10)
     client(docker_url).remove_container(f"continuum-{directory.name}-edge0")
     with pytest.raises(ConnectionFailure, match=r"edge0: .*No such container"):

@@ -234,7 +234,7 @@ def test_an_image_that_is_not_there_names_the_remedy(tmp_path: Path, monkeypatch
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     with pytest.raises(HostError, match="continuum image build --provider qemu"):
         image.find("", None)
-    with pytest.raises(HostError, match="lacks"):
+    with pytest.raises(HostError, match="not an image"):
         image.find(str(tmp_path), None)
     disk = tmp_path / "disk.img"
     disk.write_bytes(b"QFI\xfb")
@@ -255,7 +255,7 @@ def test_a_config_whose_image_is_not_there_names_line_and_remedy() -> None:
 def test_an_image_replaces_nothing_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Host, "find_command", lambda _self, name: Path("/bin") / name)
     (tmp_path / "precious").touch()
-    with pytest.raises(HostError, match="is no image"):
+    with pytest.raises(HostError, match="is not an image"):
         image.build(ImageRequest(host=HOST, name=str(tmp_path)))
 
 
@@ -269,8 +269,8 @@ def test_daemons_are_remembered_once(state_home: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("qemu_uri = xen:///", "not an address of QEMU"),
-        ("qemu_image = https://images.example/debian.qcow2", "needs qemu_image_sha256"),
+        ("qemu_uri = xen:///", "not a libvirt URI of QEMU"),
+        ("qemu_image = https://images.example/debian.qcow2", "set qemu_image_sha256"),
         ("qemu_image = ftp://images.example/debian.qcow2", "only http and https"),
         ("qemu_image_sha256 = abc", "not a SHA-256"),
         ("prefixIP = 192", "not the first two numbers"),

@@ -114,5 +114,5 @@ def test_an_image_that_is_not_there_or_nobody_answers(server: Server) -> None:
 def test_a_packed_image_is_refused(tmp_path: Path) -> None:
     packed = tmp_path / "disk.img.xz"
     packed.write_bytes(b"\xfd7zXZ\0" + bytes(100))
-    with pytest.raises(HostError, match=r"is packed \(xz\); unpack it"):
+    with pytest.raises(HostError, match=r"is compressed \(xz\); unpack it"):
         image.find(str(packed), None)

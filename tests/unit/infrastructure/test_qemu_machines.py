@@ -73,8 +73,8 @@ LINES = "[infrastructure]\nprovider = qemu\ninfra_only = True\ncloud_nodes = 1\n
         ("external_physical_machines = user@a b", "not an SSH address"),
         ("external_physical_machines = -oProxyCommand=x", "not an SSH address"),
         ("external_physical_machines = qemu+tcp://host/system", "reached by ssh"),
-        ("external_physical_machines = qemu+ssh://host/system?no_verify=1", "would trust any machine"),
-        ("external_physical_machines = user@a, user@a", "is there twice"),
+        ("external_physical_machines = qemu+ssh://host/system?no_verify=1", "would accept any host key"),
+        ("external_physical_machines = user@a, user@a", "is named twice"),
         ("qemu_uri = qemu+tls://host/system", "reached by ssh"),
     ],
 )
@@ -121,7 +121,7 @@ def test_where_there_is_no_room_the_numbers_are_said() -> None:
     with pytest.raises(HostError, match="1 of 1 CPUs to pin"):
         placement.place([spec("edge0", cores=2, memory_mb=600)], there, pinned=True)
     placed = placement.place([spec("edge0", cores=2, memory_mb=600)], there, pinned=False)
-    assert "b: the nodes there may use 2 CPUs and it has 1" in placement.overload(
+    assert "b: the nodes there may use 2 CPUs, and it has 1" in placement.overload(
         [spec("edge0", cores=2)], there, placed
     )
 
