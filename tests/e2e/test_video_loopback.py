@@ -218,7 +218,9 @@ def test_a_worker_that_dies_or_freezes_leaves_lost_requests(
     settings = worker_settings(transport)
     worker = stage.worker(settings)
     worker.wait_ready()
-    camera = stage.endpoint(endpoint_settings(settings, duration_s=2.0, timeout_s=0.5))
+    # A worker answers ten frames a second in time even on a machine that is many times too busy.
+    load = {"frequency": 10.0, "duration_s": 3.0, "timeout_s": 1.0}
+    camera = stage.endpoint(endpoint_settings(settings, **load))
     camera.wait_ready()
     camera.go()
     camera.wait_completed(5)
@@ -229,9 +231,9 @@ def test_a_worker_that_dies_or_freezes_leaves_lost_requests(
     assert ends["completed"] >= 5
     # Over HTTP one hears that there is nobody any more.
     assert ends["failed" if (transport, sent) == ("http", signal.SIGKILL) else "lost"] >= 1
-    assert sum(ends.values()) == 80
+    assert sum(ends.values()) == 30
     said = camera.says()[-1]["progress"]
-    assert (said["sent"], said["lost"], said["failed"]) == (80, ends["lost"], ends["failed"])
+    assert (said["sent"], said["lost"], said["failed"]) == (30, ends["lost"], ends["failed"])
 
 
 @needs_mosquitto
