@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -217,6 +218,7 @@ def _run(
         text=True,
         start_new_session=True,
     )
+    _pass_niceness_on(process)
     try:
         out, errors = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
@@ -229,6 +231,12 @@ def _run(
         tail = "\n".join(f"  {line}" for line in errors.strip().splitlines()[-15:])
         raise ComponentError(f"{what} failed:\n{tail}")
     return out
+
+
+def _pass_niceness_on(process: subprocess.Popen[str]) -> None:
+    """A session is scheduled as one, and a new one is not nice, whatever its processes inherit."""
+    with suppress(OSError):
+        Path(f"/proc/{process.pid}/autogroup").write_text(str(os.nice(0)), encoding="ascii")
 
 
 def _end(process: subprocess.Popen[str]) -> None:
