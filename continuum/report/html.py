@@ -1,4 +1,4 @@
-"""``report.html``: the whole result as one file that needs nothing else, not even a network."""
+"""``report.html``: the result as one self-contained page."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from continuum.model.result import Result
-from continuum.report import palette, view
+from continuum.report import formats, palette, setup_tables, view
+from continuum.report.table import Table
+from continuum.rundir import node_metrics
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
-PLOTS = ("breakdown", "cdf", "timeline", "lives", "topology")
+PLOTS = ("breakdown", "cdf", "timeline", "instances", "nodes", "topology")
 LATER = ("analyse", "report", "teardown")
-"""Phases that have not ended when the page is first written."""
+"""Phases that have not ended when the page is written first."""
 
 
 def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str:
-    """The page.
+    """Render the page.
 
     Args:
-        result: what to show.
-        svg: the plots by name, as elements.
-        config_text: the configuration file, verbatim.
+        result: the result.
+        svg: the plots by name, as SVG elements.
+        config_text: content of the config file.
     """
     bench = result.benchmark
     context: dict[str, Any] = {
@@ -37,10 +39,11 @@ def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str
         "tiers": view.tiers(result),
         "nodes": view.nodes(result),
         "clocks": view.clocks(result),
-        "deliveries": view.deliveries(result),
-        "installation": view.installation(result),
-        "lives": _lives(result),
-        "manager_latency": view.manager_latency(result),
+        "deliveries": setup_tables.deliveries(result),
+        "installation": setup_tables.installation(result),
+        "instances": _instances(result),
+        "node_metrics_file": node_metrics.FILE,
+        "manager_latency": setup_tables.manager_latency(result),
         "phases": _phases(result),
         "facts": _facts(result),
         "svg": {name: svg.get(name, "") for name in PLOTS},
@@ -59,7 +62,7 @@ def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str
 
 
 def page(template: str, stages: Sequence[str], **context: Any) -> str:
-    """A template of this folder, filled in; every value is escaped unless the template says otherwise."""
+    """Render a template of this folder; values are escaped unless the template disables it."""
     colours = {**palette.of(stages)}
     inks = {stage: palette.ink_on(colour) for stage, colour in colours.items()}
     css = (HERE / "page.css").read_text(encoding="utf-8")
@@ -76,18 +79,18 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["span"] = view.span
+    environment.filters["span"] = formats.span
     return environment
 
 
-def _lives(result: Result) -> list[view.Table]:
-    """How instances came to life, those on simulated nodes apart."""
-    both = ((result.lifecycle, "Instances"), (result.simulated, view.SIMULATED))
-    return [view.lives(lifecycle, what) for lifecycle, what in both if lifecycle]
+def _instances(result: Result) -> list[Table]:
+    """Tables of instances; those on simulated nodes have their own."""
+    both = ((result.lifecycle, "Instances"), (result.simulated, setup_tables.SIMULATED))
+    return [setup_tables.instances(lifecycle, what) for lifecycle, what in both if lifecycle]
 
 
 def _marks(result: Result) -> list[tuple[str, float]]:
-    """The percentiles beside the mean, those that the samples support, and the maximum."""
+    """Maximum and the percentiles that the samples support."""
     if result.benchmark is None:
         return []
     summary = result.benchmark.end_to_end_ms
@@ -96,13 +99,13 @@ def _marks(result: Result) -> list[tuple[str, float]]:
 
 
 def _phases(result: Result) -> list[dict[str, Any]]:
-    """Bars on a common time axis, as percentages of its length."""
+    """Phases as bars on a common time axis, in percent of its length."""
     total = sum(phase.seconds for phase in result.phases) or 1.0
     bars, passed = [], 0.0
     for phase in result.phases:
         if phase.status == "skipped":
             continue
-        said = "failed" if phase.status == "failed" else view.seconds(phase.seconds)
+        said = "failed" if phase.status == "failed" else formats.seconds(phase.seconds)
         if phase.status == "not_run":
             said = "not yet timed" if phase.name in LATER and result.failed_phase is None else "not run"
         bars.append(
@@ -119,12 +122,12 @@ def _phases(result: Result) -> list[dict[str, Any]]:
 
 
 def _facts(result: Result) -> list[tuple[str, str]]:
-    """Host and versions, as pairs of words."""
+    """Host, versions and load as pairs of name and value."""
     host = {**result.host}
     memory_mb = host.pop("memory_mb", None)
     facts = [(key.replace("_", " "), _words(value)) for key, value in host.items()]
     if memory_mb is not None:
-        facts.append(("memory", view.memory(memory_mb)))
+        facts.append(("memory", formats.memory(memory_mb)))
     facts += [(name, version) for name, version in result.versions.items()]
     if result.seed is not None:
         facts.append(("seed", str(result.seed)))

@@ -1,4 +1,4 @@
-"""The result as tables on a terminal; plain text without colours anywhere else."""
+"""Prints a result as tables; in colour on a terminal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from continuum.model.result import Benchmark, Result
-from continuum.report import palette, view
+from continuum.model.benchmark import Benchmark
+from continuum.model.result import Result
+from continuum.report import formats, palette, setup_tables, view
 from continuum.report.console import (
     console_on,
     encodable,
@@ -29,9 +30,9 @@ def show(
     """Print a result.
 
     Args:
-        result: what to print.
-        console: where to; standard output by default. Colours are used on a terminal only.
-        files: what to name at the end; by default the plots and the page in the run directory.
+        result: the result.
+        console: the output; by default standard output. Only terminals show colours.
+        files: files to list at the end; by default the plots and the page in the run directory.
     """
     out = console_on(console)
     _verdict(out, result)
@@ -42,15 +43,15 @@ def show(
     if result.benchmark:
         _benchmark(out, result.benchmark)
     if result.lifecycle:
-        print_table(out, view.lives(result.lifecycle))
+        print_table(out, setup_tables.instances(result.lifecycle))
     if result.simulated:
-        print_table(out, view.lives(result.simulated, view.SIMULATED))
+        print_table(out, setup_tables.instances(result.simulated, setup_tables.SIMULATED))
     if result.manager_latency:
-        print_table(out, view.manager_latency(result))
+        print_table(out, setup_tables.manager_latency(result))
     if result.deliveries:
-        print_table(out, view.deliveries(result))
+        print_table(out, setup_tables.deliveries(result))
     if result.installation:
-        print_table(out, view.installation(result))
+        print_table(out, setup_tables.installation(result))
     _phases(out, result)
     print_list(out, "Notes", result.notes)
     written = _written(result.directory) if files is None else files
@@ -58,7 +59,7 @@ def show(
 
 
 def _written(run_dir: Path | None) -> list[Path]:
-    """The plots and the page of a run, as far as there are any."""
+    """The existing plots and the page of a run."""
     if run_dir is None:
         return []
     return [*sorted((run_dir / "plots").glob("*.png")), *run_dir.glob("report.html")]
@@ -90,15 +91,15 @@ def _phases(out: Console, result: Result) -> None:
     phases = [phase for phase in view.phases(result) if phase[1] != "not_run"]
     if not phases:
         return
-    print_title(out, f"Phases, {view.seconds(sum(taken for _, _, taken in phases))} in all")
+    print_title(out, f"Phases, {formats.seconds(sum(taken for _, _, taken in phases))} in total")
     mark = {"failed": " FAILED"}
-    said = [f"{name} {view.seconds(taken)}{mark.get(status, '')}" for name, status, taken in phases]
+    said = [f"{name} {formats.seconds(taken)}{mark.get(status, '')}" for name, status, taken in phases]
     for line in _filled([f"{part}," for part in said[:-1]] + said[-1:], out.width - 2):
         print_line(out, Text(f"  {line}"))
 
 
 def _filled(parts: Sequence[str], width: int) -> list[str]:
-    """Parts joined by blanks into lines of at most ``width``, no part broken."""
+    """Join parts with blanks into lines of at most ``width``, without breaking a part."""
     lines: list[str] = []
     for part in parts:
         if lines and len(lines[-1]) + 1 + len(part) <= width:
