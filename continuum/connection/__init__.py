@@ -1,4 +1,4 @@
-"""Connections to nodes, one file per kind."""
+"""Connections to nodes: one file per kind of connection."""
 
 from continuum.connection.base import Completed, Connection, Process
 from continuum.model.limits import Limits

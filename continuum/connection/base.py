@@ -1,7 +1,4 @@
-"""The one way to a node: run, start, put, get, close.
-
-Every kind of node has a Connection of its own in a file beside this one.
-"""
+"""Access to a node: the protocol that every kind of connection implements."""
 
 from __future__ import annotations
 
@@ -17,13 +14,13 @@ from continuum.model.limits import NO_LIMITS, Limits
 
 @dataclass(frozen=True)
 class Completed:
-    """A command that came to its end.
+    """A command that has ended.
 
     Attributes:
         argv: the command.
-        status: exit status; negative for the signal that killed it.
-        stdout: what it printed, decoded as UTF-8 with replacement.
-        stderr: the same for standard error.
+        status: exit status; the negative number of the signal that killed it.
+        stdout: its standard output, decoded as UTF-8 with replacement characters.
+        stderr: its standard error, decoded the same way.
     """
 
     argv: tuple[str, ...]
@@ -33,7 +30,7 @@ class Completed:
 
 
 class Process(Protocol):
-    """A command that runs on a node."""
+    """A command on a node."""
 
     def poll(self) -> int | None:
         """Exit status, or None while it runs."""
@@ -42,21 +39,21 @@ class Process(Protocol):
         """Exit status; raises CommandTimeout after ``timeout`` seconds."""
 
     def write(self, data: bytes) -> None:
-        """Send ``data`` to its standard input at once."""
+        """Write ``data`` to its standard input, unbuffered."""
 
     def terminate(self) -> None:
-        """Ask it to end (SIGTERM); harmless when it has ended."""
+        """Send SIGTERM; harmless if it has ended."""
 
     def kill(self) -> None:
-        """End it and all its children on the node (SIGKILL); harmless when it has ended."""
+        """Kill it and all its children on the node (SIGKILL); harmless if it has ended."""
 
 
 class Connection(Protocol):
-    """Access to one node, never through the emulated links.
+    """Access to one node, never over the emulated links.
 
     Attributes:
         node: the node's name.
-        host_clock: True when the node reads the very clock of this process (CLOCK_MONOTONIC).
+        host_clock: whether the node has the same CLOCK_MONOTONIC as this process.
     """
 
     node: str
@@ -70,10 +67,10 @@ class Connection(Protocol):
         check: bool = True,
         stdin: bytes | None = None,
     ) -> Completed:
-        """Run a command to its end, inside the node and its limits.
+        """Run a command to its end, within the limits of the node.
 
-        Raises CommandFailed for a status other than 0 when ``check``, CommandTimeout after
-        ``timeout`` seconds, ConnectionFailure when the node cannot be reached.
+        Raises CommandFailed for a status other than 0 if ``check``, CommandTimeout after ``timeout`` seconds,
+        ConnectionFailure if the node cannot be reached.
         """
 
     def start(
@@ -84,32 +81,32 @@ class Connection(Protocol):
         log: Path,
         limits: Limits | None = NO_LIMITS,
     ) -> Process:
-        """Start a command; its standard output and error are appended to ``log`` as they come.
+        """Start a command; its output is appended to ``log`` as it arrives.
 
-        ``log`` is a file of this host. ``limits`` bound it within its node; with ``limits=None`` it
-        is outside the node's CPU, memory and disk limits too, as measuring tools must be.
+        ``log`` is a file of this host. ``limits`` apply within the limits of the node; with ``limits=None``
+        the command is outside the node's CPU, memory and disk limits, too, as measuring tools must be.
         """
 
     def attach(self, argv: Sequence[str]) -> int:
-        """Run a command inside the node and its limits with this process's own standard streams.
+        """Run a command within the limits of the node, connected to the standard streams of this process.
 
-        Returns its exit status, 128 + the signal's number when one killed it, as shells do.
+        Returns its exit status, or 128 + the number of the signal that killed it, as shells do.
         """
 
     def put(self, src: Path, dst: PurePosixPath) -> None:
-        """Copy a file of this host to the node, making folders on the way; atomic at ``dst``."""
+        """Copy a file of this host to the node atomically, creating missing folders."""
 
     def get(self, src: PurePosixPath, dst: Path) -> None:
         """Copy a file or a folder of the node to this host."""
 
     def dial(self, port: int) -> socket.socket:
-        """A TCP connection to a port of the node's loopback, over a path without emulation.
+        """A TCP connection to a port of the node's loopback interface, over a path without emulation.
 
-        Where nobody listens there ConnectionFailure is raised, or the connection ends at once.
+        If no program listens on the port, ConnectionFailure is raised or the connection ends at once.
         """
 
     def clock(self) -> AbstractContextManager[Callable[[], int]]:
-        """A reader of the node's CLOCK_MONOTONIC in ns, over a path without emulation."""
+        """A function that reads the node's CLOCK_MONOTONIC in ns, over a path without emulation."""
 
     def close(self) -> None:
-        """Give up what the connection holds; processes it started go on."""
+        """Close the connection; processes that it started continue."""

@@ -1,4 +1,4 @@
-"""The nodes that exist, with a connection to each."""
+"""The existing nodes of a run, with a connection to each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from continuum.model.topology import Topology
 
 @dataclass(frozen=True)
 class Deployment:
-    """The nodes that exist and the way to each of them.
+    """The existing nodes of a run, and a connection to each.
 
     Attributes:
-        topology: what was asked for.
-        nodes: what exists, in the topology's order.
-        connections: one per node, by its name.
+        topology: the topology that they were created from.
+        nodes: the nodes, in the topology's order.
+        connections: a connection to each node, by its name.
         engine: network engine that shapes the links.
         native_delays_ms: one-way delay that the real network has between two tiers, as measured; empty
             where the whole network is emulated.
@@ -33,7 +33,7 @@ class Deployment:
     native_refuses: bool = True
 
     def node(self, name: str) -> Node:
-        """The node of that name; KeyError if there is none."""
+        """The node of this name; KeyError if there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node

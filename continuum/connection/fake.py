@@ -1,8 +1,8 @@
-"""A connection to a pretended node, for tests: a folder of this host and plain processes in it.
+"""A connection to a fake node, for tests: a folder of this host, with processes of this host.
 
-Nothing is isolated. A path of the node is looked for below the node's folder: an argument that is such a
-path, or ends in one behind a ``=``, is replaced before the command runs. So is what lies in the one folder
-that is Continuum's on nodes, whether it is there yet or not.
+Nothing is isolated. Paths are mapped to the node's folder: an argument that is the path of an existing file
+there, or ends in one after a ``=``, is replaced before the command runs. So are paths below the node's work
+folder, whether they exist or not.
 """
 
 from __future__ import annotations
@@ -23,22 +23,20 @@ from continuum.connection.process import END_TIMEOUT_S, ClientProcess
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from continuum.host.files import replacing
 from continuum.model.limits import Limits
+from continuum.model.node import FOLDER
 from continuum.sdk import protocol
 
 DIAL_TIMEOUT_S = 10.0
 
 
-_OURS = "/var/lib/continuum"
-
-
 class FakeConnection:
-    """Commands run on this host, files go below one folder; as ``Connection``.
+    """Runs commands on this host and keeps files below one folder; implements ``Connection``.
 
     Args:
         node: the node's name.
-        root: folder that stands for the node's ``/``.
-        clock_offset_ns: how far the pretended clock of the node is ahead of this host's; None makes the
-            node share the host's clock.
+        root: folder that replaces the node's ``/``.
+        clock_offset_ns: how far the simulated clock of the node is ahead of this host's; None if the node
+            shares the host's clock.
     """
 
     def __init__(self, node: str, root: Path, clock_offset_ns: int | None = None) -> None:
@@ -119,11 +117,11 @@ class FakeConnection:
 
     @contextlib.contextmanager
     def clock(self) -> Iterator[Callable[[], int]]:
-        """The host's clock and the pretended offset."""
+        """The host's clock plus the simulated offset."""
         yield lambda: time.monotonic_ns() + self._offset_ns
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: there is no connection to close."""
 
     def _host_path(self, path: PurePosixPath | str) -> Path:
         return self.root / str(path).lstrip("/")
@@ -132,7 +130,7 @@ class FakeConnection:
         if word == "{python}":
             return sys.executable
         before, sign, path = word.rpartition("=")
-        ours = PurePosixPath(path).is_relative_to(_OURS)
+        ours = PurePosixPath(path).is_relative_to(FOLDER)
         if ours or (path.startswith("/") and path != "/" and self._host_path(path).exists()):
             return f"{before}{sign}{self._host_path(path)}"
         return word
@@ -167,19 +165,19 @@ class FakeConnection:
 
 
 class FakeProcess(ClientProcess):
-    """A process of this host; as ``Process``."""
+    """A process of this host; implements ``Process``."""
 
     def terminate(self) -> None:
-        """Ask it to end; harmless when it has ended."""
+        """Send SIGTERM; harmless if it has ended."""
         self.popen.terminate()
 
     def kill(self) -> None:
-        """End it and what is left of its process group."""
+        """Kill it and the rest of its process group."""
         _kill_group(self.popen)
         self.end_client(END_TIMEOUT_S)
 
 
 def _kill_group(popen: subprocess.Popen[bytes]) -> None:
-    # The group outlives its leader as long as a member is left, and so does its number.
+    # The process group exists, with the same id, as long as it has a member.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(popen.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A port of this host that leads to a port of a node, over a path without emulation."""
+"""Port forwarding from this host to a node, over a path without emulation."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ _PIECE_BYTES = 1 << 16
 
 @contextmanager
 def forward(connection: Connection, port: int, *, local_port: int = 0) -> Iterator[int]:
-    """Listen on this host's loopback and pass every connection on to a node's; gives the local port.
+    """Forward a port of this host's loopback interface to one of a node's; yields the local port.
 
-    With the context all connections end, so that nobody waits for an answer that does not come any more.
+    All connections are closed at the end of the context, so that no client waits for an answer forever.
 
     Args:
-        connection: the way to the node.
-        port: TCP port on the node's loopback.
-        local_port: TCP port here; 0 for any that is free.
+        connection: the connection to the node.
+        port: TCP port on the node's loopback interface.
+        local_port: TCP port on this host; 0 for a free one.
 
     Raises:
-        OSError: the local port is taken.
+        OSError: the local port is in use.
     """
-    kept = _Kept()
+    sockets = _OpenSockets()
     with socket.create_server((HOST, local_port)) as listener:
-        thread = threading.Thread(target=_serve, args=(listener, connection, port, kept), daemon=True)
+        thread = threading.Thread(target=_serve, args=(listener, connection, port, sockets), daemon=True)
         thread.start()
         try:
             yield int(listener.getsockname()[1])
         finally:
             with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)  # which wakes the thread
-            kept.end()
+                listener.shutdown(socket.SHUT_RDWR)  # wakes the thread
+            sockets.end()
 
 
-class _Kept:
-    """The connections that are open, until all of them are to end."""
+class _OpenSockets:
+    """The open connections, to close all of them at the end."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -51,7 +51,7 @@ class _Kept:
 
     @contextmanager
     def holding(self, way: socket.socket) -> Iterator[None]:
-        """Keep one while the context lasts; its own end is the owner's business."""
+        """Register one during the context; the caller closes it."""
         with self._lock:
             self._open.add(way)
             if self._is_over:
@@ -63,7 +63,7 @@ class _Kept:
                 self._open.remove(way)
 
     def end(self) -> None:
-        """End all of them, and those that come later."""
+        """Shut down all of them, and those that are registered later."""
         with self._lock:
             self._is_over = True
             for way in self._open:
@@ -75,38 +75,38 @@ def _end(way: socket.socket) -> None:
         way.shutdown(socket.SHUT_RDWR)
 
 
-def _serve(listener: socket.socket, connection: Connection, port: int, kept: _Kept) -> None:
+def _serve(listener: socket.socket, connection: Connection, port: int, sockets: _OpenSockets) -> None:
     while True:
         try:
             here, _ = listener.accept()
         except OSError:
             return
-        threading.Thread(target=_pass_on, args=(here, connection, port, kept), daemon=True).start()
+        threading.Thread(target=_pass_on, args=(here, connection, port, sockets), daemon=True).start()
 
 
-def _pass_on(here: socket.socket, connection: Connection, port: int, kept: _Kept) -> None:
-    """Join a connection with one on the node, until both sides have said all."""
+def _pass_on(here: socket.socket, connection: Connection, port: int, sockets: _OpenSockets) -> None:
+    """Connect a client with the node, until both sides have closed their output."""
     with here:
         try:
             there = connection.dial(port)
         except (ConnectionFailure, OSError):
-            return  # whoever connected sees the connection end, as where nobody listens
-        with there, kept.holding(here), kept.holding(there):
-            prompt(here)
-            prompt(there)
+            return  # the client's connection is closed, as if no program listened
+        with there, sockets.holding(here), sockets.holding(there):
+            disable_nagle(here)
+            disable_nagle(there)
             back = threading.Thread(target=_pump, args=(there, here), daemon=True)
             back.start()
             _pump(here, there)
             back.join()
 
 
-def prompt(way: socket.socket) -> None:
-    """Have what is written sent at once, even in small pieces.
+def disable_nagle(way: socket.socket) -> None:
+    """Send small pieces at once (TCP_NODELAY).
 
-    Otherwise a request whose head and body are written one after the other takes 40 ms: the body waits until
-    the head is acknowledged (Nagle), which the other side puts off.
+    Otherwise a request whose header and body are written separately takes 40 ms: the body waits for the
+    acknowledgement of the header (Nagle's algorithm), which the other side delays.
     """
-    with contextlib.suppress(OSError):  # no TCP at all
+    with contextlib.suppress(OSError):  # not a TCP socket
         way.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 

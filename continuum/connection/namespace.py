@@ -24,23 +24,22 @@ from continuum.sdk import protocol
 
 _NODE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _GRACE_S = 0.05
-# The shell joins control groups by writing 0, itself, and then becomes the command.
+# The shell moves itself into control groups (by writing 0), then becomes the command.
 _JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 126; shift; done; shift; exec "$@"'
 
 
 @dataclass(frozen=True)
-class Target:
+class NamespaceTarget:
     """The namespaces of one node.
 
     Attributes:
         node: the node's name.
         run_id: the run it belongs to.
-        pid: process 1 of the node, in this host's numbers.
-        start: when that process began, in clock ticks since boot; with ``pid`` its identity.
-        in_user_namespace: whether it has a user namespace of its own too.
+        pid: process id, on this host, of the node's process 1.
+        start: start time of that process, in clock ticks since boot; identifies it together with ``pid``.
+        in_user_namespace: whether the node has its own user namespace.
         python: the Python interpreter on the node.
-        join: control groups that bound a process within the node, made when needed: the files to write
-            its pid to.
+        join: creates the control groups for the limits of a process; returns the files to write its pid to.
     """
 
     node: str
@@ -53,11 +52,11 @@ class Target:
 
 
 class NamespaceConnection:
-    """Runs commands in a node's namespaces by util-linux's ``nsenter``; as ``Connection``."""
+    """Runs commands in a node's namespaces with ``nsenter`` of util-linux; implements ``Connection``."""
 
     host_clock = True
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: NamespaceTarget) -> None:
         self.node = target.node
         self._target = target
 
@@ -69,7 +68,7 @@ class NamespaceConnection:
         check: bool = True,
         stdin: bytes | None = None,
     ) -> Completed:
-        """Run a command to its end, inside the node and its limits."""
+        """Run a command to its end, within the limits of the node."""
         process = self._spawn(
             argv,
             Limits(),
@@ -102,15 +101,15 @@ class NamespaceConnection:
         log: Path,
         limits: Limits | None = Limits(),  # noqa: B008 - frozen
     ) -> NamespaceProcess:
-        """Start a command; its standard output and error are appended to ``log`` as they come."""
+        """Start a command; its output is appended to ``log`` as it arrives."""
         with log.open("ab") as file:
             return self._spawn(
                 argv, limits, env, stdin=subprocess.PIPE, stdout=file.fileno(), stderr=file.fileno()
             )
 
     def attach(self, argv: Sequence[str]) -> int:
-        """Run a command inside the node and its limits with this process's own standard streams."""
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the command, which gets it too
+        """Run a command within the limits of the node, connected to the standard streams of this process."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the command, which receives it, too
         try:
             extra = {name: os.environ[name] for name in ("TERM", "COLORTERM") if name in os.environ}
             process = self._spawn(
@@ -125,7 +124,7 @@ class NamespaceConnection:
         return 128 - status if status < 0 else status
 
     def put(self, src: Path, dst: PurePosixPath) -> None:
-        """Copy a file of this host to the node, making folders on the way; atomic at ``dst``."""
+        """Copy a file of this host to the node atomically, creating missing folders."""
         with self._root() as root:
             namespace_files.put(root, src, dst)
 
@@ -135,7 +134,7 @@ class NamespaceConnection:
             namespace_files.get(root, src, dst)
 
     def dial(self, port: int) -> socket.socket:
-        """A connection by a program on the node, which ends with it."""
+        """A connection through a relay program on the node, which ends with it."""
         ours, theirs = socket.socketpair()
         source = Path(__file__).with_name("relay.py").read_text(encoding="utf-8")
         with theirs:
@@ -152,15 +151,15 @@ class NamespaceConnection:
 
     @contextlib.contextmanager
     def clock(self) -> Iterator[Callable[[], int]]:
-        """The host's own clock, which is the node's."""
+        """The host's clock, which nodes share."""
         yield time.monotonic_ns
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: there is no connection to close."""
 
     @contextlib.contextmanager
     def _root(self) -> Iterator[int]:
-        """The node's root directory, checked to be that of the very node."""
+        """Descriptor of the node's root folder; ConnectionFailure if the node is gone."""
         try:
             root = os.open(f"/proc/{self._target.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -172,7 +171,7 @@ class NamespaceConnection:
             os.close(root)
 
     def _check(self) -> None:
-        """Refuse to touch whatever process has the node's pid by now."""
+        """Raise ConnectionFailure if the node's pid belongs to another process by now."""
         try:
             raw = Path(f"/proc/{self._target.pid}/stat").read_bytes()
         except OSError:
@@ -184,7 +183,7 @@ class NamespaceConnection:
     def _gone(self) -> ConnectionFailure:
         return ConnectionFailure(
             f"{self.node}: the node is gone (its process {self._target.pid} has ended);"
-            f" run {self._target.run_id} can only be destroyed"
+            f" run: continuum destroy {self._target.run_id}"
         )
 
     def _spawn(
@@ -215,8 +214,8 @@ class NamespaceConnection:
         return NamespaceProcess(self._target, tuple(argv), popen, f"{protocol.ENV_PROCESS}={token}")
 
 
-def enter_command(target: Target, argv: Sequence[str]) -> list[str]:
-    """The command of this host that runs ``argv`` inside the node."""
+def enter_command(target: NamespaceTarget, argv: Sequence[str]) -> list[str]:
+    """The command on this host that runs ``argv`` on the node."""
     user = ["--user", "--preserve-credentials"] if target.in_user_namespace else []
     return [
         "nsenter",
@@ -228,8 +227,8 @@ def enter_command(target: Target, argv: Sequence[str]) -> list[str]:
     ]
 
 
-def node_environment(target: Target, own: Mapping[str, str]) -> dict[str, str]:
-    """What a process on the node finds in its environment: nothing of the caller's by chance."""
+def node_environment(target: NamespaceTarget, own: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process on the node; nothing but PATH is inherited from this process."""
     return {
         "PATH": os.environ.get("PATH", "") + os.pathsep + _NODE_PATH,
         "HOME": "/root",
@@ -241,23 +240,23 @@ def node_environment(target: Target, own: Mapping[str, str]) -> dict[str, str]:
 
 
 class NamespaceProcess(MarkedProcess):
-    """A command in a node; as ``Process``. Its client is the ``nsenter`` around it."""
+    """A command on a node; implements ``Process``. Its client is ``nsenter``."""
 
     def __init__(
-        self, target: Target, argv: tuple[str, ...], popen: subprocess.Popen[bytes], mark: str
+        self, target: NamespaceTarget, argv: tuple[str, ...], popen: subprocess.Popen[bytes], mark: str
     ) -> None:
         super().__init__(target.node, argv, popen)
         self._pid, self._mark = target.pid, mark
 
     def signal_there(self, number: int, *, first_only: bool) -> int:
-        """Send a signal to the command and its children within the node."""
+        """Send a signal to the command and its children on the node."""
         return namespace_files.signal_marked(
             self._pid, self._mark, signal.Signals(number), first_only=first_only
         )
 
     def kill(self) -> None:
-        """End it and all its children on the node (SIGKILL); harmless when it has ended."""
+        """Kill it and all its children on the node (SIGKILL); harmless if it has ended."""
         if self.popen.poll() is None:
-            self.kill_there()  # first, so that the status is that of the command where possible
+            self.kill_there()  # first, so that the status is the command's if possible
         self.end_client(_GRACE_S)
         self.kill_there()

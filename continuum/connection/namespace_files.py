@@ -1,7 +1,7 @@
-"""Files and processes inside a node's namespaces, reached through ``/proc/<process 1>/root``.
+"""Files and processes in a node's namespaces, accessed through ``/proc/<process 1>/root``.
 
-A path of the node is looked up as the node itself would: links in it, absolute ones included, never lead
-out of its root directory (openat2(2) with RESOLVE_IN_ROOT, Linux 5.6).
+Paths are resolved as in the node: symbolic links, including absolute ones, do not lead out of its root folder
+(openat2(2) with RESOLVE_IN_ROOT, Linux 5.6).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def open_in(root: int, path: PurePosixPath | str, flags: int, mode: int = 0) -> int:
-    """Open a path below the folder ``root`` is a descriptor of, as if that were ``/``.
+    """Open a path below the folder with the descriptor ``root``, as if that folder were ``/``.
 
     Raises:
         OSError: as ``os.open``.
@@ -37,7 +37,7 @@ def open_in(root: int, path: PurePosixPath | str, flags: int, mode: int = 0) -> 
         if fd >= 0:
             return fd
         number = ctypes.get_errno()
-        if number not in {errno.EAGAIN, errno.EINTR}:  # EAGAIN: something was renamed on the way
+        if number not in {errno.EAGAIN, errno.EINTR}:  # EAGAIN: a folder of the path was renamed
             raise OSError(number, os.strerror(number), str(path))
 
 
@@ -51,7 +51,7 @@ def _opened(root: int, path: PurePosixPath | str, flags: int, mode: int = 0) -> 
 
 
 def put(root: int, src: Path, dst: PurePosixPath) -> None:
-    """Copy the host's file ``src`` to ``dst``, which appears whole or not at all."""
+    """Copy the host's file ``src`` to ``dst`` atomically."""
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(src.open("rb"))
         folder = stack.enter_context(_folder(root, dst.parent))
@@ -77,7 +77,7 @@ def _copy(source: int, target: int) -> None:
 
 @contextlib.contextmanager
 def _folder(root: int, path: PurePosixPath) -> Iterator[int]:
-    """A folder of the node, made with all above it where missing."""
+    """A folder of the node; it and its parents are created if they are missing."""
     flags = os.O_RDONLY | os.O_DIRECTORY
     try:
         descriptor = open_in(root, path, flags)
@@ -92,7 +92,7 @@ def _folder(root: int, path: PurePosixPath) -> Iterator[int]:
 
 
 def get(root: int, src: PurePosixPath, dst: Path) -> None:
-    """Copy a file or a folder of the node to the host; links within a folder are copied as links."""
+    """Copy a file or a folder of the node to the host; symbolic links in a folder are copied as links."""
     with _opened(root, src, os.O_RDONLY | os.O_NONBLOCK) as source:
         kind = os.fstat(source).st_mode
         if stat.S_ISDIR(kind):
@@ -131,19 +131,19 @@ def _get_folder(source: int, dst: Path) -> None:
 
 
 def signal_marked(init_pid: int, mark: str, number: signal.Signals, *, first_only: bool) -> int:
-    """Send a signal to the processes of a node that have ``mark`` in their environment, or an ancestor has.
+    """Send a signal to the processes of a node that have ``mark`` in their or an ancestor's environment.
 
-    The folder of a process in a node's /proc serves as its pidfd: the signal reaches the very process that
-    was looked at, in whatever pid namespace it is.
+    The folder of a process in the node's /proc is used as its pidfd, so that the signal reaches exactly the
+    process that was examined, in any pid namespace.
 
     Args:
         init_pid: process 1 of the node.
         mark: an entry of the environment, as in ``NAME=value``.
         number: the signal.
-        first_only: only those that came into the node from outside, not what they started.
+        first_only: only to processes that entered the node from outside, not to their children.
 
     Returns:
-        How many it was sent to.
+        The number of processes.
     """
     proc = f"/proc/{init_pid}/root/proc"
     needle = mark.encode()
@@ -171,7 +171,7 @@ def _numbers(proc: str) -> list[str]:
 
 
 class _Entry:
-    """A process of the node, pinned by a descriptor of its folder in /proc."""
+    """A process of the node, identified by a descriptor of its folder in /proc."""
 
     def __init__(self, folder: str, needle: bytes) -> None:
         self.descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -187,7 +187,7 @@ class _Entry:
 
     @property
     def is_first(self) -> bool:
-        """Whether it came from outside: its parent has no number in the node."""
+        """Whether it entered from outside: its parent is not in the node's pid namespace."""
         return self.marked and self.parent == 0
 
     def _read(self, name: str) -> bytes:

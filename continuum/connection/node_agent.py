@@ -1,12 +1,12 @@
-"""What runs on a node at the other end of a connection: a program of the standard library alone.
+"""A program that connections run on nodes; it needs only the standard library of Python 3.7 or newer.
 
-``python3 -I -S -c <this file> VERB ...``; works from Python 3.7 on, whatever the orchestrator runs on.
+``python3 -I -S -c <this file> VERB ...``:
 
 ``clock``: answers every line of standard input with CLOCK_MONOTONIC in ns.
-``signal NAME=VALUE NUMBER all|first``: sends a signal to the processes that have the entry in their
-environment, or an ancestor has; with ``first`` only to those without such an ancestor. Says how many.
-``usage NAME=VALUE``: says in JSON what CPU time the machine has used, and the highest memory use of the
-processes that have the entry.
+``signal NAME=VALUE NUMBER all|first``: sends a signal to the processes that have the entry in their or an
+ancestor's environment; with ``first`` only to those without such an ancestor. Prints their number.
+``usage NAME=VALUE``: prints, as JSON, the CPU time that the machine has used and the highest memory use of
+the processes with the entry.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 
 
 def clock() -> None:
-    """Answer every line with a reading of the clock."""
+    """Answer every line with the time of the clock."""
     while sys.stdin.readline():
         sys.stdout.write(f"{time.monotonic_ns()}\n")
         sys.stdout.flush()
 
 
 def processes(mark: bytes) -> dict[int, tuple[int, bool]]:
-    """Parent of every process, and whether it has ``mark`` in its environment; not this one's own."""
+    """Parent of every other process, and whether it has ``mark`` in its environment."""
     found = {}
     for name in os.listdir("/proc"):  # noqa: PTH208
         if not name.isdigit():
@@ -42,7 +42,7 @@ def processes(mark: bytes) -> dict[int, tuple[int, bool]]:
 
 
 def within(found: dict[int, tuple[int, bool]], pid: int) -> bool:
-    """Whether a process or an ancestor of it is marked."""
+    """Whether a process or one of its ancestors is marked."""
     for _ in range(len(found) + 1):
         if pid not in found:
             return False
@@ -53,7 +53,7 @@ def within(found: dict[int, tuple[int, bool]], pid: int) -> bool:
 
 
 def send(mark: bytes, number: int, first_only: bool) -> int:
-    """Send the signal; return how many processes got it."""
+    """Send the signal; returns the number of processes that received it."""
     found = processes(mark)
     chosen = [
         pid
@@ -71,10 +71,10 @@ def send(mark: bytes, number: int, first_only: bool) -> int:
 
 
 def usage(mark: bytes) -> dict[str, float | None]:
-    """CPU seconds of the machine since it started; MiB the marked processes held at most, if any."""
+    """CPU seconds of the machine since its boot; highest memory use of the marked processes in MiB."""
     with Path("/proc/stat").open(encoding="ascii") as file:
         ticks = [int(word) for word in file.readline().split()[1:9]]
-    busy = sum(ticks) - ticks[3] - ticks[4] - ticks[7]  # without idle, waiting for disks, and stolen
+    busy = sum(ticks) - ticks[3] - ticks[4] - ticks[7]  # without idle, iowait and steal
     found = processes(mark)
     peak_kb = sum(_peak_kb(pid) for pid in found if within(found, pid))
     memory_peak_mb = peak_kb / 1024.0 if peak_kb else None
@@ -93,7 +93,7 @@ def _peak_kb(pid: int) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """Do what the first argument says."""
+    """Run the verb in the first argument."""
     verb, words = arguments[0], arguments[1:]
     if verb == "clock":
         clock()

@@ -1,4 +1,4 @@
-"""What is common to commands on nodes that a program of this host starts and waits for."""
+"""Base classes of commands on nodes that are run by a client process on this host."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from abc import ABC, abstractmethod
 from continuum.errors import CommandTimeout, ConnectionFailure
 
 END_TIMEOUT_S = 10.0
-"""How long a command may take to be gone once it was killed."""
+"""Time limit for a command to end after it was killed."""
 
 _POLL_S = 0.01
 
 
 class ClientProcess:
-    """A command on a node, and the client here that ends as it ends; most of ``Process``.
+    """A command on a node and its client process, which ends with the same status; most of ``Process``.
 
     Args:
         node: the node's name.
         argv: the command.
-        popen: the client, whose standard input and exit status are the command's.
+        popen: the client; its standard input and exit status are those of the command.
     """
 
     def __init__(self, node: str, argv: tuple[str, ...], popen: subprocess.Popen[bytes]) -> None:
@@ -41,7 +41,7 @@ class ClientProcess:
             raise CommandTimeout(self._node, self._argv, timeout) from None
 
     def write(self, data: bytes) -> None:
-        """Send ``data`` to its standard input at once."""
+        """Write ``data`` to its standard input, unbuffered."""
         if self.popen.stdin is None:
             raise ConnectionFailure(f"{self._node}: {self._argv[0]}: has no standard input")
         try:
@@ -49,11 +49,11 @@ class ClientProcess:
             self.popen.stdin.flush()
         except (OSError, ValueError) as error:
             raise ConnectionFailure(
-                f"{self._node}: {self._argv[0]}: takes no input any more: {error}"
+                f"{self._node}: {self._argv[0]}: its standard input is closed: {error}"
             ) from error
 
     def end_client(self, grace_s: float) -> None:
-        """Let the client end by itself for some seconds, then kill it; its input is closed."""
+        """Wait some seconds for the client to end, then kill it; closes its standard input."""
         try:
             self.popen.wait(grace_s)
         except subprocess.TimeoutExpired:
@@ -65,27 +65,27 @@ class ClientProcess:
 
 
 class MarkedProcess(ClientProcess, ABC):
-    """A command that is found on its node, with its children, by a mark in their environment."""
+    """A command that is found on its node, with its children, by an entry in their environment."""
 
     @abstractmethod
     def signal_there(self, number: int, *, first_only: bool) -> int:
-        """Send a signal to the marked processes, or only to those that none of the others started.
+        """Send a signal to the marked processes, or only to those without a marked ancestor.
 
-        Returns how many there were; raises ConnectionFailure when the node cannot be reached.
+        Returns their number; raises ConnectionFailure if the node cannot be reached.
         """
 
     def terminate(self) -> None:
-        """Ask it to end (SIGTERM); harmless when it has ended or its node is gone."""
+        """Send SIGTERM; harmless if it has ended or its node is gone."""
         deadline = time.monotonic() + END_TIMEOUT_S
         with contextlib.suppress(ConnectionFailure):
-            # Just after its start the command may not have come to the node yet.
+            # Just after its start, the command may not run on the node yet.
             while self.popen.poll() is None and time.monotonic() < deadline:
                 if self.signal_there(signal.SIGTERM, first_only=True):
                     return
                 time.sleep(_POLL_S)
 
     def kill_there(self) -> None:
-        """Kill all of it on the node until none is left, since the killed may just have started others."""
+        """Kill its processes on the node until none is left, since a killed one may have started another."""
         deadline = time.monotonic() + END_TIMEOUT_S
         with contextlib.suppress(ConnectionFailure):
             while time.monotonic() < deadline and self.signal_there(signal.SIGKILL, first_only=False):

@@ -1,4 +1,4 @@
-"""Runs on a node under any Python: joins its standard streams with a TCP port of the node's loopback.
+"""Runs on a node: connects its standard streams with a TCP port of the node's loopback interface.
 
 Called as ``python3 -c SOURCE PORT``.
 """
@@ -14,7 +14,7 @@ _PIECE_BYTES = 1 << 16
 
 
 def main(port: int) -> None:
-    """Pass everything on until both sides have said all."""
+    """Copy in both directions until both sides have closed their output."""
     there = socket.create_connection(("127.0.0.1", port))
 
     def answer() -> None:

@@ -1,4 +1,4 @@
-"""Unpacks what a node sent: nothing in it may reach outside the folder it is unpacked to."""
+"""Unpacks archives from nodes, which are not trusted: nothing is written outside the target folder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import IO
 
 
 def unpack(archive: IO[bytes], folder: Path) -> None:
-    """Unpack a tar archive: folders, files, and links as links; whatever else is in it is left out.
+    """Unpack the folders, files and symbolic links of a tar archive; other entries are ignored.
 
     Raises:
-        OSError: a name in it leads outside, or the archive is broken.
+        OSError: a name leads outside the folder, or the archive is damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -20,18 +20,18 @@ def unpack(archive: IO[bytes], folder: Path) -> None:
             for member in tar:
                 _unpack_one(tar, member, folder)
     except tarfile.TarError as error:
-        raise OSError(f"what the node sent is no archive: {error}") from error
+        raise OSError(f"the archive from the node is damaged: {error}") from error
 
 
 def _unpack_one(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
     parts = PurePosixPath(member.name).parts
     if ".." in parts or PurePosixPath(member.name).is_absolute():
-        raise OSError(f"the node sent a file named {member.name!r}, which leads outside")
+        raise OSError(f"the node sent a file named {member.name!r}, which leads outside the folder")
     place = folder
     for part in parts[:-1]:
         place /= part
         if place.is_symlink() or not place.is_dir():
-            raise OSError(f"the node sent a file named {member.name!r}, below something that is no folder")
+            raise OSError(f"the node sent a file named {member.name!r}, below a file or a symbolic link")
     target = folder.joinpath(*parts)
     if target == folder:
         return

@@ -1,4 +1,4 @@
-"""Facts about the machine this process runs on; read once, never changed."""
+"""Facts about the machine that this process runs on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Host:
-    """This machine, as far as every module may want to know it.
+    """Facts about this machine.
 
     Attributes:
-        cpus: numbers of the CPUs this process may run on.
-        memory_mb: total memory in MiB; the control group's limit where that is lower.
+        cpus: the CPUs that this process may run on.
+        memory_mb: total memory in MiB, or the control group's limit if that is lower.
         user_id: effective user id.
         kernel: kernel release.
         machine: hardware architecture, as in ``x86_64``.
@@ -33,14 +33,14 @@ class Host:
         return self.user_id == 0
 
     def find_command(self, name: str) -> Path | None:
-        """Where a program is, on the PATH or among the administrator's programs."""
+        """Path of a program in PATH or in the ``sbin`` folders; None if it is missing."""
         path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"])
         found = shutil.which(name, path=path)
         return Path(found) if found else None
 
 
 def read() -> Host:
-    """Look at this machine."""
+    """Read the facts about this machine."""
     return Host(
         cpus=tuple(sorted(os.sched_getaffinity(0))),
         memory_mb=min(_total_memory_mb(), _memory_limit_mb()),
@@ -55,7 +55,7 @@ def _total_memory_mb() -> int:
 
 
 def _memory_limit_mb() -> int:
-    """The lowest limit a control group sets on this process; huge when there is none."""
+    """The lowest memory limit of this process's control groups; very large if there is none."""
     limits = [1 << 40]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         try:

@@ -1,4 +1,4 @@
-"""What is mounted on this host."""
+"""The mounts of this host."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Mount:
     """One line of ``/proc/self/mountinfo``.
 
     Attributes:
-        point: where it is mounted.
-        kind: type of its file system.
-        source: what is mounted, often a device.
+        point: mount point.
+        kind: type of the file system.
+        source: source of the mount, often a device.
         device: ``major:minor`` of its files.
-        root: folder within the file system that is mounted.
-        options: options of the file system itself, separated by commas.
+        root: folder of the file system that is mounted.
+        options: options of the file system, separated by commas.
     """
 
     point: str
@@ -29,7 +29,7 @@ class Mount:
 
 
 def parse(mountinfo: str) -> tuple[Mount, ...]:
-    """The mounts in a text as in ``/proc/self/mountinfo``."""
+    """The mounts from the content of ``/proc/self/mountinfo``."""
     mounts = []
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
@@ -47,5 +47,5 @@ def _unescape(text: str) -> str:
 
 
 def current() -> tuple[Mount, ...]:
-    """What this process sees mounted."""
+    """The mounts in this process's mount namespace."""
     return parse(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape"))

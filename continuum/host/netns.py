@@ -1,4 +1,4 @@
-"""Other network namespaces, entered by threads: the namespace of a thread is its own."""
+"""Runs code in other network namespaces, in threads: each thread has a network namespace of its own."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def visit(work: Callable[[], T]) -> T:
-    """Do something in a thread of its own, which may enter other namespaces; what it raises is raised here.
+    """Call ``work`` in a new thread, which may enter other namespaces; returns or raises what it does.
 
-    No other thread ever leaves the host's network, and nothing runs in the places that are visited.
+    All other threads stay in the host's network namespace.
     """
     done: list[T] = []
     errors: list[BaseException] = []
@@ -38,10 +38,10 @@ def visit(work: Callable[[], T]) -> T:
 
 
 def enter(pid: int) -> None:
-    """Take this thread into the network namespace of a process, for good.
+    """Move this thread into the network namespace of a process, permanently.
 
     Raises:
-        OSError: there is no such process, or this user may not.
+        OSError: the process does not exist, or this user has no permission.
     """
     with Path(f"/proc/{pid}/ns/net").open("rb") as namespace:
         if _libc.setns(namespace.fileno(), _CLONE_NEWNET):

@@ -1,4 +1,4 @@
-"""Runs a program of this host to its end; if it fails, its last words are in the error."""
+"""Runs a program on this host; if it fails, the error has the end of its standard error."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> None:
-    """Run a program; it gets no input.
+    """Run a program without input, to its end.
 
     Args:
         argv: the command.
-        failure: what has not come about when it fails, as in ``the disk cannot be made``.
-        error: what is raised then.
-        timeout_s: how long it may take.
-        env: its whole environment; this process's by default.
-        cwd: the folder it runs in.
+        failure: start of the error's message, as in ``cannot create the disk``.
+        error: type of the error that is raised if it fails.
+        timeout_s: time limit.
+        env: its environment; by default that of this process.
+        cwd: its working folder.
     """
     try:
         done = subprocess.run(

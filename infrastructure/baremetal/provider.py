@@ -71,7 +71,7 @@ class BaremetalProvider(Provider):
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
         """What each host is missing; all are queried at once."""
         missing = [
-            f"{one.name}: {one.detail}; to mend it: {one.remedy}" for one in self.doctor(host) if not one.ok
+            f"{one.name}: {one.detail}; to fix it: {one.remedy}" for one in self.doctor(host) if not one.ok
         ]
         for key in ("baremetal_key", "baremetal_ssh_config"):
             path = config.infrastructure.path(key)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from continuum.host.cgroup.plan import quota_us
+from continuum.host.cgroup.group_plan import quota_us
 from continuum.model.topology import NodeSpec
 from continuum.sdk import protocol
 

@@ -68,7 +68,7 @@ class GcpProvider(Provider):
             )
         for finding in self.doctor(host):
             if not finding.ok:
-                yield Problem(f"{finding.name}: {finding.detail}; to mend it: {finding.remedy}")
+                yield Problem(f"{finding.name}: {finding.detail}; to fix it: {finding.remedy}")
 
     def doctor(self, host: Host) -> Iterable[Finding]:
         """Whether Google's client and OpenSSH are installed."""

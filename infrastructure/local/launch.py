@@ -1,4 +1,4 @@
-"""Starts the keeper of a run and takes the nodes it makes."""
+"""Starts the keeper of a run and receives the nodes that it creates."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from pathlib import Path
 
 from continuum.errors import ProvisionError
 from continuum.sdk import protocol
-from infrastructure.local.keeper.plan import Plan
+from infrastructure.local.keeper.keeper_plan import KeeperPlan
 
 _MAIN = Path(__file__).parent / "keeper" / "__main__.py"
 _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Made:
-    """A node as its keeper reports it.
+class StartedNode:
+    """A node, as reported by its keeper.
 
     Attributes:
         name: its name.
-        pid: process 1 of the node, in this host's numbers.
-        start: when that process began, in clock ticks since boot; with ``pid`` its identity.
+        pid: process id, on this host, of the node's process 1.
+        start: start time of that process, in clock ticks since boot; identifies it together with ``pid``.
     """
 
     name: str
@@ -38,18 +38,18 @@ class Made:
 
 
 class Launch:
-    """A keeper at work: ``nodes`` yields what it makes, ``accept`` makes it stay.
+    """A keeper that starts: ``nodes`` receives what it creates, ``accept`` lets it outlive this process.
 
     Args:
-        plan: what to make.
-        plan_file: where the keeper shall read it.
-        log: where it writes what goes wrong.
+        plan: the nodes to create.
+        plan_file: file to pass the plan to the keeper.
+        log: file for its error messages.
 
     Attributes:
-        notes: what the keeper had to do otherwise than one would expect, in words.
+        notes: deviations that belong in the result, one sentence each.
     """
 
-    def __init__(self, plan: Plan, plan_file: Path, log: Path) -> None:
+    def __init__(self, plan: KeeperPlan, plan_file: Path, log: Path) -> None:
         self.notes: list[str] = []
         self._plan = plan
         self._log = log
@@ -71,7 +71,7 @@ class Launch:
             protocol.ENV_KEEPER: self._plan.directory,
             "PATH": os.environ.get("PATH", os.defpath),
         }
-        # Ends at once: the keeper is a child of it, so that process 1 is the one to reap the keeper.
+        # The keeper is a grandchild, so that process 1 adopts and reaps it.
         status = subprocess.run(
             argv,
             env=environment,
@@ -83,21 +83,21 @@ class Launch:
             check=False,
         ).returncode
         if status:
-            raise ProvisionError(f"the nodes' keeper does not start; see {self._log}")
+            raise ProvisionError(f"the keeper of the nodes did not start; see {self._log}")
 
-    def nodes(self, take: Callable[[Sequence[Made], Sequence[int]], None]) -> dict[str, Made]:
-        """Receive every node and hand them on in batches, with their TUN descriptors.
+    def nodes(self, take: Callable[[Sequence[StartedNode], Sequence[int]], None]) -> dict[str, StartedNode]:
+        """Receive all nodes and pass them on in batches, with the descriptors of their TUN devices.
 
         Args:
-            take: what to do with a batch; the descriptors are closed when it returns.
+            take: called with each batch; the descriptors are closed when it returns.
 
         Raises:
-            ProvisionError: a node could not be made, or the keeper ended or took too long.
+            ProvisionError: a node cannot be created, or the keeper ends early or takes too long.
         """
         deadline = time.monotonic() + 30 + 0.1 * len(self._plan.nodes)
-        made: dict[str, Made] = {}
+        made: dict[str, StartedNode] = {}
         while len(made) < len(self._plan.nodes):
-            batch: list[Made] = []
+            batch: list[StartedNode] = []
             with _closed_after() as descriptors:
                 while len(batch) < _BATCH and len(made) + len(batch) < len(self._plan.nodes):
                     batch.append(self._receive(deadline, descriptors))
@@ -105,16 +105,16 @@ class Launch:
             made.update((node.name, node) for node in batch)
         return made
 
-    def _receive(self, deadline: float, descriptors: list[int]) -> Made:
+    def _receive(self, deadline: float, descriptors: list[int]) -> StartedNode:
         self._channel.settimeout(max(0.001, deadline - time.monotonic()))
         try:
             raw, received, _, _ = socket.recv_fds(self._channel, 1 << 16, 4)
         except TimeoutError:
-            msg = f"the nodes were not ready in time; see {self._log}"
+            msg = f"the nodes were not ready within the time limit; see {self._log}"
             raise ProvisionError(msg) from None
         descriptors += received
         if not raw:
-            msg = f"the nodes' keeper ended early; see {self._log}"
+            msg = f"the keeper of the nodes ended early; see {self._log}"
             raise ProvisionError(msg)
         message = json.loads(raw)
         if "note" in message:
@@ -122,14 +122,14 @@ class Launch:
             return self._receive(deadline, descriptors)
         if "error" in message:
             raise ProvisionError(f"{message['name'] or 'the nodes'}: {message['error']}")
-        return Made(message["name"], message["pid"], message["start"])
+        return StartedNode(message["name"], message["pid"], message["start"])
 
     def accept(self) -> None:
         """Let the nodes outlive this process."""
         self._channel.send(b"done")
 
     def close(self) -> None:
-        """Give up the keeper; unless accepted, it ends and all nodes with it."""
+        """Close the channel to the keeper; unless ``accept`` was called, it ends together with all nodes."""
         self._channel.close()
 
 
@@ -144,7 +144,7 @@ def _closed_after() -> Iterator[list[int]]:
 
 
 def _allow_many_files() -> None:
-    """Descriptors in flight count against the soft limit, which is often 1,024."""
+    """Raise the soft limit, which is often 1,024; descriptors in flight count, too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):

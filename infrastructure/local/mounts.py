@@ -1,4 +1,4 @@
-"""Which file systems of the host a node overlays, and which paths it sees besides; pure."""
+"""Selects the file systems of the host that a node overlays, and the paths that it sees read-only; pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from continuum.host.mounts import Mount
 
-PRIVATE = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points a node has for itself
+PRIVATE = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points of a node
 _CHANGED = ("/etc", "/home", "/opt", "/srv", "/usr", "/var")
 _WRITABLE = frozenset(
     {"9p", "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nfs", "nfs4", "reiserfs", "tmpfs"}
@@ -15,24 +15,24 @@ _WRITABLE = frozenset(
 )
 _READ_ONLY = frozenset({"erofs", "exfat", "iso9660", "ntfs3", "squashfs", "vfat"})
 _OWN_FILES = ("/etc/hosts", "/etc/hostname")
-"""Containers have these mounted from outside; a node's own must not be covered by them."""
+"""Files that container engines mount; they must not cover those of a node."""
 
 
 def overlaid(mounts: Iterable[Mount]) -> tuple[str, ...]:
-    """Mount points whose files a node sees and may change for itself: ``/``, then the real ones below."""
+    """Mount points that a node overlays, so that it can change the files for itself: ``/`` and real disks."""
     return ("/", *_points(mounts, _WRITABLE))
 
 
 def attached(mounts: Iterable[Mount]) -> tuple[str, ...]:
-    """Mount points whose files a node sees read-only, such as those of snaps, of which there are many."""
+    """Mount points that a node sees read-only, such as those of snaps."""
     return _points(mounts, _READ_ONLY)
 
 
 def _points(mounts: Iterable[Mount], kinds: frozenset[str]) -> tuple[str, ...]:
-    """Mount points of some kinds of file systems below ``/``, outer ones first.
+    """Mount points below ``/`` with some types of file systems, outer ones first.
 
-    Left out are what nodes have for themselves, file systems of the kernel, of containers (``overlay``), and
-    those served by a program (``fuse``), which may refuse even root.
+    Without mount points that nodes have for themselves, and without file systems of the kernel, of containers
+    (``overlay``), and of programs (``fuse``), which may refuse access even to root.
     """
     last = {mount.point: mount for mount in mounts}
     return tuple(
@@ -43,9 +43,10 @@ def _points(mounts: Iterable[Mount], kinds: frozenset[str]) -> tuple[str, ...]:
 
 
 def overlaid_as_user(folders: Iterable[str], mounts: Iterable[Mount]) -> tuple[str, ...]:
-    """Those of the folders in ``/`` that nodes change for themselves in a user namespace.
+    """The folders in ``/`` that nodes overlay in a user namespace.
 
-    Nothing may be mounted below them. Others than the usual ones are left out for speed: an overlay each.
+    Only folders without mount points below them are possible. Only the usual ones are selected, since each
+    takes an overlay.
     """
     points = {mount.point for mount in mounts}
     return tuple(
@@ -56,13 +57,13 @@ def overlaid_as_user(folders: Iterable[str], mounts: Iterable[Mount]) -> tuple[s
 
 
 def lies_below(path: str, folders: Iterable[str]) -> bool:
-    """Whether ``path`` is one of the folders or within one."""
+    """Whether ``path`` is one of the folders or inside one."""
     parts = PurePath(path)
     return any(parts.is_relative_to(folder) for folder in folders)
 
 
 def shown(paths: Iterable[str]) -> tuple[str, ...]:
-    """Those of the paths a node would not see otherwise, each once, none within another."""
+    """The paths that a node would not see otherwise, each once, none inside another."""
     hidden = sorted({path for path in paths if lies_below(path, PRIVATE)})
     kept: list[str] = []
     for path in hidden:

@@ -1,4 +1,4 @@
-"""What this host lacks for nodes, each with the command that mends it."""
+"""What this host is missing for nodes, each with its remedy."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _SWITCHES = {
 }
 _WORDS = {
     trial.NAMESPACES: "nodes need namespaces",
-    trial.MOUNT: "nodes need namespaces of their own for mounts and network",
+    trial.MOUNT: "nodes need mount and network namespaces",
     trial.TUN: "nodes need TUN devices for their network",
     trial.OVERLAY: "nodes need the overlay file system",
 }
 
 
 def problems(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
-    """Why these nodes cannot be on this host, or should not."""
+    """Why this host cannot run these nodes, or only with distorted results."""
     yield from capacity.shortages(topology, pinned, host)
     for name, error in trial.failures().items():
         remedy = _remedy(name, error, host)
-        yield Problem(f"{_WORDS[name]}, but this is refused: {error.strerror}; {_do(remedy)}")
+        yield Problem(f"{_WORDS[name]}, but the kernel refuses: {error.strerror}; {_fix(remedy)}")
     if host.find_command("nsenter") is None:
-        yield Problem(f"nodes are entered by nsenter, which is missing; {_do(_INSTALL_NSENTER)}")
+        yield Problem(f"the command nsenter is missing; {_fix(_INSTALL_NSENTER)}")
 
 
-def _do(remedy: str) -> str:
-    return f"to mend it: {remedy}"
+def _fix(remedy: str) -> str:
+    return f"to fix it: {remedy}"
 
 
 _INSTALL_NSENTER = "sudo apt-get install util-linux"
@@ -71,7 +71,7 @@ def _setting(path: str) -> str:
 
 
 def findings(host: Host) -> Iterable[Finding]:
-    """What this host can do for nodes."""
+    """Whether namespaces, TUN devices, overlays and control groups are available."""
     failed = trial.failures()
     blocked = next((failed[name] for name in (trial.NAMESPACES, trial.MOUNT) if name in failed), None)
     user = "as root" if host.is_root else "in an unprivileged user namespace"
@@ -98,9 +98,11 @@ def _limits_finding(host: Host) -> Finding:
             if host.is_root
             else "systemd-run --user --scope -p Delegate=yes continuum ..."
         )
-        return Finding("limits (control groups)", False, "none can be made: nodes are without limits", remedy)
-    lacking = [name for name in find.ALL if not layout.has(name)]
+        return Finding(
+            "limits (control groups)", False, "none can be created, so nodes have no limits", remedy
+        )
+    missing = [name for name in find.ALL if not layout.has(name)]
     detail = f"cgroup v{layout.version}: {', '.join(layout.parents)}"
-    if lacking:
-        detail += f"; without {', '.join(lacking)}"
-    return Finding("limits (control groups)", not lacking, detail)
+    if missing:
+        detail += f"; without {', '.join(missing)}"
+    return Finding("limits (control groups)", not missing, detail)

@@ -1,7 +1,7 @@
-"""Processes that belong to a run: found by their environment, ended by force.
+"""Finds and kills the processes of a run, by their environment.
 
-Every process of a run has its id in its environment (``protocol.ENV_RUN``); those that make up its nodes
-have one of ``MARKS`` as well. Process ids in a journal would be no help: ids are used again.
+Every process of a run has the run's id in its environment (``protocol.ENV_RUN``); those of its nodes have one
+of ``MARKS``, too. The journal has no process ids, since the kernel reuses them.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from continuum.sdk import protocol
 
 MARKS = (protocol.ENV_KEEPER, protocol.ENV_NODE)
 MAIN_KEEPER = "continuum-keep"
-"""Name of the process that is above all others of a run's nodes."""
+"""Name of the process that is the ancestor of all others of a run's nodes."""
 
 _POLL_S = 0.004
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A process that carries a run's label.
+    """A process with a run's id in its environment.
 
     Attributes:
         pid: its id.
         run_id: the run it belongs to.
-        directory: the run's directory, where the process knows it.
-        in_nodes: whether it is part of the nodes, the keeper included.
-        name: what it is called.
+        directory: the run's folder, if it is in the environment.
+        in_nodes: whether it belongs to a node or is a keeper.
+        name: its name.
     """
 
     pid: int
@@ -44,7 +44,7 @@ class Labelled:
 
 
 def labelled(run_id: str | None = None) -> Iterator[Labelled]:
-    """This user's processes that belong to one run, or to any."""
+    """This user's processes that belong to a run, or to any run."""
     needle = f"{protocol.ENV_RUN}={run_id}" if run_id else f"{protocol.ENV_RUN}="
     for pid, raw in _environments():
         if needle.encode() not in raw:
@@ -66,7 +66,7 @@ def _environments() -> Iterator[tuple[int, bytes]]:
             try:
                 descriptor = os.open(f"/proc/{entry}/environ", os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
-                continue  # ended meanwhile, or of another user
+                continue  # has ended, or belongs to another user
             with contextlib.suppress(OSError), os.fdopen(descriptor, "rb", buffering=0) as file:
                 yield int(entry), file.read()
 
@@ -79,18 +79,18 @@ def _name(pid: int) -> str:
 
 
 def end_all(run_id: str, *, also_outside_nodes: bool = False, timeout_s: float = 20.0) -> None:
-    """End every process of a run's nodes and return when they are gone.
+    """Kill every process of a run's nodes and wait until they are gone.
 
-    The main keeper goes last: it is what the others are handed to when their parent ends, so that none is
-    left as a zombie where process 1 of the host does not look after its children.
+    The main keeper is killed last: it adopts the others when their parent ends, so that no zombie remains if
+    process 1 of the host does not reap its children.
 
     Args:
         run_id: the run.
-        also_outside_nodes: end other processes of the run too, except this one and those above it.
-        timeout_s: longest wait.
+        also_outside_nodes: kill other processes of the run, too, except this one and its ancestors.
+        timeout_s: time limit.
 
     Raises:
-        ProvisionError: some are still there after ``timeout_s``.
+        ProvisionError: some still exist after ``timeout_s``.
     """
     spared = _ancestors()
     deadline = time.monotonic() + timeout_s
@@ -105,7 +105,7 @@ def end_all(run_id: str, *, also_outside_nodes: bool = False, timeout_s: float =
         if not dying:
             return
         if time.monotonic() > deadline:
-            msg = f"run {run_id}: processes {_listed(dying)} do not end; see: ps -o pid,stat,wchan,cmd"
+            msg = f"run {run_id}: processes {_listed(dying)} cannot be killed; see: ps -o pid,stat,wchan,cmd"
             raise ProvisionError(msg)
         mains = {one.pid for one in found} - {one.pid for one in under}
         for pid in [one.pid for one in under] or (mains if dying <= mains else ()):
@@ -119,13 +119,13 @@ def _listed(pids: set[int]) -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
+    """Whether a process exists and is not a zombie."""
     status = stat_fields(pid)
     return bool(status) and status[0] not in {"Z", "X"}
 
 
 def stat_fields(pid: int) -> list[str]:
-    """The fields of ``/proc/<pid>/stat`` from the state (field 3) on; empty when there is none."""
+    """The fields of ``/proc/<pid>/stat`` from the state (field 3) on; empty if there is no such process."""
     try:
         raw = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -134,7 +134,7 @@ def stat_fields(pid: int) -> list[str]:
 
 
 def _ancestors() -> set[int]:
-    """This process and all above it."""
+    """This process and its ancestors."""
     found = {0, 1}
     pid = os.getpid()
     while pid not in found:

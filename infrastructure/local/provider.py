@@ -1,4 +1,4 @@
-"""The provider ``local``: creates, limits and destroys nodes that are namespaces of this host."""
+"""The provider ``local``: creates, limits and deletes nodes that are sets of namespaces of this host."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from continuum.config import topology_builder
-from continuum.connection.namespace import NamespaceConnection, Target
+from continuum.connection.namespace import NamespaceConnection, NamespaceTarget
 from continuum.errors import ProvisionError
 from continuum.host import capacity
 from continuum.host import mounts as mount_table
-from continuum.host.cgroup import find, groups, plan
+from continuum.host.cgroup import find, group_plan, groups
+from continuum.host.cgroup.group_plan import Layout
 from continuum.host.cgroup.node import NodeGroups
-from continuum.host.cgroup.plan import Layout
 from continuum.model.node import Node, Usage
 from continuum.model.topology import NodeSpec
 from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from continuum.network import host_addresses
 from infrastructure.local import limits, mounts, probe, processes, trial
-from infrastructure.local.keeper.plan import NodePlan, Plan
-from infrastructure.local.launch import Launch, Made
+from infrastructure.local.keeper.keeper_plan import KeeperPlan, NodePlan
+from infrastructure.local.launch import Launch, StartedNode
 
 if TYPE_CHECKING:
     from continuum.connection.deployment import Deployment
@@ -43,7 +43,7 @@ READ = os.R_OK | os.X_OK
 
 
 class LocalProvider(Provider):
-    """Nodes are namespaces of this host."""
+    """Nodes are sets of namespaces of this host."""
 
     summary: ClassVar[str] = "namespaces of this host: a hundred nodes in well under a second, no daemon"
     engines: ClassVar[tuple[str, ...]] = ("fabric", "netem")
@@ -51,19 +51,19 @@ class LocalProvider(Provider):
     no_containers: ClassVar[str] = "they share the file system and the control groups of this host"
 
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
-        """What the host lacks for these nodes, each with its remedy."""
+        """What the host is missing for these nodes, each with its remedy."""
         pinned = config.infrastructure.flag("cpu_pin")
         return list(probe.problems(topology_builder.from_config(config), pinned, host))
 
     def doctor(self, host: Host) -> Iterable[Finding]:
-        """What this host can do for nodes."""
+        """Whether namespaces, TUN devices, overlays and control groups are available."""
         return list(probe.findings(host))
 
     def create(self, specs: Sequence[NodeSpec], run: Run) -> tuple[Node, ...]:
-        """Make the nodes, their limits but for CPU time, and attach them to the run's fabric.
+        """Create the nodes, with all limits except CPU quotas, and attach them to the run's fabric.
 
         Raises:
-            ProvisionError: a node could not be made; nothing of it outlives this process.
+            ProvisionError: a node cannot be created; then none of them outlives this process.
         """
         from continuum.network.fabric.client import Client
 
@@ -101,7 +101,7 @@ class LocalProvider(Provider):
         )
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
-        """End the nodes' processes, remove their control groups and files."""
+        """Kill the nodes' processes; delete their control groups and files."""
         processes.end_all(run.id, also_outside_nodes=not run.directory.is_dir())
         groups.remove_trees(_groups_of(run, owned))
         folder = run.directory / NODE_FILES
@@ -109,7 +109,7 @@ class LocalProvider(Provider):
             _remove_files(folder)
 
     def enforce(self, nodes: Sequence[Node], run: Run) -> None:
-        """Put CPU quotas in force, those of workloads that run already included."""
+        """Apply CPU quotas, including those of workloads that already run."""
         for node in nodes:
             _groups(node).enforce()
 
@@ -118,10 +118,10 @@ class LocalProvider(Provider):
         return {node.name: _groups(node).usage() for node in deployment.nodes}
 
     def survivors(self, host: Host) -> Iterable[str]:
-        """Runs of this user whose processes or control groups exist though their folder does not.
+        """Runs of this user that have processes or control groups although their folder is gone.
 
-        Processes that know no folder are left alone: either their node's first process does, without which
-        they would not be, or this host is a node of somebody else's run.
+        Processes without the variable for the folder are ignored: either the first process of their node has
+        it, or this host itself is a node of another run.
         """
         alive: dict[str, bool] = {}
         for one in processes.labelled():
@@ -132,10 +132,10 @@ class LocalProvider(Provider):
         return [run_id for run_id, known in alive.items() if not known]
 
     def connect(self, node: Node, run: Run) -> NamespaceConnection:
-        """A connection to a node that exists, from its handle alone."""
+        """A connection to an existing node."""
         handle = node.handle
         return NamespaceConnection(
-            Target(
+            NamespaceTarget(
                 node=node.name,
                 run_id=run.id,
                 pid=int(handle["pid"]),
@@ -152,22 +152,22 @@ def _groups(node: Node) -> NodeGroups:
 
 
 def _layout(specs: Sequence[NodeSpec], run: Run) -> Layout | None:
-    needed = plan.controllers(tuple(specs))
+    needed = group_plan.controllers(tuple(specs))
     return find.layout(needed, find.disk_of(run.directory) if "blkio" in needed else "")
 
 
 def _groups_of(run: Run, owned: Sequence[tuple[str, str]]) -> list[Path]:
-    """The run's own groups: those in the journal, or by their name where there is no journal."""
-    name = f"{plan.PREFIX}{run.id}"
+    """The run's control groups: from the journal, or by name if the journal is lost."""
+    name = f"{group_plan.PREFIX}{run.id}"
     if not run.directory.is_dir():
         return [path for _, path in limits.survivors() if path.name == name]
     return [Path(ident) for kind, ident in owned if kind == GROUP and Path(ident).name == name]
 
 
-def _plan(specs: Sequence[NodeSpec], addresses: dict[str, str], run: Run) -> Plan:
+def _plan(specs: Sequence[NodeSpec], addresses: dict[str, str], run: Run) -> KeeperPlan:
     mounted = mount_table.current()
     needed = (sys.prefix, sys.base_prefix, str(CHECKOUT), str(Path(sys.executable).resolve().parent.parent))
-    plan = Plan(
+    plan = KeeperPlan(
         run_id=run.id,
         directory=str(run.directory),
         nodes=tuple(NodePlan(spec.name, addresses[spec.name]) for spec in specs),
@@ -178,7 +178,7 @@ def _plan(specs: Sequence[NodeSpec], addresses: dict[str, str], run: Run) -> Pla
     return _plan_as_user(plan, mounted) if trial.needs_user_namespace() else plan
 
 
-def _plan_as_user(plan: Plan, mounted: Sequence[mount_table.Mount]) -> Plan:
+def _plan_as_user(plan: KeeperPlan, mounted: Sequence[mount_table.Mount]) -> KeeperPlan:
     entries = [entry for entry in Path("/").iterdir() if str(entry) not in (*mounts.PRIVATE, "/root")]
     folders = [
         str(entry)
@@ -198,14 +198,14 @@ def _attach(
     fabric: Client,
     specs: Sequence[NodeSpec],
     addresses: dict[str, str],
-    batch: Sequence[Made],
+    batch: Sequence[StartedNode],
     descriptors: Sequence[int],
 ) -> None:
     tiers = {spec.name: spec.tier for spec in specs}
     fabric.attach([(one.name, tiers[one.name], addresses[one.name]) for one in batch], descriptors)
 
 
-def _handle(made: Made) -> dict[str, object]:
+def _handle(made: StartedNode) -> dict[str, object]:
     return {
         "pid": made.pid,
         "start": made.start,
@@ -214,7 +214,7 @@ def _handle(made: Made) -> dict[str, object]:
 
 
 def _remove_files(folder: Path) -> None:
-    """Remove the private layers; the kernel leaves folders in them that even their owner may not list."""
+    """Delete the nodes' files; overlays leave folders that even their owner may not list."""
 
     def retry(function: Callable[[str], object], path: str, _error: object) -> None:
         if not os.path.lexists(path):
@@ -230,4 +230,4 @@ def _remove_files(folder: Path) -> None:
     try:
         shutil.rmtree(folder, onerror=retry)
     except OSError as error:
-        raise ProvisionError(f"{folder}: cannot be removed: {error}") from error
+        raise ProvisionError(f"{folder}: cannot be deleted: {error}") from error

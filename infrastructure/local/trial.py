@@ -1,4 +1,4 @@
-"""What the kernel lets this user do, found out by doing it in a child process that then ends."""
+"""What the kernel permits this user, found out by trying it in a child process."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ MOUNT = "mounts"
 OVERLAY = "overlay"
 TUN = "tun"
 
-_SCRATCH = "/dev"  # exists everywhere; what is mounted over it is seen by the child alone
+_SCRATCH = "/dev"  # exists everywhere; only the child sees what is mounted over it
 _TIMEOUT_S = 10.0
 
 
 def needs_user_namespace() -> bool:
-    """Whether this process lacks root's powers over the host, be it root of a user namespace already."""
+    """Whether this process is not root of the host; it may be root of a user namespace."""
     whole = Path("/proc/self/uid_map").read_text(encoding="ascii").split()[2] == "4294967295"
     return os.geteuid() != 0 or not whole
 
 
 def failures() -> dict[str, OSError]:
-    """What could not be done, by the constants above; what depends on it is not tried."""
+    """The errors, by the constants above; steps that depend on a failed one are not tried."""
     if needs_user_namespace():
         steps: dict[str, Callable[[], None]] = {NAMESPACES: syscalls.become_root_of_user_namespace}
     else:
@@ -84,5 +84,5 @@ def _attempt(steps: dict[str, Callable[[], None]]) -> dict[str, tuple[int, str]]
         except OSError as error:
             failed[name] = (error.errno or 0, str(error.strerror))
             if name in {NAMESPACES, MOUNT}:
-                break  # the rest would act on the host itself
+                break  # further steps would change the host itself
     return failed

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from continuum.connection import Connection
-from continuum.connection.forward import prompt
+from continuum.connection.forward import disable_nagle
 from continuum.errors import ConnectionFailure
 
 API_NAME = "kubernetes"
@@ -66,7 +66,7 @@ class ApiConnection:
     def _connect(self) -> http.client.HTTPConnection:
         raw = self._connection.dial(self._port)
         raw.settimeout(TIMEOUT_S)
-        prompt(raw)
+        disable_nagle(raw)
         client = http.client.HTTPConnection(API_NAME)
         client.sock = self._context.wrap_socket(raw, server_hostname=API_NAME)
         return client

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum.connection.namespace import NamespaceConnection, Target
+from continuum.connection.namespace import NamespaceConnection, NamespaceTarget
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from tests.e2e.local_nodes import Nodes, nodes, shared_nodes
 
@@ -251,9 +251,9 @@ def test_node_that_is_gone_is_named(tmp_path: Path) -> None:
 
 
 def test_process_that_has_a_dead_nodes_number_is_left_alone(tmp_path: Path) -> None:
-    stranger = NamespaceConnection(Target("edge0", "some-run", os.getpid(), start=1))
+    stranger = NamespaceConnection(NamespaceTarget("edge0", "some-run", os.getpid(), start=1))
     with pytest.raises(ConnectionFailure, match="edge0: the node is gone"):
         stranger.run(["true"], timeout=9)
-    with pytest.raises(ConnectionFailure, match="can only be destroyed"):
+    with pytest.raises(ConnectionFailure, match="run: continuum destroy"):
         stranger.put(Path(sys.executable), PurePosixPath(str(tmp_path / "x")))
     assert not (tmp_path / "x").exists()

@@ -1,6 +1,6 @@
-"""What is said to ``ssh`` and to the shell at its other end; pure.
+"""Command lines of ``ssh`` and of the shell on the node; pure.
 
-Everything a node's shell gets to see is quoted here: a list of arguments arrives there as that very list.
+All quoting for the node's shell is here: a list of arguments arrives unchanged.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ from continuum.model.limits import Limits
 from continuum.sdk import protocol
 
 LOST = 255
-"""Exit status of ``ssh`` when it was the connection that failed."""
+"""Exit status of ``ssh`` if the connection failed."""
 
 ALIVE_INTERVAL_S, ALIVE_COUNT = 5, 3
-"""A host that answers none of this many questions in a row, this far apart, is gone."""
+"""A host that does not answer this many keep-alive messages, sent at this interval, is lost."""
 
 _PATH = 'PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"'
-# The shell stays: it turns a signal into a status, which ssh alone does not carry.
+# The shell remains, to convert a signal to a status, which ssh does not transmit.
 _RUN = 'eval "$1"; t=$2; shift 2; "$@"; s=$?; printf "\\n%s %d\\n" "$t" "$s" >&2; exit "$s"'
-# Variables come by standard input, so that no process list shows them; dd takes not a byte too many.
+# Variables are read from standard input, so that no process list shows them; dd reads no byte too many.
 _START = 'eval "$(dd bs=1 count="$1" 2>/dev/null)"; shift; "$@"'
 _ATTACH = 'eval "$1"; shift; exec "$@"'
 
 
 @dataclass(frozen=True)
 class SshTarget:
-    """A host and the way to it.
+    """A host and how to log in to it.
 
     Attributes:
         node: the node's name.
         run_id: the run it belongs to.
         host: its address or name, or an alias of ``config``.
-        user: account there; empty for what ssh takes by itself.
-        port: of its ssh daemon; None for what ssh takes by itself.
-        key: private key to use and no other; None for the user's agent and keys.
-        known_hosts: the only file with the host's key; None for the user's own files.
-        config: the ssh configuration to read; None for the user's own, or none at all beside a ``key``
-            with its own ``known_hosts``.
-        sudo: whether commands need ``sudo`` to be root.
+        user: account on it; empty for ssh's default.
+        port: port of its ssh daemon; None for ssh's default.
+        key: the only private key to use; None for the user's agent and keys.
+        known_hosts: the only file with host keys; None for the user's files.
+        config: ssh configuration file; None for the user's own, or for none if ``key`` and ``known_hosts``
+            are given.
+        sudo: whether commands need ``sudo``.
         python: the Python interpreter on the node.
-        connect_timeout_s: longest wait for the network connection.
-        acceptance_timeout_s: longest wait, after that, for host and account to be accepted.
-        wrap: words put before a command that is to keep to its limits.
-        enter: words put before every command but our own helpers, such as those of ``put`` and ``clock``.
-        proxy: command whose input and output lead to the ssh daemon; empty where the network does.
-        cipher: the one to prefer, as ssh calls it; empty for what ssh prefers by itself.
+        connect_timeout_s: time limit for the network connection.
+        acceptance_timeout_s: time limit, after that, for the authentication of host and account.
+        wrap: prefix of a command that applies its limits.
+        enter: prefix of all commands except helpers such as those of ``put`` and ``clock``.
+        proxy: command whose standard streams are the connection to the ssh daemon; empty for a direct one.
+        cipher: preferred cipher; empty for ssh's default.
     """
 
     node: str
@@ -70,17 +70,17 @@ class SshTarget:
 
     @property
     def destination(self) -> str:
-        """Account and host, as ssh takes them."""
+        """Account and host, as an argument of ssh."""
         return f"{self.user}@{self.host}" if self.user else self.host
 
 
 def ssh(target: SshTarget, socket: Path, *words: str) -> list[str]:
-    """The client's command up to the destination; ``words`` are further options.
+    """The client's command, up to the destination.
 
     Args:
         target: the host.
         socket: control socket of the master.
-        words: more options.
+        words: further options.
     """
     options = {
         "BatchMode": "yes",
@@ -109,7 +109,7 @@ def ssh(target: SshTarget, socket: Path, *words: str) -> list[str]:
 
 
 def _identity(target: SshTarget) -> dict[str, str]:
-    """Who we are and whom we believe."""
+    """Options for the private key and the known host keys."""
     options: dict[str, str] = {}
     if target.key:
         options |= {"IdentityFile": _in_config(target.key), "IdentitiesOnly": "yes"}
@@ -120,7 +120,7 @@ def _identity(target: SshTarget) -> dict[str, str]:
 
 
 def _in_config(path: Path) -> str:
-    """A path as the value of an option: quoted, without tokens to expand."""
+    """A path as the value of an option: quoted, with percent signs escaped."""
     return '"' + str(path).replace("%", "%%") + '"'
 
 
@@ -131,7 +131,7 @@ def _config_file(target: SshTarget) -> str:
 
 
 def environment(target: SshTarget, token: str, own: Mapping[str, str]) -> str:
-    """Shell text that sets what a command on the node finds in its environment."""
+    """Shell code that sets the environment of a command on the node."""
     variables = {
         "LANG": "C.UTF-8",
         protocol.ENV_RUN: target.run_id,
@@ -144,17 +144,17 @@ def environment(target: SshTarget, token: str, own: Mapping[str, str]) -> str:
 
 
 def run(target: SshTarget, token: str, argv: Sequence[str]) -> str:
-    """Shell text that runs a command and says its exit status at the end of standard error."""
+    """Shell code that runs a command and appends its exit status to standard error."""
     return _shell(target, _RUN, environment(target, token, {}), token, *_words(target, argv))
 
 
 def start(target: SshTarget, header: bytes, argv: Sequence[str]) -> str:
-    """Shell text that takes its variables from the first bytes of standard input, then runs a command."""
+    """Shell code that reads its environment from standard input, then runs a command."""
     return _shell(target, _START, str(len(header)), *_words(target, argv))
 
 
 def attach(target: SshTarget, token: str, argv: Sequence[str]) -> str:
-    """Shell text that becomes a command."""
+    """Shell code that is replaced by a command."""
     return _shell(target, _ATTACH, environment(target, token, {}), *_words(target, argv))
 
 
@@ -168,9 +168,9 @@ def _shell(target: SshTarget, script: str, *words: str) -> str:
 
 
 def split_status(stderr: bytes, token: str) -> tuple[int | None, bytes]:
-    """The exit status that ``run``'s text said, and what the command itself wrote before it.
+    """The exit status that the code of ``run`` appended, and the standard error before it.
 
-    The status is None when the command did not come to its end.
+    The status is None if the command did not end normally.
     """
     head, found, tail = stderr.rpartition(f"\n{token} ".encode())
     status = tail.strip()

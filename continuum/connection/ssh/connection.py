@@ -1,4 +1,4 @@
-"""Connection to a host that is reached by OpenSSH."""
+"""Connection to a host over OpenSSH."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from continuum.sdk import protocol
 __all__ = ["SshConnection", "SshProcess", "SshTarget"]
 
 TRANSFER_TIMEOUT_S = 900.0
-_REMOTE = Path(__file__).parent.with_name("node_agent.py")
+_NODE_AGENT = Path(__file__).parent.with_name("node_agent.py")
 _HELPER_TIMEOUT_S = 30.0
 _CLOCK_TIMEOUT_S = 10.0
 _GRACE_S = 1.0
@@ -49,7 +49,7 @@ _GET = (
 
 
 class SshConnection:
-    """Runs commands on a host by ``ssh``, all over one network connection; as ``Connection``."""
+    """Runs commands on a host by ``ssh``, all over one network connection; implements ``Connection``."""
 
     host_clock = False
 
@@ -66,7 +66,7 @@ class SshConnection:
         check: bool = True,
         stdin: bytes | None = None,
     ) -> Completed:
-        """Run a command to its end; time to connect does not count."""
+        """Run a command to its end; the time to connect does not count."""
         return self._run(argv, timeout=timeout, check=check, stdin=stdin, enter=self.target.enter)
 
     def _run(
@@ -101,7 +101,7 @@ class SshConnection:
         log: Path,
         limits: Limits | None = Limits(),  # noqa: B008 - frozen
     ) -> SshProcess:
-        """Start a command; its standard output and error are appended to ``log`` as they come."""
+        """Start a command; its output is appended to ``log`` as it arrives."""
         token = secrets.token_hex(8)
         header = command.environment(self.target, token, env).encode()
         wrap = [*self.target.wrap(limits)] if limits is not None else []
@@ -113,12 +113,12 @@ class SshConnection:
         return process
 
     def attach(self, argv: Sequence[str]) -> int:
-        """Run a command with this process's own standard streams, on a terminal if they are one."""
+        """Run a command with the standard streams of this process, with a terminal if they are one."""
         token = secrets.token_hex(8)
         words = ("-tt",) if sys.stdin.isatty() else ()
         text = command.attach(self.target, token, [*self.target.enter, *argv])
         line = [*self._master.command(*words), text]
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the command
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the command
         try:
             popen = subprocess.Popen(line)
             status = popen.wait()
@@ -130,17 +130,17 @@ class SshConnection:
         return 128 - status if status < 0 else status
 
     def entering(self, *words: str) -> SshConnection:
-        """The same network connection for commands that have these words put before them."""
+        """The same network connection, for commands with this prefix."""
         other = SshConnection(replace(self.target, enter=words))
         other._master = self._master
         return other
 
     def client(self) -> list[str]:
-        """The command that reaches the host through the open connection: ``ssh OPTION... -- HOST``."""
+        """The ssh command that uses the open connection: ``ssh OPTION... -- HOST``."""
         return self._master.command()
 
     def put(self, src: Path, dst: PurePosixPath) -> None:
-        """Copy a file of this host to the node, making folders on the way; atomic at ``dst``."""
+        """Copy a file of this host to the node atomically, creating missing folders."""
         with src.open("rb") as file:
             found = os.fstat(file.fileno())
             argv = ["sh", "-c", _PUT, "put", str(dst), str(found.st_size), f"{stat.S_IMODE(found.st_mode):o}"]
@@ -161,14 +161,16 @@ class SshConnection:
                     file.seek(0)
                     unpack(file, dst)
                 elif status == _IS_MISSING:
-                    raise FileNotFoundError(f"{self.node}: there is no {src}")
+                    raise FileNotFoundError(f"{self.node}: no such file or folder: {src}")
                 else:
-                    raise OSError(f"{self.node}: {src} cannot be copied (status {status})")
+                    raise OSError(
+                        f"{self.node}: cannot copy {src} (status {status}); not a readable file or folder"
+                    )
             finally:
                 temporary.unlink(missing_ok=True)
 
     def dial(self, port: int) -> socket.socket:
-        """A connection that the host's ssh daemon makes there."""
+        """A connection to a port of the host, forwarded by its ssh daemon."""
         ours, theirs = socket.socketpair()
         with theirs:
             popen = subprocess.Popen(
@@ -178,13 +180,13 @@ class SshConnection:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        threading.Thread(target=popen.wait, daemon=True).start()  # it ends with the connection
+        threading.Thread(target=popen.wait, daemon=True).start()  # the client ends with the connection
         return ours
 
     @contextlib.contextmanager
     def clock(self) -> Iterator[Callable[[], int]]:
-        """A reader of the node's clock: a program there that answers as fast as the network lets it."""
-        text = command.attach(self.target, secrets.token_hex(8), self._remote("clock"))
+        """A function that reads the node's clock, from a program on the node."""
+        text = command.attach(self.target, secrets.token_hex(8), self._agent("clock"))
         popen = self._spawn(text, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert popen.stdin
         assert popen.stdout
@@ -193,7 +195,7 @@ class SshConnection:
             yield lambda: self._read_clock(asked, answers)
         finally:
             with contextlib.suppress(OSError):
-                asked.close()  # which ends the program
+                asked.close()  # ends the program
             try:
                 popen.wait(END_TIMEOUT_S)
             except subprocess.TimeoutExpired:
@@ -202,51 +204,51 @@ class SshConnection:
             answers.close()
 
     def close(self) -> None:
-        """Give up the network connection; processes go on there, unheard."""
+        """Close the network connection; processes on the host continue."""
         self._master.close()
 
     def signal_marked(self, mark: str, number: int, *, first_only: bool) -> int:
         """Send a signal to the processes on the node that have ``mark`` in their environment.
 
         Args:
-            mark: an entry of the environment, as in ``NAME=value``; what such processes start counts too.
+            mark: an entry of the environment, as in ``NAME=value``; children of such processes count, too.
             number: the signal.
-            first_only: only those that none of the others started.
+            first_only: only to processes without a marked ancestor.
 
         Returns:
-            How many it was sent to.
+            The number of processes.
         """
         which = "first" if first_only else "all"
-        done = self._run(self._remote("signal", mark, str(int(number)), which), timeout=_HELPER_TIMEOUT_S)
+        done = self._run(self._agent("signal", mark, str(int(number)), which), timeout=_HELPER_TIMEOUT_S)
         return int(done.stdout)
 
     def kill_all(self, run_id: str) -> None:
-        """End every process of a run on the node; those it starts meanwhile, too."""
+        """Kill every process of a run on the node, including those that start meanwhile."""
         deadline = time.monotonic() + END_TIMEOUT_S
         while self.signal_marked(f"{protocol.ENV_RUN}={run_id}", signal.SIGKILL, first_only=False):
             if time.monotonic() > deadline:
-                raise ConnectionFailure(f"{self.node}: processes of run {run_id} do not end")
+                raise ConnectionFailure(f"{self.node}: processes of run {run_id} cannot be killed")
 
     def usage(self) -> str:
-        """What the node has used, as JSON (see ``remote``)."""
+        """Resource usage of the node, as JSON (see ``node_agent``)."""
         mark = f"{protocol.ENV_RUN}={self.target.run_id}"
-        return self._run(self._remote("usage", mark), timeout=_HELPER_TIMEOUT_S).stdout
+        return self._run(self._agent("usage", mark), timeout=_HELPER_TIMEOUT_S).stdout
 
     @property
     def alive(self) -> bool:
-        """Whether the network connection stands."""
+        """Whether the network connection is open."""
         return self._master.alive
 
     def is_lost(self) -> bool:
-        """Whether the network connection has ended, asked when a command has ended with ssh's own status."""
+        """Whether the network connection has ended; for commands that ended with ssh's status 255."""
         return self._master.is_lost()
 
     def lost(self) -> ConnectionFailure:
-        """The error that tells of a lost connection."""
+        """The error for a lost connection."""
         return ConnectionFailure(f"{self.node}: the connection to {self.target.destination} was lost")
 
-    def _remote(self, verb: str, *words: str) -> list[str]:
-        source = _REMOTE.read_text(encoding="utf-8")
+    def _agent(self, verb: str, *words: str) -> list[str]:
+        source = _NODE_AGENT.read_text(encoding="utf-8")
         return [self.target.python, "-I", "-S", "-c", source, verb, *words]
 
     def _read_clock(self, asked: IO[bytes], answers: IO[bytes]) -> int:
@@ -258,11 +260,11 @@ class SshConnection:
         line = b""
         while not line.endswith(b"\n"):
             if not select.select([answers], [], [], _CLOCK_TIMEOUT_S)[0]:
-                raise ConnectionFailure(f"{self.node}: its clock does not answer")
+                raise ConnectionFailure(f"{self.node}: its clock did not answer")
             part = os.read(answers.fileno(), 64)
             if not part:
                 raise ConnectionFailure(
-                    f"{self.node}: its clock cannot be read: is {self.target.python} there?"
+                    f"{self.node}: cannot read its clock; is {self.target.python} installed on it?"
                 )
             line += part
         return int(line)
@@ -298,7 +300,7 @@ class SshConnection:
             if popen.returncode == command.LOST and self.is_lost():
                 raise self.lost()
             words = said.strip() or f"ssh ended with status {popen.returncode}"
-            raise ConnectionFailure(f"{self.node}: {argv[0]}: did not run to its end: {words}")
+            raise ConnectionFailure(f"{self.node}: {argv[0]}: did not end normally: {words}")
         if check and status:
             raise CommandFailed(self.node, argv, status, said)
         return status, said
@@ -313,7 +315,7 @@ class SshConnection:
         )
 
     def _end(self, popen: subprocess.Popen[bytes], token: str) -> None:
-        """End a command on the node and the client that waits for it; without a word when that is gone."""
+        """Kill a command on the node, and its client; ignores a lost connection."""
         with contextlib.suppress(ConnectionFailure):
             if self.alive:
                 self.signal_marked(f"{protocol.ENV_PROCESS}={token}", signal.SIGKILL, first_only=False)
@@ -322,7 +324,7 @@ class SshConnection:
 
 
 class SshProcess(MarkedProcess):
-    """A command on a host; as ``Process``."""
+    """A command on a host; implements ``Process``."""
 
     def __init__(
         self, connection: SshConnection, argv: tuple[str, ...], popen: subprocess.Popen[bytes], token: str
@@ -332,7 +334,7 @@ class SshProcess(MarkedProcess):
         self._is_lost: bool | None = None
 
     def poll(self) -> int | None:
-        """Exit status, or None while it runs; ConnectionFailure when its host is lost."""
+        """Exit status, or None while it runs; ConnectionFailure if the connection is lost."""
         status = self.popen.poll()
         if status == command.LOST and self._is_lost is None:
             self._is_lost = self._connection.is_lost()
@@ -345,6 +347,6 @@ class SshProcess(MarkedProcess):
         return self._connection.signal_marked(self._mark, number, first_only=first_only)
 
     def kill(self) -> None:
-        """End it and all its children (SIGKILL); harmless when it has ended or its host is gone."""
+        """Kill it and all its children (SIGKILL); harmless if it has ended or its host is lost."""
         self.kill_there()
         self.end_client(_GRACE_S)

@@ -1,6 +1,6 @@
-"""The one network connection to a host that all commands share; OpenSSH's control master.
+"""OpenSSH's control master: the network connection to a host that all commands share.
 
-It lives no longer than this process, however that ends: it is ended when a pipe from here closes.
+It ends when this process ends, even after SIGKILL: it watches a pipe from this process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import IO
 from continuum.connection.ssh.command import SshTarget, ssh
 from continuum.errors import ConnectionFailure
 
-# Ends with the client's status, or ends it when standard input closes; takes the socket's folder along.
+# Ends with the client's status, or kills the client when standard input closes; deletes the socket's folder.
 _TIED = (
     'exec 3<&0; d=$1; shift; "$@" </dev/null & p=$!; (cat <&3 >/dev/null; kill "$p") 2>/dev/null & c=$!;'
     ' wait "$p"; s=$?; kill "$c"; rm -rf -- "$d"; exit "$s"'
@@ -29,7 +29,7 @@ _POLL_S = 0.01
 
 
 class Master:
-    """Opened by its first user, opened again when it was lost."""
+    """A control master, opened at the first use and again after it was lost."""
 
     def __init__(self, target: SshTarget) -> None:
         self._target = target
@@ -39,11 +39,11 @@ class Master:
 
     @property
     def alive(self) -> bool:
-        """Whether the connection stands."""
+        """Whether the connection is open."""
         return self._popen is not None and self._popen.poll() is None
 
     def is_lost(self) -> bool:
-        """Whether the connection has ended; waits a moment for its end when one of its commands says so."""
+        """Whether the connection has ended; waits a moment, since a command may notice it first."""
         if self._popen is None:
             return True
         try:
@@ -53,10 +53,10 @@ class Master:
         return True
 
     def command(self, *words: str) -> list[str]:
-        """The client's command through the connection, up to the destination.
+        """The client's command over this connection, up to the destination.
 
         Raises:
-            ConnectionFailure: the host cannot be reached, or is not who it should be.
+            ConnectionFailure: the host cannot be reached, or its host key or the login is refused.
         """
         with self._lock:
             if not self.alive:
@@ -64,12 +64,12 @@ class Master:
             return ssh(self._target, self._socket(), "-o", "ControlMaster=no", *words)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         with self._lock:
             self._end()
 
     def _socket(self) -> Path:
-        """A short path: a socket's may hold 108 bytes, and run folders lie anywhere."""
+        """Path of the control socket; in a temporary folder, since it must not exceed 108 bytes."""
         assert self._folder is not None
         return self._folder / "s"
 
@@ -116,7 +116,7 @@ class Master:
         remedy = ""
         if "Host key verification failed" in words:
             remedy = (
-                f"; if you trust it, log in once by hand (ssh {target.destination})"
+                f"; if you trust the host, log in once by hand (ssh {target.destination})"
                 " or add its key to known_hosts"
             )
         return f"{target.node}: {target.destination} cannot be reached: {words or 'no answer'}{remedy}"

@@ -1,5 +1,6 @@
-"""Control groups: what bounds the CPU time, memory and disk of nodes and workloads.
+"""Control groups, which limit CPU time, memory and disk throughput of nodes and workloads.
 
-``plan`` says which file gets which value, for cgroup v1 and v2, and touches nothing; ``find`` looks where
-on this host groups can be made; ``groups`` makes, reads and removes them; ``node`` are those of one node.
+``group_plan`` computes groups and their settings for cgroup v1 and v2 and is pure; ``find`` finds out where
+groups can be created on this host; ``groups`` creates, reads and deletes them; ``node`` has the groups of one
+node.
 """

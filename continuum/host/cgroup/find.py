@@ -1,4 +1,4 @@
-"""Where on this host control groups can be made: looked at by trying."""
+"""Finds out, by trying, where control groups can be created on this host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from continuum.host import mounts
-from continuum.host.cgroup.plan import PREFIX, Layout
+from continuum.host.cgroup.group_plan import PREFIX, Layout
 
 ALL = ("cpu", "cpuacct", "cpuset", "memory", "blkio")
 _V2_NAMES = {"blkio": "io", "cpuacct": "cpu"}
@@ -19,13 +19,13 @@ _SEARCH_DEPTH = 8
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """A mounted tree of groups.
+    """A mounted hierarchy of control groups.
 
     Attributes:
         version: 1 or 2.
-        top: where it is mounted.
-        root: which group of the host is at ``top``.
-        controllers: the controllers it serves.
+        top: its mount point.
+        root: the group of the host that is mounted at ``top``.
+        controllers: its controllers.
     """
 
     version: int
@@ -35,7 +35,7 @@ class Hierarchy:
 
 
 def hierarchies(mounted: Sequence[mounts.Mount]) -> tuple[Hierarchy, ...]:
-    """The trees among these mounts."""
+    """The hierarchies among mounts."""
     found = []
     for mount in mounted:
         if mount.kind == "cgroup":
@@ -51,7 +51,7 @@ def hierarchies(mounted: Sequence[mounts.Mount]) -> tuple[Hierarchy, ...]:
 
 
 def own_groups(text: str) -> Mapping[str, str]:
-    """The group this process is in, by controller (``""`` for version 2), from ``/proc/self/cgroup``."""
+    """The groups of a process, by controller (``""`` for version 2), from ``/proc/<pid>/cgroup``."""
     groups = {}
     for line in text.splitlines():
         _, _, rest = line.partition(":")
@@ -62,9 +62,9 @@ def own_groups(text: str) -> Mapping[str, str]:
 
 
 def layout(controllers: Sequence[str], device: str = "") -> Layout | None:
-    """Where groups of these controllers, or of those of them that there are, can be made on this host.
+    """Where groups with these controllers, as far as available, can be created on this host.
 
-    Returns None when this user may make none. Makes and removes an empty group here and there.
+    Returns None if this user may not create any. To find out, empty groups are created and deleted.
     """
     mounted = mounts.current()
     trees = hierarchies(mounted)
@@ -87,7 +87,7 @@ def layout(controllers: Sequence[str], device: str = "") -> Layout | None:
 
 
 def _layout_v2(tree: Hierarchy, own: str, controllers: Sequence[str], device: str) -> Layout | None:
-    """The place that offers most of the controllers, as near to this process as possible."""
+    """The group with most of the controllers; of several, the one closest to this process's own."""
     best: Layout | None = None
     for folder in _above(tree, own):
         try:
@@ -103,7 +103,7 @@ def _layout_v2(tree: Hierarchy, own: str, controllers: Sequence[str], device: st
 
 
 def _above(tree: Hierarchy, own: str) -> Iterator[Path]:
-    """The process's own group as seen below the mount, then those above it."""
+    """Folder of the process's own group, then those of its ancestors."""
     relative = PurePosixPath(own)
     if relative.is_relative_to(tree.root):
         relative = relative.relative_to(tree.root)
@@ -117,7 +117,7 @@ def _first_usable(folders: Iterable[Path]) -> Path | None:
 
 
 def _is_usable(folder: Path, controllers: Collection[str] = ()) -> bool:
-    """Whether groups can be made in a folder, with these controllers of version 2."""
+    """Whether groups can be created in a folder, with these controllers of version 2."""
     trial = folder / f"{PREFIX}trial-{os.getpid()}-{secrets.token_hex(3)}"
     try:
         trial.mkdir()
@@ -126,7 +126,7 @@ def _is_usable(folder: Path, controllers: Collection[str] = ()) -> bool:
     try:
         if not controllers:
             return True
-        # With processes of its own a group passes no controllers on: EBUSY, try the one above.
+        # A group that contains processes cannot delegate controllers (EBUSY); the caller tries its parent.
         words = " ".join(f"+{name}" for name in sorted(controllers))
         (folder / "cgroup.subtree_control").write_text(words, encoding="ascii")
         return set(controllers) <= set((trial / "cgroup.controllers").read_text("ascii").split())
@@ -138,7 +138,7 @@ def _is_usable(folder: Path, controllers: Collection[str] = ()) -> bool:
 
 
 def all_runs_groups() -> Iterator[Path]:
-    """This user's groups of any run, wherever on this host they are."""
+    """Groups of all of this user's runs, anywhere in the hierarchies."""
     mounted = mounts.current()
     for top in dict.fromkeys(tree.top for tree in hierarchies(mounted)):
         yield from _search(top, _SEARCH_DEPTH)
@@ -157,7 +157,7 @@ def _search(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def disk_of(path: Path) -> str:
-    """``major:minor`` of the whole disk a file is on; empty when it is on none that can be throttled."""
+    """``major:minor`` of the whole disk with a file; empty if it is on no disk that can be throttled."""
     number = path.stat().st_dev
     name = f"{os.major(number)}:{os.minor(number)}"
     entry = Path("/sys/dev/block") / name

@@ -1,4 +1,4 @@
-"""Makes, reads and removes control groups."""
+"""Creates, reads and deletes control groups."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from continuum.errors import ProvisionError
-from continuum.host.cgroup.plan import Group, Setting
+from continuum.host.cgroup.group_plan import Group, Setting
 from continuum.model.node import Usage
 
 _POLL_S = 0.005
 
 
 def make(groups: Iterable[Group]) -> None:
-    """Make groups and write their settings.
+    """Create groups and write their settings.
 
     Raises:
-        OSError: a group or one of its files refused.
+        OSError: the kernel refuses a group or a setting.
     """
     for group in groups:
         with contextlib.suppress(FileExistsError):
@@ -32,7 +32,7 @@ def make(groups: Iterable[Group]) -> None:
 
 
 def apply(settings: Iterable[Setting]) -> None:
-    """Write settings; OSError names the file and the value that was refused."""
+    """Write settings; OSError names the file and the refused value."""
     for setting in settings:
         try:
             _write(str(setting.path), setting.value)
@@ -51,10 +51,10 @@ def _write(path: str, value: str) -> None:
 
 
 def remove_trees(roots: Sequence[Path], *, timeout_s: float = 10.0) -> None:
-    """Remove groups and all below them, ending the processes inside.
+    """Delete groups and all groups below them; kills the processes inside.
 
     Raises:
-        ProvisionError: one is still in use after ``timeout_s``.
+        ProvisionError: a group is still in use after ``timeout_s``.
     """
     deadline = time.monotonic() + timeout_s
     for root in roots:
@@ -73,22 +73,22 @@ def _remove_tree(folder: Path, deadline: float) -> None:
             return
         except OSError as error:
             if time.monotonic() > deadline:
-                raise ProvisionError(f"control group {folder} cannot be removed: {error.strerror}") from error
-            _end_members(folder)
+                raise ProvisionError(f"cannot delete control group {folder}: {error.strerror}") from error
+            _kill_members(folder)
             time.sleep(_POLL_S)
         else:
             return
 
 
-def _end_members(folder: Path) -> None:
+def _kill_members(folder: Path) -> None:
     with contextlib.suppress(OSError):
         for pid in (folder / "cgroup.procs").read_text(encoding="ascii").split():
-            if int(pid) > 0:  # 0 is a process of an outer pid namespace
+            if int(pid) > 0:  # 0 is a process outside this pid namespace
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(int(pid), signal.SIGKILL)
 
 
-def quota_in_force(group: Path, version: int) -> bool:
+def has_quota(group: Path, version: int) -> bool:
     """Whether a group of the CPU controller has a quota."""
     name, nothing = ("cpu.max", "max") if version == 2 else ("cpu.cfs_quota_us", "-1")
     try:
@@ -98,7 +98,7 @@ def quota_in_force(group: Path, version: int) -> bool:
 
 
 def usage(groups: Iterable[Path], version: int) -> Usage:
-    """What the processes of a node's groups have used."""
+    """Resource usage of the processes in a node's groups."""
     if version == 2:
         return _usage_v2(next(iter(groups)))
     cpu_seconds, peak_mb, kills = None, None, 0
@@ -122,7 +122,7 @@ def _usage_v2(group: Path) -> Usage:
 
 
 def _with_below(group: Path) -> list[Path]:
-    """A group and all below it, as of pods: version 1 counts kills in the very group they happen in."""
+    """A group and all groups below it, such as those of pods: version 1 counts kills per group."""
     return [group, *(Path(folder, name) for folder, names, _ in os.walk(group) for name in names)]
 
 

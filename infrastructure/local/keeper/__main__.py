@@ -4,7 +4,7 @@ import sys
 
 _folder = __file__.rpartition("/")[0]
 _local = _folder.rpartition("/")[0]
-# By its folder's own name, so that importing it does not load the provider and all it needs.
+# Imported by the name of its folder, so that the provider and its dependencies are not loaded.
 sys.path[:0] = [_local, _local.rpartition("/infrastructure/")[0]]
 
 from keeper.main import main  # type: ignore[import-not-found] # noqa: E402

@@ -1,8 +1,8 @@
-"""What a node sees below ``/``: the host's files under a private layer, and fresh kernel file systems.
+"""The file system of a node: overlays of the host's files, and its own ``/proc``, ``/dev`` and ``/tmp``.
 
-Paths inside the run's directory are given to mount(2) relative to it and paths of the host by descriptor
-(``/proc/self/fd/7``), because the options of an overlay have no sound way to quote commas and colons
-that is the same in all kernels.
+Paths in the run's folder are passed to mount(2) relative to it, and paths of the host by descriptor
+(``/proc/self/fd/7``), because kernels differ in how commas and colons are quoted in the options of an
+overlay.
 """
 
 # Importing pathlib would take a third of the keeper's start.
@@ -15,14 +15,14 @@ import stat
 from contextlib import suppress
 
 from . import syscalls
-from .plan import Plan
+from .keeper_plan import KeeperPlan
 
 NODES = "nodes"
-"""Folder of the run's directory that holds the private layers; removed with the nodes."""
+"""Folder, in the run's folder, of the nodes' overlays; deleted together with the nodes."""
 
 _ROOT = "nodes/.root"
 _SHARED = "nodes/.shared"
-# In memory: a lower layer that lies below another one ("/") is refused as overlapping.
+# In memory, since the kernel refuses a lower layer inside another one ("/").
 _COMMON = f"{_SHARED}/common"
 _DEVICES = f"{_SHARED}/devices"
 _DEVICE_NUMBERS = {
@@ -35,17 +35,16 @@ _DEVICE_NUMBERS = {
 }
 _TUN_NUMBER = (10, 200)
 _OWN_FOLDERS = ("/opt", "/srv", "/usr/local/bin", "/var/cache", "/var/lib", "/var/log")
-"""In a user namespace the host's folders belong to nobody; laying ones of its own over these lets it make
-files in them."""
+"""Folders that belong to nobody in a user namespace, so that nodes get writable ones over them."""
 
 _FRESH = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points, no files
 
 
-def prepare(plan: Plan) -> bool:
-    """Make what all nodes share, in the keeper's own mount namespace and the run's directory.
+def prepare(plan: KeeperPlan) -> bool:
+    """Create what all nodes share, in the keeper's mount namespace and in the run's folder.
 
     Returns:
-        Whether the file system of that directory can hold private layers.
+        Whether the file system of the run's folder supports overlays.
     """
     syscalls.make_private()
     os.chdir(plan.directory)
@@ -56,11 +55,11 @@ def prepare(plan: Plan) -> bool:
         os.makedirs(folder, mode=0o755, exist_ok=True)
     _write_hosts(plan)
     _fill_devices()
-    return _holds_layers(as_user=plan.as_user)
+    return _supports_overlays(as_user=plan.as_user)
 
 
-def _holds_layers(*, as_user: bool) -> bool:
-    """Try an overlay: the upper layer needs features that other overlays and network file systems lack."""
+def _supports_overlays(*, as_user: bool) -> bool:
+    """Try an overlay: other overlays and network file systems cannot be its upper layer."""
     private = f"{NODES}/.trial"
     os.mkdir(private, 0o700)
     try:
@@ -71,7 +70,7 @@ def _holds_layers(*, as_user: bool) -> bool:
     return True
 
 
-def _write_hosts(plan: Plan) -> None:
+def _write_hosts(plan: KeeperPlan) -> None:
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
     lines += [f"{node.address} {node.name}" for node in plan.nodes]
     with open(f"{_COMMON}/etc/hosts", "w", encoding="ascii") as file:
@@ -79,7 +78,7 @@ def _write_hosts(plan: Plan) -> None:
 
 
 def _fill_devices() -> None:
-    """The devices every program expects; those of the host's disks stay out of reach."""
+    """Create the devices that programs expect; disks of the host are not among them."""
     for name, number in _DEVICE_NUMBERS.items():
         _make_device(name, number)
     os.mkdir(f"{_DEVICES}/net", 0o755)
@@ -101,15 +100,15 @@ def _make_device(name: str, number: tuple[int, int]) -> None:
     path = f"{_DEVICES}/{name}"
     try:
         os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*number))
-        os.chmod(path, 0o666)  # noqa: S103 - the mask took bits away
+        os.chmod(path, 0o666)  # noqa: S103 - mknod applies the umask
     except PermissionError:
-        # A user namespace makes no devices but may show those there are.
+        # A user namespace may not create devices, but may mount existing ones.
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
         syscalls.bind(f"/dev/{name}", path)
 
 
-def enter(plan: Plan, name: str, *, on_disk: bool) -> None:
-    """Make the root file system of one node and change into it; call in the node's namespaces."""
+def enter(plan: KeeperPlan, name: str, *, on_disk: bool) -> None:
+    """Create the root file system of a node and change into it; called in the node's namespaces."""
     private = f"{NODES}/{name}"
     os.mkdir(private, 0o755)
     if not on_disk:
@@ -137,23 +136,23 @@ def _overlay(private: str, index: int, lower: str, target: str, *, as_user: bool
     have = os.stat(shared if layered and as_user else lower)
     for folder in (upper, work):
         os.mkdir(folder, 0o700)
-    os.chmod(upper, stat.S_IMODE(have.st_mode))  # the merged folder has the upper's mode and owner
+    os.chmod(upper, stat.S_IMODE(have.st_mode))  # the overlay has the mode and owner of the upper layer
     if not as_user and (have.st_uid, have.st_gid) != (0, 0):
         os.chown(upper, have.st_uid, have.st_gid)
     fd = os.open(lower, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         layers = f"{shared}:/proc/self/fd/{fd}" if layered else f"/proc/self/fd/{fd}"
         options = f"lowerdir={layers},upperdir={upper},workdir={work}"
-        # Without privileges the overlay keeps its own marks in attributes that users may set.
+        # Without privileges, overlays use extended attributes of users.
         syscalls.mount("overlay", target, "overlay", 0, options + (",userxattr" if as_user else ""))
     finally:
         os.close(fd)
 
 
 def _overlay_or_show(private: str, index: int, lower: str, target: str, *, as_user: bool = False) -> None:
-    """Overlay a folder of the host; where its file system refuses, show it read-only."""
+    """Overlay a folder of the host; if its file system cannot be overlaid, mount it read-only."""
     if not os.path.exists(lower):
-        return  # covered by a later mount over a folder above it
+        return  # hidden by a mount over a parent folder
     if os.path.isdir(lower):
         try:
             _overlay(private, index, lower, target, as_user=as_user)
@@ -164,10 +163,10 @@ def _overlay_or_show(private: str, index: int, lower: str, target: str, *, as_us
     syscalls.bind(lower, target, recursive=as_user, read_only=True)
 
 
-def _assemble_root(plan: Plan, private: str) -> None:
-    """A root directory made of the host's folders one by one.
+def _assemble_root(plan: KeeperPlan, private: str) -> None:
+    """Assemble the root folder from the folders of the host.
 
-    A user namespace may not overlay ``/`` itself, since that would uncover what is mounted below it.
+    A user namespace may not overlay ``/`` itself, since that would reveal files hidden by mounts.
     """
     syscalls.mount("tmpfs", _ROOT, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
     for path in (*_FRESH, "/root", *plan.overlaid, *plan.attached):
@@ -178,7 +177,7 @@ def _assemble_root(plan: Plan, private: str) -> None:
         _overlay_or_show(private, index, path, _ROOT + path, as_user=True)
     for path in plan.attached:
         syscalls.bind(path, _ROOT + path, recursive=True, read_only=True)
-    if "/etc" in plan.attached:  # something is mounted in it, as in a container
+    if "/etc" in plan.attached:  # it contains mounts, as in a container
         syscalls.bind(f"{_COMMON}/etc/hosts", f"{_ROOT}/etc/hosts", read_only=True)
 
 
@@ -202,7 +201,7 @@ _PTS = "newinstance,ptmxmode=0666,mode=0620"
 
 
 def _show(path: str) -> None:
-    """Show a path of the host read-only at its own place, making the place where it is missing."""
+    """Mount a path of the host read-only at the same path; a missing mount point is created."""
     target = _ROOT + path
     if os.path.isdir(path):
         os.makedirs(target, mode=0o755, exist_ok=True)
@@ -213,7 +212,7 @@ def _show(path: str) -> None:
 
 
 def _guard_settings() -> None:
-    """Let a node change the settings of its own network and no others of the kernel."""
+    """Make kernel settings read-only, except those of the node's own network."""
     syscalls.bind("/proc/sys", "/proc/sys", read_only=True)
     syscalls.bind("/proc/sys/net", "/proc/sys/net")
     syscalls.mount("none", "/proc/sys/net", flags=syscalls.MS_BIND | syscalls.MS_REMOUNT | _NET_FLAGS)

@@ -1,8 +1,8 @@
-"""Makes the nodes of one run and waits; killing it ends them all.
+"""Creates the nodes of a run and waits; when it is killed, all nodes end.
 
-Talks over the Unix socket it was given (SOCK_SEQPACKET, messages of JSON): for each node one message
-``{"name", "pid", "start"}`` that carries the descriptor of the node's TUN device, or ``{"name",
-"error"}``. Once the orchestrator sends ``done`` the nodes outlive it; if it ends before, so do they.
+It sends JSON messages over its Unix socket (SOCK_SEQPACKET): for each node ``{"name", "pid", "start"}``, with
+the descriptor of the node's TUN device, or ``{"name", "error"}``. If the orchestrator ends before it has sent
+``done``, the nodes end, too.
 """
 
 # Importing pathlib would take a third of the keeper's start.
@@ -21,25 +21,31 @@ from typing import NoReturn
 from continuum.network.fabric import tun
 
 from . import filesystem, syscalls
-from .plan import PREFIX_BITS, NodePlan, Plan
+from .keeper_plan import PREFIX_BITS, KeeperPlan, NodePlan
 
 INTERFACE = "eth0"
-_IN_MEMORY = "what nodes write is kept in memory: the file system of the run's folder holds no private layers"
+_IN_MEMORY = (
+    "files that nodes write are kept in memory: the file system of the run's folder does not support overlays"
+)
 
 
 def main(arguments: list[str]) -> None:
-    """Read the plan (second argument) and serve the socket whose descriptor is the first."""
+    """Create the nodes.
+
+    Args:
+        arguments: descriptor of the socket, path of the plan, and the run's id (for process lists).
+    """
     channel = socket.socket(fileno=int(arguments[0]))
     with open(arguments[1], encoding="utf-8") as file:
-        plan = Plan.from_json(file.read())
+        plan = KeeperPlan.from_json(file.read())
     if os.fork():
-        os._exit(0)  # init adopts the keeper, so that its end leaves no zombie with the orchestrator
+        os._exit(0)  # init adopts the keeper, so that it never becomes a zombie of the orchestrator
     os.setsid()
     syscalls.set_name("continuum-keep")
     syscalls.adopt_orphans()
-    gc.disable()  # it would touch, and so copy, all of the keeper's memory in every node
+    gc.disable()  # a collection in a node would copy the memory that it shares with the keeper
     try:
-        _make_all(plan, channel)
+        _create_all(plan, channel)
     except OSError as error:
         channel.send(json.dumps({"name": "", "error": str(error)}).encode())
         sys.exit(1)
@@ -49,7 +55,7 @@ def main(arguments: list[str]) -> None:
     _wait_forever()
 
 
-def _make_all(plan: Plan, channel: socket.socket) -> None:
+def _create_all(plan: KeeperPlan, channel: socket.socket) -> None:
     if plan.as_user:
         syscalls.become_root_of_user_namespace()
     else:
@@ -57,38 +63,38 @@ def _make_all(plan: Plan, channel: socket.socket) -> None:
     on_disk = filesystem.prepare(plan)
     if not on_disk:
         channel.send(json.dumps({"name": "", "note": _IN_MEMORY}).encode())
-    # Children that end are reaped by the kernel, here and in the nodes.
+    # The kernel reaps children, here and in the nodes.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for index in range(plan.workers):
         if os.fork() == 0:
             _work(plan, plan.nodes[index :: plan.workers], channel, on_disk)
 
 
-def _work(plan: Plan, nodes: tuple[NodePlan, ...], channel: socket.socket, on_disk: bool) -> NoReturn:
-    """Make some of the nodes and stay their parent."""
+def _work(plan: KeeperPlan, nodes: tuple[NodePlan, ...], channel: socket.socket, on_disk: bool) -> NoReturn:
+    """Create some of the nodes and remain their parent."""
     syscalls.set_name("continuum-work")
     syscalls.die_with_parent()
     for node in nodes:
         if syscalls.clone(syscalls.NODE_NAMESPACES) == 0:
             try:
-                _be_node(plan, node, channel, on_disk)
+                _run_node(plan, node, channel, on_disk)
             except BaseException:
                 sys.excepthook(*sys.exc_info())
             finally:
-                os._exit(1)  # whatever went wrong: a node never goes on as a worker
+                os._exit(1)  # a failed node must not continue as a worker
     channel.close()
     _wait_forever()
 
 
-def _be_node(plan: Plan, node: NodePlan, channel: socket.socket, on_disk: bool) -> NoReturn:
+def _run_node(plan: KeeperPlan, node: NodePlan, channel: socket.socket, on_disk: bool) -> NoReturn:
     """Become process 1 of a node."""
     try:
         syscalls.die_with_parent()
-        pid = int(os.readlink("/proc/self"))  # in the host's numbers, as /proc is still the host's
+        pid = int(os.readlink("/proc/self"))  # the host's process id, since /proc is still the host's
         syscalls.set_name(node.name)
         syscalls.set_hostname(node.name)
         tun.bring_loopback_up()
-        _switch_ipv6_off()
+        _disable_ipv6()
         device = tun.open_tun(INTERFACE)
         tun.configure(INTERFACE, node.address, PREFIX_BITS)
         tun.raise_tcp_buffers()
@@ -104,23 +110,23 @@ def _be_node(plan: Plan, node: NodePlan, channel: socket.socket, on_disk: bool) 
     _wait_forever()
 
 
-def _switch_ipv6_off() -> None:
-    """Keep the kernel from sending what nobody answers: links between nodes carry IPv4."""
+def _disable_ipv6() -> None:
+    """Disable IPv6, since links between nodes carry only IPv4."""
     try:
         with open("/proc/sys/net/ipv6/conf/default/disable_ipv6", "wb", buffering=0) as file:
             file.write(b"1")
     except OSError:
-        pass  # no IPv6 here at all, or a container that shows settings read-only
+        pass  # no IPv6, or read-only settings in a container
 
 
 def _start_time() -> int:
-    """When this process began, in clock ticks since boot: with its pid, its identity."""
+    """Start time of this process, in clock ticks since boot; identifies it together with its pid."""
     with open("/proc/self/stat", "rb") as file:
         return int(file.read().rpartition(b")")[2].split()[19])
 
 
 def _is_accepted(channel: socket.socket) -> bool:
-    """Wait for the orchestrator's word; False when it has ended without one."""
+    """Wait for the orchestrator's ``done``; False if the orchestrator ends without it."""
     try:
         return channel.recv(16) == b"done"
     except ConnectionResetError:

@@ -1,4 +1,4 @@
-"""Kernel calls that Python's standard library lacks (``os.unshare`` came with Python 3.12)."""
+"""System calls that are missing in Python's standard library (``os.unshare`` is new in Python 3.12)."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 0x1
 _SYS_PIVOT_ROOT = {"x86_64": 155, "s390x": 217, "ppc64le": 203}.get(platform.machine(), 41)
 
-# PyDLL keeps the interpreter's lock during a call: after ``clone`` the child then holds it too, as
-# after ``os.fork``.
+# PyDLL holds the interpreter's lock during a call, so that the child holds it after ``clone``, as after
+# ``os.fork``.
 _libc = ctypes.PyDLL(None, use_errno=True)
 
 
@@ -63,13 +63,13 @@ def clone(flags: int) -> int:
 
 
 def unshare(flags: int) -> None:
-    """Leave namespaces for new ones of this process's own."""
+    """Move this process into new namespaces."""
     if _libc.unshare(flags):
         _fail("unshare")
 
 
 def become_root_of_user_namespace() -> None:
-    """Enter a new user namespace with the present user as its root, alone."""
+    """Enter a new user namespace in which this user is root."""
     user, group = os.geteuid(), os.getegid()
     unshare(CLONE_NEWUSER | CLONE_NEWNS)
     stay_readable()
@@ -79,8 +79,8 @@ def become_root_of_user_namespace() -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """Show a file system at ``target``."""
-    # A bytes path keeps names that are no UTF-8.
+    """Mount a file system at ``target``."""
+    # As bytes, since paths need not be valid UTF-8.
     if _libc.mount(
         os.fsencode(source),
         os.fsencode(target),
@@ -92,7 +92,7 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
 
 
 def bind(source: str, target: str, *, recursive: bool = False, read_only: bool = False) -> None:
-    """Show what is at ``source`` at ``target`` as well; ``recursive`` with all that is mounted below it."""
+    """Bind-mount ``source`` at ``target``; with ``recursive``, including all mounts below it."""
     mount(source, target, flags=MS_BIND | (MS_REC if recursive else 0))
     if read_only and recursive:
         _protect(target)
@@ -101,12 +101,12 @@ def bind(source: str, target: str, *, recursive: bool = False, read_only: bool =
 
 
 def _locked_flags(path: str) -> int:
-    """Flags of a mount that a user namespace must keep when it remounts."""
+    """Flags of a mount that a user namespace must keep when it remounts it."""
     return os.statvfs(path).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 
 def _protect(path: str) -> None:
-    """Make a mount and all below it read-only (mount_setattr(2), Linux 5.12)."""
+    """Make a mount and all mounts below it read-only (mount_setattr(2), Linux 5.12)."""
     attributes = struct.pack("QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0)
     if _libc.syscall(
         _SYS_MOUNT_SETATTR, _AT_FDCWD, os.fsencode(path), _AT_RECURSIVE, attributes, ctypes.c_size_t(32)
@@ -115,7 +115,7 @@ def _protect(path: str) -> None:
 
 
 def make_private(path: str = "/") -> None:
-    """Let no mount below ``path`` spread to other namespaces, nor theirs to here."""
+    """Stop the propagation of mounts below ``path`` from and to other namespaces."""
     mount("none", path, flags=MS_REC | MS_PRIVATE)
 
 
@@ -126,7 +126,7 @@ def unmount(path: str) -> None:
 
 
 def enter_root(path: str) -> None:
-    """Make the mount at ``path`` the root directory and drop the old one."""
+    """Make the mount at ``path`` the root folder and unmount the old root."""
     os.chdir(path)
     if _libc.syscall(_SYS_PIVOT_ROOT, b".", b"."):
         _fail(f"pivot_root {path}")
@@ -135,7 +135,7 @@ def enter_root(path: str) -> None:
 
 
 def set_hostname(name: str) -> None:
-    """Name the machine of this UTS namespace."""
+    """Set the hostname of this UTS namespace."""
     raw = name.encode()
     if _libc.sethostname(raw, ctypes.c_size_t(len(raw))):
         _fail(f"sethostname {name}")
@@ -147,7 +147,7 @@ def _prctl(option: int, value: object, what: str) -> None:
 
 
 def die_with_parent() -> None:
-    """Be killed when the process that made this one ends."""
+    """Let the kernel kill this process when its parent ends."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, "PR_SET_PDEATHSIG")
 
 
@@ -157,10 +157,10 @@ def adopt_orphans() -> None:
 
 
 def stay_readable() -> None:
-    """Let the owner of this process look into its /proc entry; a new user namespace forbids it."""
+    """Keep this process's entry in /proc readable for its owner; a new user namespace forbids it."""
     _prctl(_PR_SET_DUMPABLE, 1, "PR_SET_DUMPABLE")
 
 
 def set_name(name: str) -> None:
-    """Set what ``ps`` shows as the command, at most 15 bytes."""
+    """Set the name of this process that ``ps`` shows, at most 15 bytes."""
     _prctl(_PR_SET_NAME, name.encode()[:15], "PR_SET_NAME")

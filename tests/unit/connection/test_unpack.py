@@ -35,7 +35,7 @@ def link_to(target: str, kind: bytes = tarfile.SYMTYPE) -> Callable[[tarfile.Tar
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x"])
 def test_names_that_lead_outside(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OSError, match="leads outside"):
+    with pytest.raises(OSError, match="leads outside the folder"):
         unpack(archive((name, plain, b"bad")), tmp_path / "in")
     assert not (tmp_path / "x").exists()
 
@@ -43,7 +43,7 @@ def test_names_that_lead_outside(tmp_path: Path, name: str) -> None:
 def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     sent = archive(("link", link_to(str(tmp_path / "outside")), b""), ("link/x", plain, b"bad"))
-    with pytest.raises(OSError, match="no folder"):
+    with pytest.raises(OSError, match="below a file or a symbolic link"):
         unpack(sent, tmp_path / "in")
     assert not [*(tmp_path / "outside").iterdir()]
 
@@ -67,5 +67,5 @@ def test_hard_links_and_devices_are_left_out(tmp_path: Path) -> None:
 
 
 def test_no_archive_at_all(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="no archive"):
+    with pytest.raises(OSError, match="archive from the node is damaged"):
         unpack(io.BytesIO(b"x" * 1024), tmp_path / "in")

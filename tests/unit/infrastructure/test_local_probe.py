@@ -11,7 +11,7 @@ import pytest
 
 from continuum.errors import HostError, Problem
 from continuum.host import capacity
-from continuum.host.cgroup.plan import Layout
+from continuum.host.cgroup.group_plan import Layout
 from continuum.host.facts import Host
 from continuum.model.topology import NodeSpec, Tier, Topology
 from infrastructure.local import probe, trial
@@ -157,7 +157,7 @@ def test_limits_that_do_not_hold_are_said_in_words() -> None:
     ]
     assert notes(specs, Layout(1, dict.fromkeys(("cpu", "memory"), PurePosixPath("/cg")))) == ()
     (memory,) = notes(specs, Layout(2, {"cpu": PurePosixPath("/cg")}))
-    assert memory == "memory limits are not enforced (cgroup v2 here lacks the controller)"
+    assert memory == "memory limits are not enforced (cgroup v2 has no such controller here)"
 
 
 def test_disk_limits_that_do_not_hold_are_said_in_words() -> None:

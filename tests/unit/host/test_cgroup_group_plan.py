@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum.host.cgroup import find, groups, plan
-from continuum.host.cgroup.plan import Group, Layout, Setting
+from continuum.host.cgroup import find, group_plan, groups
+from continuum.host.cgroup.group_plan import Group, Layout, Setting
 from continuum.host.mounts import Mount
 from continuum.model.limits import Limits
 from continuum.model.node import Usage
@@ -37,7 +37,7 @@ def written(made: tuple[Group, ...]) -> dict[str, str]:
 
 
 def test_v1_groups_of_a_run() -> None:
-    made = plan.run_groups(V1, "r1")
+    made = group_plan.run_groups(V1, "r1")
     assert [str(group.path) for group in made] == [
         "/cg/cpu,cpuacct/mine/continuum-r1",
         "/cg/memory/continuum-r1",
@@ -49,7 +49,7 @@ def test_v1_groups_of_a_run() -> None:
 
 
 def test_v1_limits_of_a_node_but_cpu_time() -> None:
-    made = plan.node_groups(V1, "r1", SPEC)
+    made = group_plan.node_groups(V1, "r1", SPEC)
     assert written(made) == {
         "/cg/memory/continuum-r1/edge1/memory.limit_in_bytes": "536870912",
         "/cg/memory/continuum-r1/edge1/memory.memsw.limit_in_bytes": "536870912",
@@ -61,7 +61,7 @@ def test_v1_limits_of_a_node_but_cpu_time() -> None:
 
 
 def test_v2_groups_of_a_run_pass_controllers_on() -> None:
-    assert plan.run_groups(V2, "r1") == (
+    assert group_plan.run_groups(V2, "r1") == (
         Group(
             PurePosixPath("/cg/me/continuum-r1"),
             (
@@ -74,7 +74,7 @@ def test_v2_groups_of_a_run_pass_controllers_on() -> None:
 
 
 def test_v2_limits_of_a_node_but_cpu_time() -> None:
-    made = plan.node_groups(V2, "r1", SPEC)
+    made = group_plan.node_groups(V2, "r1", SPEC)
     folder = "/cg/me/continuum-r1/edge1"
     assert written(made) == {
         f"{folder}/memory.max": "536870912",
@@ -88,7 +88,7 @@ def test_v2_limits_of_a_node_but_cpu_time() -> None:
 
 @pytest.mark.parametrize("layout", [V1, V2])
 def test_nothing_is_written_that_was_not_asked_for(layout: Layout) -> None:
-    names = {path.rpartition("/")[2] for path in written(plan.node_groups(layout, "r1", PLAIN))}
+    names = {path.rpartition("/")[2] for path in written(group_plan.node_groups(layout, "r1", PLAIN))}
     assert names <= {
         *("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max", "memory.swap.max"),
         "cgroup.subtree_control",
@@ -98,7 +98,7 @@ def test_nothing_is_written_that_was_not_asked_for(layout: Layout) -> None:
 @pytest.mark.parametrize("version", [1, 2])
 def test_disk_is_left_alone_where_there_is_none(version: int) -> None:
     layout = Layout(version, {"blkio": PurePosixPath("/cg")})
-    names = {path.rpartition("/")[2] for path in written(plan.node_groups(layout, "r1", SPEC))}
+    names = {path.rpartition("/")[2] for path in written(group_plan.node_groups(layout, "r1", SPEC))}
     assert names <= {"cgroup.subtree_control"}
 
 
@@ -116,47 +116,49 @@ def test_disk_is_left_alone_where_there_is_none(version: int) -> None:
     ],
 )
 def test_quota(cpu_limit: float, quota_and_period: tuple[int, int]) -> None:
-    assert plan.quota_us(cpu_limit) == quota_and_period
+    assert group_plan.quota_us(cpu_limit) == quota_and_period
 
 
 def test_quota_is_written_as_each_version_wants_it() -> None:
     group = PurePosixPath("/cg/edge1")
-    assert plan.cpu_settings(1, group, 0.5) == (
+    assert group_plan.cpu_settings(1, group, 0.5) == (
         Setting(group / "cpu.cfs_period_us", "10000"),
         Setting(group / "cpu.cfs_quota_us", "5000"),
     )
-    assert plan.cpu_settings(2, group, 0.5) == (Setting(group / "cpu.max", "5000 10000"),)
+    assert group_plan.cpu_settings(2, group, 0.5) == (Setting(group / "cpu.max", "5000 10000"),)
 
 
 def test_name_of_a_workloads_group_carries_its_cores() -> None:
-    assert plan.workload_name(Limits(), "ab12") == plan.REST
-    name = plan.workload_name(Limits(cpu_cores=1.5, memory_mb=64), "ab12")
+    assert group_plan.workload_name(Limits(), "ab12") == group_plan.REST
+    name = group_plan.workload_name(Limits(cpu_cores=1.5, memory_mb=64), "ab12")
     assert name == "ab12-1500m"
-    assert plan.workload_cores(name) == 1.5
-    memory_only = plan.workload_name(Limits(memory_mb=64), "ab12")
-    assert memory_only != plan.REST
-    assert plan.workload_cores(memory_only) is None
-    assert plan.workload_cores(plan.REST) is None
+    assert group_plan.workload_cores(name) == 1.5
+    memory_only = group_plan.workload_name(Limits(memory_mb=64), "ab12")
+    assert memory_only != group_plan.REST
+    assert group_plan.workload_cores(memory_only) is None
+    assert group_plan.workload_cores(group_plan.REST) is None
 
 
 def test_workload_gets_its_cores_at_the_nodes_quota_and_never_more_than_the_node() -> None:
-    assert plan.workload_limit(1, quota=0.25, node_limit=0.5) == 0.25
-    assert plan.workload_limit(8, quota=0.25, node_limit=0.5) == 0.5
+    assert group_plan.workload_limit(1, quota=0.25, node_limit=0.5) == 0.25
+    assert group_plan.workload_limit(8, quota=0.25, node_limit=0.5) == 0.5
 
 
 def test_memory_of_a_workload() -> None:
     group, limits = PurePosixPath("/cg/w"), Limits(memory_mb=64)
-    assert plan.workload_settings(1, "memory", group, limits) == (
+    assert group_plan.workload_settings(1, "memory", group, limits) == (
         Setting(group / "memory.limit_in_bytes", "67108864"),
     )
-    assert plan.workload_settings(2, "memory", group, limits) == (Setting(group / "memory.max", "67108864"),)
-    assert plan.workload_settings(1, "cpu", group, limits) == ()
-    assert plan.workload_settings(2, "memory", group, Limits(cpu_cores=1)) == ()
+    assert group_plan.workload_settings(2, "memory", group, limits) == (
+        Setting(group / "memory.max", "67108864"),
+    )
+    assert group_plan.workload_settings(1, "cpu", group, limits) == ()
+    assert group_plan.workload_settings(2, "memory", group, Limits(cpu_cores=1)) == ()
 
 
 def test_only_controllers_that_are_needed() -> None:
-    assert plan.controllers((PLAIN,)) == ("cpu", "cpuacct", "memory")
-    assert plan.controllers((PLAIN, SPEC)) == ("cpu", "cpuacct", "memory", "cpuset", "blkio")
+    assert group_plan.controllers((PLAIN,)) == ("cpu", "cpuacct", "memory")
+    assert group_plan.controllers((PLAIN, SPEC)) == ("cpu", "cpuacct", "memory", "cpuset", "blkio")
 
 
 def test_own_groups_of_either_version() -> None:

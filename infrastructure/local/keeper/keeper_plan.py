@@ -1,4 +1,4 @@
-"""What the orchestrator tells the keeper, as plain JSON."""
+"""The plan that the orchestrator passes to the keeper, as plain JSON."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from typing import NamedTuple
 
 PREFIX_BITS = 16
-"""Length of the prefix of the network that all nodes of a run share."""
+"""Prefix length of the network of a run's nodes."""
 
 
 class NodePlan(NamedTuple):
-    """One node to make.
+    """One node to create.
 
     Attributes:
-        name: its name, also its hostname.
+        name: its name and hostname.
         address: its IPv4 address.
     """
 
@@ -21,21 +21,21 @@ class NodePlan(NamedTuple):
     address: str
 
 
-class Plan(NamedTuple):
-    """All that the keeper has to know.
+class KeeperPlan(NamedTuple):
+    """The nodes to create, and what they see of the host.
 
     Attributes:
         run_id: the run the nodes belong to.
-        directory: the run's directory on the host.
-        nodes: the nodes to make.
-        overlaid: folders of the host, outer ones first, whose content a node may change for itself: ``/``
-            and other mount points, or with ``as_user`` the folders below ``/`` that can be overlaid.
+        directory: the run's folder on the host.
+        nodes: the nodes to create.
+        overlaid: folders of the host that a node can change for itself, outer ones first: ``/`` and other
+            mount points, or with ``as_user`` the folders below ``/`` that can be overlaid.
         attached: further mount points that a node sees read-only; with ``as_user`` the other folders
-            below ``/``, with what is mounted in them.
-        links: symbolic links in ``/`` to make, each with its target; only with ``as_user``.
-        shown: other paths of the host a node sees read-only; missing mount points are made.
+            below ``/``, including what is mounted in them.
+        links: symbolic links in ``/`` to create, each with its target; only with ``as_user``.
+        shown: other paths of the host that a node sees read-only; missing mount points are created.
         as_user: whether a user namespace is needed.
-        workers: processes that make nodes side by side.
+        workers: number of processes that create nodes in parallel.
     """
 
     run_id: str
@@ -53,7 +53,7 @@ class Plan(NamedTuple):
         return json.dumps(self._asdict())
 
     @classmethod
-    def from_json(cls, text: str) -> Plan:
+    def from_json(cls, text: str) -> KeeperPlan:
         """The plan that ``to_json`` wrote."""
         fields = json.loads(text)
         fields["nodes"] = tuple(NodePlan(*node) for node in fields["nodes"])

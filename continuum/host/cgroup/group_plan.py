@@ -1,4 +1,4 @@
-"""Which groups exist and what is written to their files: pure, for cgroup v1 and v2.
+"""Control groups of a run and the settings in their files, for cgroup v1 and v2; pure.
 
 Sources: Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst, Documentation/scheduler/sched-bwc.rst of
 the Linux kernel.
@@ -16,33 +16,33 @@ from continuum.model.limits import Limits
 from continuum.model.topology import NodeSpec
 
 PERIOD_US = 10_000
-"""Period in which a CPU quota is counted. The kernel's default of 100 ms would let a node of a quarter core
-compute for 25 ms at full speed, which is a whole inference."""
+"""Period of CPU quotas. With the kernel's default of 100 ms, a node with a quarter core could compute for 25
+ms at full speed, which is a whole inference."""
 
 MIN_QUOTA_US = 1_000
-"""Smallest quota the kernel accepts."""
+"""Smallest quota that the kernel accepts."""
 
 MAX_PERIOD_US = 1_000_000
-"""Longest period the kernel accepts."""
+"""Longest period that the kernel accepts."""
 
 PREFIX = "continuum-"
-"""What the name of every group of a run begins with; the run's id follows."""
+"""Start of the name of a run's group; the run's id follows."""
 
 _CPUSET_COPIED = ("cpuset.cpus", "cpuset.mems")
-"""A new cpuset of version 1 has neither CPUs nor memory nodes, and takes no process."""
+"""A new cpuset of version 1 has neither CPUs nor memory nodes, so it accepts no process."""
 
 REST = "rest"
-"""Group of a node's processes that are no workload with limits of its own."""
+"""Group of a node's processes that do not belong to a workload with limits."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where groups can be made.
+    """Where groups can be created.
 
     Attributes:
         version: 1 or 2.
-        parents: folder below which the run's group goes, by controller. With version 2 all are the same.
-        device: ``major:minor`` of the disk the nodes' files are on; empty when there is none to throttle.
+        parents: folder of the parent of the run's group, by controller; with version 2 all are the same.
+        device: ``major:minor`` of the disk with the nodes' files; empty if it cannot be throttled.
     """
 
     version: int
@@ -50,11 +50,11 @@ class Layout:
     device: str = ""
 
     def has(self, controller: str) -> bool:
-        """Whether groups of this controller can be made."""
+        """Whether groups with this controller can be created."""
         return controller in self.parents
 
     def run_group(self, controller: str, run_id: str) -> PurePosixPath:
-        """The group that holds all of a run's."""
+        """The parent of all groups of a run."""
         return self.parents[controller] / f"{PREFIX}{run_id}"
 
 
@@ -64,8 +64,8 @@ class Setting:
 
     Attributes:
         path: the file.
-        value: what to write to it.
-        optional: whether the kernel may lack the file or refuse the value.
+        value: the value to write to it.
+        optional: whether it is ignored if the file is missing or the kernel refuses the value.
     """
 
     path: PurePosixPath
@@ -75,12 +75,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Group:
-    """A group to make, and what to write to its files then, in order.
+    """A group to create, and its settings in order.
 
     Attributes:
         path: its folder.
-        settings: values to write once it exists.
-        copied: names of files whose content comes from the parent's group, before ``settings``.
+        settings: values to write after its creation.
+        copied: files whose content is copied from the parent group, before ``settings``.
     """
 
     path: PurePosixPath
@@ -89,7 +89,7 @@ class Group:
 
 
 def controllers(specs: tuple[NodeSpec, ...]) -> tuple[str, ...]:
-    """The controllers that nodes like these need."""
+    """The controllers that these nodes require."""
     needed = ["cpu", "cpuacct", "memory"]
     if any(spec.cpus for spec in specs):
         needed.append("cpuset")
@@ -99,7 +99,7 @@ def controllers(specs: tuple[NodeSpec, ...]) -> tuple[str, ...]:
 
 
 def run_groups(layout: Layout, run_id: str) -> tuple[Group, ...]:
-    """The groups above those of the nodes, without limits of their own."""
+    """The run's groups, parents of the nodes' groups; they have no limits."""
     if layout.version == 2:
         path = layout.run_group("cpu" if layout.has("cpu") else next(iter(layout.parents)), run_id)
         return (Group(path, (_delegate(layout, path),)),)
@@ -108,14 +108,14 @@ def run_groups(layout: Layout, run_id: str) -> tuple[Group, ...]:
         path = layout.run_group(controller, run_id)
         settings: tuple[Setting, ...] = ()
         if controller == "memory":
-            # Kernels before 5.11 let it be off: then the limit of a node would not hold for its workloads.
+            # Optional before Linux 5.11; without it, the limit of a node does not apply to its workloads.
             settings = (Setting(path / "memory.use_hierarchy", "1", optional=True),)
         groups[path] = Group(path, settings, _CPUSET_COPIED if controller == "cpuset" else ())
     return tuple(groups.values())
 
 
 def node_groups(layout: Layout, run_id: str, spec: NodeSpec) -> tuple[Group, ...]:
-    """The groups of one node with all its limits but CPU time."""
+    """The groups of one node with all its limits except the CPU quota."""
     paths: dict[PurePosixPath, list[str]] = {}
     for controller in layout.parents:
         paths.setdefault(layout.run_group(controller, run_id) / spec.name, []).append(controller)
@@ -134,7 +134,7 @@ def node_groups(layout: Layout, run_id: str, spec: NodeSpec) -> tuple[Group, ...
 
 
 def _delegate(layout: Layout, path: PurePosixPath) -> Setting:
-    """Let groups below this one have limits too."""
+    """Delegate the controllers to the groups below."""
     names = sorted({"io" if name == "blkio" else name for name in layout.parents if name != "cpuacct"})
     return Setting(path / "cgroup.subtree_control", " ".join(f"+{name}" for name in names))
 
@@ -144,7 +144,7 @@ def _limits_v1(controller: str, layout: Layout, path: PurePosixPath, spec: NodeS
         limit = str(spec.memory_mb << 20)
         return (
             Setting(path / "memory.limit_in_bytes", limit),
-            # With swap counted in, else a node goes on in swap space instead of being at its limit.
+            # Includes swap; otherwise a node at its limit would swap.
             Setting(path / "memory.memsw.limit_in_bytes", limit, optional=True),
         )
     if controller == "cpuset" and spec.cpus:
@@ -181,9 +181,9 @@ def _bytes_per_s(mb_per_s: float) -> int:
 
 
 def quota_us(cpu_limit: float) -> tuple[int, int]:
-    """CPU time and the period it is granted in, both in microseconds, for a share of ``cpu_limit`` CPUs.
+    """Quota and period, both in microseconds, for ``cpu_limit`` CPUs.
 
-    The period is 10 ms, and longer only where the quota would fall below what the kernel accepts.
+    The period is 10 ms, or longer if the quota would be smaller than the kernel accepts.
     """
     period = PERIOD_US
     if cpu_limit * period < MIN_QUOTA_US:
@@ -192,7 +192,7 @@ def quota_us(cpu_limit: float) -> tuple[int, int]:
 
 
 def cpu_settings(version: int, path: PurePosixPath, cpu_limit: float) -> tuple[Setting, ...]:
-    """Put a CPU quota in force on a group of the CPU controller."""
+    """Settings that apply a CPU quota to a group of the CPU controller."""
     quota, period = quota_us(cpu_limit)
     if version == 2:
         return (Setting(path / "cpu.max", f"{quota} {period}"),)
@@ -203,7 +203,7 @@ def cpu_settings(version: int, path: PurePosixPath, cpu_limit: float) -> tuple[S
 
 
 def workload_name(limits: Limits, token: str) -> str:
-    """Name of the group of a workload; it says what CPU time the group shall have once quotas hold."""
+    """Name of the group of a workload; it contains the workload's cores, for when quotas are applied."""
     if limits.cpu_cores is None and limits.memory_mb is None:
         return REST
     cores = "all" if limits.cpu_cores is None else f"{round(limits.cpu_cores * 1000)}m"
@@ -211,20 +211,20 @@ def workload_name(limits: Limits, token: str) -> str:
 
 
 def workload_cores(name: str) -> float | None:
-    """Cores that ``workload_name`` put into a group's name; None for all of the node's."""
+    """Cores from a name that ``workload_name`` made; None for all cores of the node."""
     match = re.fullmatch(r"[0-9a-f]+-(\d+)m", name)
     return int(match[1]) / 1000 if match else None
 
 
 def workload_limit(cores: float, quota: float, node_limit: float) -> float:
-    """CPUs that a workload of so many cores gets on a node; the kernel refuses more than the node's."""
+    """CPU limit of a workload; at most the node's, since the kernel refuses more."""
     return min(cores * quota, node_limit)
 
 
 def workload_settings(
     version: int, controller: str, path: PurePosixPath, limits: Limits
 ) -> tuple[Setting, ...]:
-    """A workload's limits but for CPU time, for one controller's group."""
+    """A workload's limits except CPU time, for the group of one controller."""
     if controller != "memory" or limits.memory_mb is None:
         return ()
     if version == 2:
