@@ -68,7 +68,7 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--artifacts", type=absolute, help="folder of artifacts; built by default")
     options = parser.parse_args()
-    if lack := libvirtd.lacking():
+    if lack := libvirtd.missing_requirement():
         print(f"skipped: {lack}")
         return 0
     rows: list[Row] = []

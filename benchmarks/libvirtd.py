@@ -72,7 +72,7 @@ log_outputs = "2:file:{folder}/libvirtd.log"
 """
 
 
-def lacking() -> str:
+def missing_requirement() -> str:
     """Why no daemon can be started here; empty when one can."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]

@@ -41,7 +41,7 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--repeat", type=int, default=5, help="re-runs; the median counts")
     options = parser.parse_args()
-    if lack := playbooks.lacking():
+    if lack := playbooks.missing_requirement():
         raise SystemExit(lack)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -65,7 +65,7 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="steady seconds of each flow")
     options = parser.parse_args()
-    if lack := libvirtd.lacking():
+    if lack := libvirtd.missing_requirement():
         print(f"skipped: {lack}")
         return 0
     rows: list[Row] = []

@@ -16,7 +16,7 @@ from continuum.model.config import Config
 from continuum.modules.modules_in_use import Modules
 from continuum.modules.plan import Plan
 from continuum.software.artifacts import Artifact, architecture_of, folder
-from continuum.software.artifacts.obtain import cache
+from continuum.software.artifacts.resolve import cache
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -23,10 +23,10 @@ from continuum.modules.provider import Provider
 from continuum.modules.resource_manager import ResourceManager
 from continuum.options import nearest_first
 
-Kind = Literal["provider", "resource_manager", "execution_model", "application"]
+ModuleKind = Literal["provider", "resource_manager", "execution_model", "application"]
 
 #: Folder and base class of each kind of module.
-KINDS: dict[Kind, tuple[str, type[Module]]] = {
+KINDS: dict[ModuleKind, tuple[str, type[Module]]] = {
     "provider": ("infrastructure", Provider),
     "resource_manager": ("resource_manager", ResourceManager),
     "execution_model": ("execution_model", ExecutionModel),
@@ -46,7 +46,7 @@ class Found:
         aliases: further names it is known by.
     """
 
-    kind: Kind
+    kind: ModuleKind
     name: str
     folder: Path
     aliases: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Found:
 
 
 @cache
-def _found(kind: Kind) -> tuple[Found, ...]:
+def _found(kind: ModuleKind) -> tuple[Found, ...]:
     parent = ROOT / KINDS[kind][0]
     if not parent.is_dir():
         return ()
@@ -78,8 +78,8 @@ def found() -> tuple[Found, ...]:
     return tuple(module for kind in KINDS for module in _found(kind))
 
 
-def all_modules() -> tuple[tuple[Kind, str, Module], ...]:
-    """Kind, name and object of every module that can be loaded; ``broken`` tells of the others."""
+def all_modules() -> tuple[tuple[ModuleKind, str, Module], ...]:
+    """ModuleKind, name and object of every module that can be loaded; ``broken`` tells of the others."""
     modules = []
     for one in found():
         with suppress(UsageError):
@@ -108,7 +108,7 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(one.name for one in found() if kind in (one.kind, KINDS[one.kind][0]))
 
 
-def canonical(kind: Kind, name: str) -> str:
+def canonical(kind: ModuleKind, name: str) -> str:
     """The name of the folder that ``name`` or one of its aliases stands for.
 
     Raises:
@@ -125,7 +125,7 @@ def there_are(known: tuple[str, ...]) -> str:
     return "there are: " + ", ".join(f'"{name}"' for name in known) if known else "there are none yet"
 
 
-def load(kind: Kind, name: str) -> Module:
+def load(kind: ModuleKind, name: str) -> Module:
     """The module of that kind and name or alias; UsageError when it is missing or broken."""
     return _load(kind, canonical(kind, name))
 
@@ -159,7 +159,7 @@ def application(name: str) -> Application:
 
 
 @cache
-def _load(kind: Kind, name: str) -> Module:
+def _load(kind: ModuleKind, name: str) -> Module:
     folder, base = KINDS[kind]
     module_class = _import_class(folder, name)
     if not (isinstance(module_class, type) and issubclass(module_class, base)):

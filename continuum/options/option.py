@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from continuum.options.value_types import Kind, Value
+from continuum.options.value_types import Value, ValueType
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Option:
 
     section: str
     key: str
-    kind: Kind
+    value_type: ValueType
     default: Value = None
     help: str = ""
     required: bool = False
@@ -42,4 +42,4 @@ class Option:
             return "must be given"
         if self.default_text:
             return self.default_text
-        return "" if self.default is None else f"`{self.kind.show(self.default)}`"
+        return "" if self.default is None else f"`{self.value_type.show(self.default)}`"

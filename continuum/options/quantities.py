@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from continuum.options import units
 from continuum.options.units import Scale
-from continuum.options.value_types import Kind, Value
+from continuum.options.value_types import Value, ValueType
 
 
 @dataclass(frozen=True)
-class Integer(Kind):
+class Integer(ValueType):
     """A whole number, kept as ``int``.
 
     Attributes:
@@ -37,7 +37,7 @@ class Integer(Kind):
 
 
 @dataclass(frozen=True)
-class Real(Kind):
+class Real(ValueType):
     """A number without a unit, kept as ``float``.
 
     Attributes:
@@ -67,7 +67,7 @@ class Real(Kind):
 
 
 @dataclass(frozen=True)
-class Share(Real):
+class Fraction(Real):
     """A part of a whole, as a number up to 1 or in percent, kept as ``float`` up to 1."""
 
     minimum: float | None = 0.01
@@ -85,7 +85,7 @@ class Share(Real):
 
 
 @dataclass(frozen=True)
-class Quantity(Kind):
+class Quantity(ValueType):
     """A number with a unit, kept as ``float`` in the base unit of its scale.
 
     Use one of the subclasses, which differ in scale and limits.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from continuum.options.quantities import Latency, Percent
-from continuum.options.value_types import Kind, Value
+from continuum.options.value_types import Value, ValueType
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
-class ToleranceKind(Kind):
+class ToleranceType(ValueType):
     """A percentage, and after a comma the floor of the delay: ``3 %, 0.5 ms``."""
 
     def parse(self, text: str) -> Tolerance:

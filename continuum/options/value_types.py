@@ -14,7 +14,7 @@ MAX_PATH_BYTES, MAX_NAME_BYTES = 4095, 255
 """Longest path and longest name within one that Linux accepts (PATH_MAX, NAME_MAX)."""
 
 
-class Kind(ABC):
+class ValueType(ABC):
     """How the text of a value becomes a Python value."""
 
     @abstractmethod
@@ -31,7 +31,7 @@ class Kind(ABC):
 
 
 @dataclass(frozen=True)
-class Flag(Kind):
+class Flag(ValueType):
     """True or False, kept as ``bool``."""
 
     _words: ClassVar[dict[str, bool]] = {
@@ -52,7 +52,7 @@ class Flag(Kind):
 
 
 @dataclass(frozen=True)
-class Text(Kind):
+class Text(ValueType):
     """Any text, kept as ``str``."""
 
     def parse(self, text: str) -> str:
@@ -65,7 +65,7 @@ class Text(Kind):
 
 
 @dataclass(frozen=True)
-class Name(Kind):
+class Name(ValueType):
     """A text that can be part of a file's name, kept as ``str``."""
 
     def parse(self, text: str) -> str:
@@ -80,7 +80,7 @@ class Name(Kind):
 
 
 @dataclass(frozen=True, init=False)
-class Choice(Kind):
+class Choice(ValueType):
     """One of some words, whatever their case, kept as ``str`` in the spelling declared.
 
     Attributes:
@@ -105,7 +105,7 @@ class Choice(Kind):
 
 
 @dataclass(frozen=True)
-class FilePath(Kind):
+class FilePath(ValueType):
     """A path, kept as ``str``; ``Section.path`` resolves ``~`` and the config file's folder."""
 
     def parse(self, text: str) -> str:
@@ -124,7 +124,7 @@ class FilePath(Kind):
 
 
 @dataclass(frozen=True)
-class Texts(Kind):
+class Texts(ValueType):
     """Texts separated by commas, kept as ``tuple[str, ...]``."""
 
     def parse(self, text: str) -> tuple[str, ...]:

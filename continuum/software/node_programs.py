@@ -26,7 +26,7 @@ _LOOK = (
 )
 
 
-def lacking_here(workloads: Iterable[Workload], config: Config, host: Host) -> Iterator[Problem]:
+def missing_programs(workloads: Iterable[Workload], config: Config, host: Host) -> Iterator[Problem]:
     """What this host lacks, where nodes find on themselves what is installed here.
 
     With ``artifact_dir`` or ``package_mirror`` nodes get it from there, each for itself.
@@ -37,7 +37,7 @@ def lacking_here(workloads: Iterable[Workload], config: Config, host: Host) -> I
     if missing and (section.given("artifact_dir") or section.given("package_mirror")):
         from continuum.software import playbooks
 
-        if lack := playbooks.lacking():
+        if lack := playbooks.missing_requirement():
             yield Problem(lack)
         return
     for program in missing:

@@ -111,7 +111,7 @@ def test_options_are_well_formed(found: Found) -> None:
         if option.name in CORE:
             assert CORE[option.name].needs_reader or option.key == "model", f"{option.key} is the core's"
         if isinstance(option.default, (bool, int, float)):
-            assert option.kind.parse(option.kind.show(option.default)) == option.default
+            assert option.value_type.parse(option.value_type.show(option.default)) == option.default
 
 
 @pytest.mark.parametrize("found", PROVIDERS, ids=name_of)
@@ -200,7 +200,7 @@ def test_importing_it_is_cheap(found: Found) -> None:
     "playbook", PLAYBOOKS or [pytest.param(None, marks=pytest.mark.skip("no playbooks yet"))]
 )
 def test_playbook_passes_a_syntax_check(playbook: Path, tmp_path: Path) -> None:
-    if lack := playbooks.lacking():
+    if lack := playbooks.missing_requirement():
         pytest.skip(lack)
     (tmp_path / "ansible.cfg").write_text(settings.configuration(tmp_path, 1))
     done = subprocess.run(

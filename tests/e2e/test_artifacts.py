@@ -276,7 +276,7 @@ def test_a_folder_is_downloaded_checked_and_used(
     assert "0 files downloaded, 2 were there" in capsys.readouterr().err
     assert len(files.asked) == count
     read = config.parse(CONFIG.replace("[benchmark]", "artifact_dir = files\n[benchmark]"), "x.cfg")
-    paths = artifacts.obtain([TOOL], read)
+    paths = artifacts.resolve([TOOL], read)
     assert paths["tool"].read_bytes() == PROGRAM
     assert cli.main(["artifacts", "x.cfg", "--check", "files", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["artifacts"][0]["size_bytes"] == len(PROGRAM)

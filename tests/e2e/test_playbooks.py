@@ -27,7 +27,7 @@ from tests.e2e.local_nodes import Nodes
 pytestmark = [
     pytest.mark.providers,
     pytest.mark.root,
-    pytest.mark.skipif(bool(playbooks.lacking()), reason=playbooks.lacking()),
+    pytest.mark.skipif(bool(playbooks.missing_requirement()), reason=playbooks.missing_requirement()),
 ]
 needs_debian = pytest.mark.skipif(bool(debs.WHY_NOT), reason=debs.WHY_NOT)
 needs_sshd = pytest.mark.skipif(bool(sshd.WHY_NOT), reason=sshd.WHY_NOT)

@@ -24,7 +24,7 @@ def test_this_tree_has_none() -> None:
 
 def test_imports_of_the_same_room_and_of_rooms_below_are_fine(tmp_path: Path) -> None:
     files = {
-        "pipeline/run.py": "import json\nfrom continuum.pipeline import steps\nfrom continuum.host import facts\n",
+        "pipeline/run.py": "import json\nfrom continuum.pipeline import steps\nimport continuum.host.facts\n",
         "pipeline/steps.py": "import continuum.errors\n",
         "host/facts.py": "from continuum.errors import HostError\n",
         "errors.py": "",

@@ -5,7 +5,7 @@ fetches what is not there, ``obtain`` hands a run the path of each.
 """
 
 from continuum.software.artifacts.artifact import Artifact, architecture_of
-from continuum.software.artifacts.obtain import lacking, obtain
+from continuum.software.artifacts.resolve import problems, resolve
 from continuum.software.artifacts.table import check_version, known, versions
 
 __all__ = [
@@ -13,7 +13,7 @@ __all__ = [
     "architecture_of",
     "check_version",
     "known",
-    "lacking",
-    "obtain",
+    "problems",
+    "resolve",
     "versions",
 ]

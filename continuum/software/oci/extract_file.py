@@ -11,7 +11,7 @@ from continuum.software.oci.archive import Archive, ArchiveError
 from continuum.software.oci.layer import temporary
 
 
-def take(archive: Path, inside: str, folder: Path) -> Path:
+def extract(archive: Path, inside: str, folder: Path) -> Path:
     """A program in an image, as a file that can be executed; taken out once.
 
     Args:

@@ -150,7 +150,7 @@ def place(
 def _copy(package: Package, python: str, connection: Connection) -> int:
     """Copy the parts the node lacks, in some streams beside each other; returns the bytes."""
     parts = package.parts()
-    missing = on_node.lacking(connection, python, list(parts))
+    missing = on_node.missing(connection, python, list(parts))
     sizes = {name: parts[name].stat().st_size for name in missing}
 
     def send(names: Sequence[str]) -> None:

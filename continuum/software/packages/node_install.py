@@ -1,6 +1,6 @@
 """Runs on the node, under its own Python, with the standard library alone: installs what is sent.
 
-    python3 -c SOURCE ROOT lacks NAME...          which of these archives are not there yet
+    python3 -c SOURCE ROOT missing NAME...        which of these archives are not there yet
     python3 -c SOURCE ROOT receive NAME:BYTES...  unpack archives that come in this order on standard input
     python3 -c SOURCE ROOT install MANIFEST       make what they were sent for, whoever else asks for it too
 
@@ -54,7 +54,7 @@ class Incoming:
         return self._digest.hexdigest()
 
 
-class Place:
+class NodeStore:
     """Where packages are on this node.
 
     Args:
@@ -66,7 +66,7 @@ class Place:
         for name in ("unpacked", "environments", "locks"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
-    def lacking(self, names: list[str]) -> list[str]:
+    def missing(self, names: list[str]) -> list[str]:
         """Those archives that were not unpacked yet."""
         return [name for name in names if not self._tree(name).exists()]
 
@@ -145,13 +145,13 @@ def _refuse(what: str) -> None:
 
 def main(root: str, verb: str, *arguments: str) -> None:
     """Do what the command line says and print the answer as JSON."""
-    place = Place(Path(root))
-    if verb == "lacks":
-        answer: Any = place.lacking(list(arguments))
+    store = NodeStore(Path(root))
+    if verb == "missing":
+        answer: Any = store.missing(list(arguments))
     elif verb == "receive":
-        answer = place.receive(list(arguments), sys.stdin.buffer)
+        answer = store.receive(list(arguments), sys.stdin.buffer)
     else:
-        answer = place.install(json.loads(arguments[0]))
+        answer = store.install(json.loads(arguments[0]))
     print(json.dumps(answer))
 
 

@@ -22,9 +22,9 @@ _CHUNK_BYTES = 1 << 20
 _JOIN_TIMEOUT_S = 10.0
 
 
-def lacking(connection: Connection, python: str, names: Sequence[str]) -> list[str]:
+def missing(connection: Connection, python: str, names: Sequence[str]) -> list[str]:
     """Those of the archives that the node does not have."""
-    found: list[str] = _ask(connection, python, ["lacks", *names], [])
+    found: list[str] = _ask(connection, python, ["missing", *names], [])
     return found
 
 

@@ -4,6 +4,6 @@ A module's playbook for a phase is ``playbooks/<phase>.yml`` in its folder. Ansi
 dependency (``pip install "continuum-bench[playbooks]"``), imported when a playbook is run and not before.
 """
 
-from continuum.software.playbooks.play import Played, find, lacking, play
+from continuum.software.playbooks.play import Played, find, missing_requirement, play
 
-__all__ = ["Played", "find", "lacking", "play"]
+__all__ = ["Played", "find", "missing_requirement", "play"]

@@ -55,7 +55,7 @@ def find(folder: Path, phase: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def lacking() -> str:
+def missing_requirement() -> str:
     """What keeps playbooks from being run here, with its remedy; empty when nothing does."""
     if importlib.util.find_spec("ansible_runner") and importlib.util.find_spec("ansible"):
         return ""
@@ -100,7 +100,7 @@ def play(
         DeployError: a task failed on a node, a node could not be reached, or there was no end in time.
         HostError: Ansible is not installed.
     """
-    if lack := lacking():
+    if lack := missing_requirement():
         raise HostError(lack)
     name = f"{playbook.parent.parent.name}-{playbook.stem}"
     folder = _private_folder(run, name)

@@ -13,7 +13,7 @@ from typing import Any
 
 from continuum.rundir.run import Run
 from continuum.sdk import protocol
-from continuum.software.artifacts import Artifact, obtain
+from continuum.software.artifacts import Artifact, resolve
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -105,7 +105,7 @@ def variables(run: Run, folder: Path, artifacts: Sequence[Artifact] = ()) -> dic
         with tarfile.open(archive, "w") as file:
             for package in packages:
                 file.add(package, package.name, recursive=False)
-    paths = obtain(artifacts, run.config, run.tell) if artifacts else {}
+    paths = resolve(artifacts, run.config, run.tell) if artifacts else {}
     return {
         "continuum_run": run.id,
         "continuum_artifacts": {name: str(path) for name, path in paths.items()},

@@ -109,12 +109,12 @@ def test_programs_are_taken_out_of_their_images(tmp_path: Path, monkeypatch: pyt
     upper = oci.from_files({"/bin/x": b"#!new"}, tmp_path / "layers")
     archive = tmp_path / "image.tar"
     oci.write(archive, "example.org/x:1", [lower, upper], oci.ImageConfig())
-    taken = oci.take(archive, "/bin/x", tmp_path / "kept")
+    taken = oci.extract(archive, "/bin/x", tmp_path / "kept")
     assert taken.read_bytes() == b"#!new"
     assert taken.stat().st_mode & 0o111
-    assert oci.take(archive, "bin/x", tmp_path / "kept") == taken
+    assert oci.extract(archive, "bin/x", tmp_path / "kept") == taken
     with pytest.raises(oci.ArchiveError, match="no file bin/z"):
-        oci.take(archive, "bin/z", tmp_path / "kept")
+        oci.extract(archive, "bin/z", tmp_path / "kept")
 
 
 def test_what_an_image_starts_is_found_as_its_runtime_would(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_an_image_without_the_program_ends_in_its_name(
 ) -> None:
     archive = tmp_path / "image.tar"
     oci.write(archive, "ghcr.io/openfaas/gateway:1", [], oci.ImageConfig())
-    monkeypatch.setattr("continuum.software.artifacts.obtain", lambda *_: {"gateway": archive})
+    monkeypatch.setattr("continuum.software.artifacts.resolve", lambda *_: {"gateway": archive})
 
     class Run:
         config = None

@@ -118,7 +118,7 @@ def test_a_manifest_that_makes_no_sense_is_refused(tmp_path: Path, text: str) ->
 
 
 def test_a_run_gets_the_paths_in_its_folder(there: Path) -> None:
-    assert artifacts.obtain([KUBELET, PAUSE], using(there)) == {
+    assert artifacts.resolve([KUBELET, PAUSE], using(there)) == {
         "kubelet": there / KUBELET.file,
         "pause": there / PAUSE.file,
     }
@@ -128,7 +128,7 @@ def test_a_run_is_refused_for_every_file_at_once(there: Path) -> None:
     (there / PAUSE.file).unlink()
     (there / KUBELET.file).write_bytes(b"")
     with pytest.raises(HostError) as refused:
-        artifacts.obtain([KUBELET, PAUSE], using(there))
+        artifacts.resolve([KUBELET, PAUSE], using(there))
     first, second = map(str, refused.value.problems)
     assert first.startswith(
         f'x.cfg:6: [infrastructure] artifact_dir = "{there}": {there / KUBELET.file}: corrupt'
@@ -139,7 +139,7 @@ def test_a_run_is_refused_for_every_file_at_once(there: Path) -> None:
 
 def test_a_folder_outlives_what_is_not_asked_for(there: Path) -> None:
     (there / PAUSE.file).unlink()
-    assert artifacts.obtain([KUBELET], using(there)) == {"kubelet": there / KUBELET.file}
+    assert artifacts.resolve([KUBELET], using(there)) == {"kubelet": there / KUBELET.file}
 
 
 def using(there: Path) -> config.Config:

@@ -296,7 +296,7 @@ def test_what_was_changed_on_the_way_is_refused(tmp_path: Path, index: Path) -> 
         with pytest.raises(DeployError, match=r"edge0.*\n.*what came is not what was sent"):
             deliver.place(package, nodes[0], deployment.connections["edge0"], found)
     package.libraries[0].path.write_bytes(good)
-    assert on_node.lacking(ways[0], sys.executable, [package.libraries[0].name])
+    assert on_node.missing(ways[0], sys.executable, [package.libraries[0].name])
     deliver.place(package, nodes[0], deployment.connections["edge0"], found)
 
 

@@ -11,7 +11,7 @@ from continuum.software.artifacts.artifact import Artifact
 from continuum.software.packages.store import cache_folder
 
 
-def obtain(
+def resolve(
     needed: Sequence[Artifact], config: Config, tell: Callable[[str], None] = lambda _line: None
 ) -> Mapping[str, Path]:
     """Where each artifact is, by its name, whole: in ``artifact_dir`` if that is given, else downloaded.
@@ -39,7 +39,7 @@ def obtain(
     return {name: (given / entry.file).absolute() for name, entry in found.items() if entry}
 
 
-def lacking(needed: Sequence[Artifact], config: Config) -> Iterator[Problem]:
+def problems(needed: Sequence[Artifact], config: Config) -> Iterator[Problem]:
     """What is missing or corrupt in ``artifact_dir``, before anything is created; reads only."""
     given = config.infrastructure.path("artifact_dir")
     if given is not None and needed:
@@ -64,4 +64,4 @@ def _problems(given: Path, needed: Sequence[Artifact], config: Config) -> Iterat
         yield config.infrastructure.problem("artifact_dir", f"{fault.message}; {remedy}")
 
 
-__all__ = ["DeployError", "cache", "lacking", "obtain"]
+__all__ = ["DeployError", "cache", "problems", "resolve"]
