@@ -16,6 +16,7 @@ from typing import Any
 from continuum.errors import DeployError
 from continuum.software.packages import lock, store
 from continuum.software.packages.interpreter import Interpreter
+from continuum.software.packages.source_root import source_root
 from continuum.software.packages.store import Store
 from continuum.software.packages.trees import Archive, Trees
 
@@ -73,9 +74,10 @@ def build(
 
     Args:
         requirements: Python packages, as pip requirement strings.
-        modules: packages and modules of our own, by dotted name, found below ``root``.
+        modules: packages and modules with the workload's code, by dotted name.
         interpreter: what it is for.
-        root: the folder that holds the top-level packages.
+        root: the folder that holds Continuum's top-level packages; others are looked up where Python imports
+            them from.
         is_packed: whether libraries are compressed, for nodes behind a real network.
 
     Raises:
@@ -105,12 +107,18 @@ def pack_code(modules: Sequence[str], root: Path) -> bytes:
         gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, compresslevel=6) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
     ):
-        for path in sorted({path for module in modules for path in _files_of(module, root)}):
+        for name, path in sorted({found for module in modules for found in _named_files(module, root)}):
             data = path.read_bytes()
-            entry = tarfile.TarInfo(str(path.relative_to(root)))
+            entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(data), 0o644
             archive.addfile(entry, io.BytesIO(data))
     return packed.getvalue()
+
+
+def _named_files(module: str, root: Path) -> Iterator[tuple[str, Path]]:
+    """The files of a module, each with its path below the folder that it is imported from."""
+    base = source_root(module, root)
+    yield from ((str(path.relative_to(base)), path) for path in _files_of(module, base))
 
 
 def _files_of(module: str, root: Path) -> Iterator[Path]:

@@ -19,13 +19,13 @@ from typing import Any
 import pytest
 
 from continuum.connection.deployment import Deployment
-from continuum.connection.fake import FakeConnection, FakeProcess
 from continuum.errors import DeployError
 from continuum.model.node import Node
 from continuum.model.topology import NodeSpec, Topology
 from continuum.model.workload import Workload
 from continuum.software.packages import build, bytecode, deliver, interpreter, lock, on_node, store, trees
 from continuum.software.packages.interpreter import Interpreter
+from continuum.testing.fake_connection import FakeConnection, FakeProcess
 
 LIBRARY = "continuum-test-library"
 DEBIAN = Interpreter("cpython", (3, 11, 2), "x86_64", "glibc", (2, 36))

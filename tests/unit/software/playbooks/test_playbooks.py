@@ -11,7 +11,6 @@ import pytest
 from continuum.config import loader as config
 from continuum.config import topology_builder
 from continuum.connection.deployment import Deployment
-from continuum.connection.fake import FakeConnection
 from continuum.connection.ssh.command import ssh
 from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import ConfigError
@@ -23,6 +22,7 @@ from continuum.rundir.run import Run
 from continuum.software import node_programs, playbooks
 from continuum.software.playbooks import inventory, settings
 from continuum.software.playbooks.events import Failure, Follower, describe, failure, plain
+from continuum.testing.fake_connection import FakeConnection
 
 NODES = "[infrastructure]\ninfra_only = True\n" + "".join(
     f"{tier}_nodes = {count}\n{tier}_cores = 1\n{tier}_memory = 1\n"
