@@ -28,6 +28,7 @@ from continuum.modules.execution_model import ExecutionModel
 from continuum.modules.provider import Provider
 from continuum.modules.resource_manager import ResourceManager
 from continuum.options import nearest_first
+from continuum.software.packages import extras
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints, SelectableGroups
@@ -277,6 +278,4 @@ def _missing_dependency(found: Found, missing: str) -> str:
     needs = f"{found} needs the Python package {missing}, which is not installed"
     if found.distribution:
         return f"{needs}; install {found.distribution.partition(' ')[0]} again, with its dependencies"
-    from_checkout = (ROOT / "pyproject.toml").is_file()
-    package = str(ROOT) if from_checkout else "continuum-bench"
-    return f'{needs}; run: pip install "{package}[{found.name.replace("_", "-")}]"'
+    return f"{needs}; run: {extras.install_command(found.name.replace('_', '-'))}"

@@ -12,6 +12,7 @@ from continuum.errors import DeployError, Problem
 from continuum.model.workload import Workload
 from continuum.rundir.run import Run
 from continuum.software.artifacts import Artifact
+from continuum.software.packages import extras
 
 if TYPE_CHECKING:
     from continuum.host.facts import Host
@@ -44,6 +45,14 @@ def missing_programs(workloads: Iterable[Workload], config: Config, host: Host) 
         ways = [f"apt install {program.package}", *filter(None, [program.instead])]
         message = f"no {program.name} on this host; {', or '.join(ways)}"
         yield config.benchmark.problem(program.key, message)
+
+
+def missing_packages(workloads: Iterable[Workload], config: Config) -> Iterator[Problem]:
+    """Python packages that workloads require and this host does not have, where nodes use its Python."""
+    missing = extras.missing(one for workload in workloads for one in workload.requirements)
+    if missing:
+        message = f"requires Python packages that are not installed: {', '.join(missing)}"
+        yield config.benchmark.problem("application", f"{message}; run: {extras.command_for(missing)}")
 
 
 def provide(

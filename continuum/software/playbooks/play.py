@@ -18,6 +18,7 @@ from continuum.connection.deployment import Deployment
 from continuum.errors import DeployError, HostError
 from continuum.rundir.run import Run
 from continuum.software.artifacts import Artifact
+from continuum.software.packages import extras
 from continuum.software.playbooks import settings
 from continuum.software.playbooks.broker import lend
 from continuum.software.playbooks.events import Follower, describe
@@ -56,13 +57,12 @@ def find(folder: Path, phase: str) -> Path | None:
 
 
 def missing_requirement() -> str:
-    """What keeps playbooks from being run here, with its remedy; empty when nothing does."""
+    """Why playbooks cannot be run on this host and how to fix that; empty if they can."""
     if importlib.util.find_spec("ansible_runner") and importlib.util.find_spec("ansible"):
         return ""
-    where = settings.ROOT if (settings.ROOT / "pyproject.toml").is_file() else "continuum-bench"
     return (
-        "installing software on nodes needs ansible-runner and ansible-core, which are not installed; "
-        f'run: pip install "{where}[playbooks]"'
+        "installing software on nodes requires ansible-runner and ansible-core, which are not installed; "
+        f"run: {extras.install_command('playbooks')}"
     )
 
 
