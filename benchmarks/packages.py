@@ -29,7 +29,7 @@ from continuum.model.topology import NodeSpec, Topology
 from continuum.model.workload import Workload
 from continuum.pipeline import open_run
 from continuum.software.packages import deliver
-from continuum.software.packages.deliver import Placed
+from continuum.software.packages.deliver import Installed
 from tests.e2e import sshd
 
 PROGRAM = [sys.executable, str(Path(__file__).resolve().parent.parent / "continuum.py")]
@@ -64,7 +64,7 @@ def main() -> int:
     return report(rows, options.json)
 
 
-def _docker(folder: Path) -> list[Placed]:
+def _docker(folder: Path) -> list[Installed]:
     config = folder / "three.cfg"
     config.write_text(CONFIG, encoding="utf-8")
     with dockerd.temporary() as daemon, _environment(DOCKER_HOST=daemon.url, XDG_CACHE_HOME=str(folder)):
@@ -76,7 +76,7 @@ def _docker(folder: Path) -> list[Placed]:
             subprocess.run([*PROGRAM, "down", str(directory)], cwd=folder, check=True, capture_output=True)
 
 
-def _ssh(folder: Path) -> list[Placed]:
+def _ssh(folder: Path) -> list[Installed]:
     nodes, connections = [], {}
     for index in range(3):
         name, place = f"edge{index}", folder / f"edge{index}"
@@ -98,7 +98,7 @@ def _ssh(folder: Path) -> list[Placed]:
             connection.close()
 
 
-def _placed(deployment: Deployment) -> list[Placed]:
+def _placed(deployment: Deployment) -> list[Installed]:
     """On the first node, the second, a third as if it were the first of another run, and the third again."""
     first, second, third = deployment.nodes
     return [
@@ -117,7 +117,7 @@ def _environment(**values: str) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _rows(name: str, placed: Sequence[Placed]) -> Iterator[Row]:
+def _rows(name: str, placed: Sequence[Installed]) -> Iterator[Row]:
     first, second, warm, again = placed
     # What building cost the second node is a look into the cache; it counts, too.
     whole, rest, cached = (one.build_s + one.copy_s + one.install_s for one in (first, second, warm))
@@ -128,7 +128,7 @@ def _rows(name: str, placed: Sequence[Placed]) -> Iterator[Row]:
     yield Row(f"{name}: copied again to a node that has it", again.copied_bytes, "bytes", 0)
 
 
-def _parts(placed: Placed) -> str:
+def _parts(placed: Installed) -> str:
     parts = {name: round(getattr(placed, name), 2) for name in ("build_s", "copy_s", "install_s")}
     return json.dumps({**parts, "copied_mb": round(placed.copied_bytes / 2**20)})
 

@@ -1,4 +1,4 @@
-"""One key of a config file: its section, kind, default and help."""
+"""A key of a config file: its section, type, default and help."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from continuum.options.value_types import Value, ValueType
 
 @dataclass(frozen=True)
 class Option:
-    """One key of a config file.
+    """A key of a config file.
 
     Attributes:
-        section: section it is written in, without brackets.
+        section: name of its section, without brackets.
         key: its name, in lower case.
-        kind: what it may hold.
-        default: value when it is not given, in the kind's base unit; None for none.
-        help: what it is for, in one or two sentences.
-        required: whether it must be given where its module is in use.
-        default_text: the default in words, where it depends on something else.
-        needs_reader: whether a key of the core has an effect only where a module in use declares it, too.
+        value_type: type of its values.
+        default: value if the key is absent, in the base unit of its type; None for no default.
+        help: description in one or two sentences.
+        required: whether it must be given if its module is in use.
+        default_text: description of a default that depends on something else.
+        needs_reader: whether a key of the core has an effect only if a module in use declares it as well.
     """
 
     section: str
@@ -33,11 +33,11 @@ class Option:
 
     @property
     def name(self) -> tuple[str, str]:
-        """Section and key, both in lower case."""
+        """Section and key in lower case."""
         return self.section.lower(), self.key.lower()
 
     def describe_default(self) -> str:
-        """The default for the reference."""
+        """The default as shown in the configuration reference."""
         if self.required:
             return "must be given"
         if self.default_text:

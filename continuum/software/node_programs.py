@@ -1,4 +1,4 @@
-"""Programs that workloads start, such as a message broker: whether nodes have them, and how they get them."""
+"""Programs that workloads start, such as a message broker: finds missing ones and installs them on nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LOOK_TIMEOUT_S = 60.0
 PARALLEL = 16
-# Administrators' folders are often not on the PATH.
+# The sbin folders are often not on the PATH.
 _LOOK = (
     "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin;"
     ' for p; do command -v "$p" >/dev/null 2>&1 || printf "%s\\n" "$p"; done'
@@ -28,9 +28,9 @@ _LOOK = (
 
 
 def missing_programs(workloads: Iterable[Workload], config: Config, host: Host) -> Iterator[Problem]:
-    """What this host lacks, where nodes find on themselves what is installed here.
+    """Programs that this host is missing, for nodes that use the programs of this host.
 
-    With ``artifact_dir`` or ``package_mirror`` nodes get it from there, each for itself.
+    With ``artifact_dir`` or ``package_mirror`` the nodes install programs from there instead.
     """
     section = config.infrastructure
     needed = dict.fromkeys(program for workload in workloads for program in workload.programs)
@@ -38,12 +38,12 @@ def missing_programs(workloads: Iterable[Workload], config: Config, host: Host) 
     if missing and (section.given("artifact_dir") or section.given("package_mirror")):
         from continuum.software import playbooks
 
-        if lack := playbooks.missing_requirement():
-            yield Problem(lack)
+        if message := playbooks.missing_requirement():
+            yield Problem(message)
         return
     for program in missing:
         ways = [f"apt install {program.package}", *filter(None, [program.instead])]
-        message = f"no {program.name} on this host; {', or '.join(ways)}"
+        message = f"{program.name} is not installed on this host; {', or '.join(ways)}"
         yield config.benchmark.problem(program.key, message)
 
 
@@ -62,20 +62,20 @@ def provide(
     deployment: Deployment,
     run: Run,
 ) -> None:
-    """Install missing programs of workloads on their nodes, by the application's playbook ``install``.
+    """Install missing programs of workloads on their nodes with the application's playbook ``install``.
 
-    Where nothing is missing, Ansible is not needed.
+    If nothing is missing, Ansible is not required.
 
     Args:
-        folder: the application's.
+        folder: the application's folder.
         artifacts: files that its playbook installs.
-        workloads: what is going to run.
+        workloads: the workloads that will run.
         deployment: the nodes.
         run: the run they belong to.
 
     Raises:
-        DeployError: it could not be installed.
-        HostError: Ansible is not installed here.
+        DeployError: a program could not be installed.
+        HostError: Ansible is not installed on this host.
     """
     needed = _needed(workloads, deployment)
     missing = _missing(needed, deployment)
@@ -99,7 +99,7 @@ def provide(
 
 
 def _needed(workloads: Iterable[Workload], deployment: Deployment) -> dict[str, list[str]]:
-    """Names of programs by node; nodes that need none are absent."""
+    """Names of required programs by node; nodes that require none are absent."""
     needed: dict[str, dict[str, None]] = {}
     for workload in workloads:
         for node in deployment.nodes_of(workload.tier):
@@ -109,7 +109,7 @@ def _needed(workloads: Iterable[Workload], deployment: Deployment) -> dict[str, 
 
 
 def _missing(needed: Mapping[str, Sequence[str]], deployment: Deployment) -> dict[str, list[str]]:
-    """Those of the programs that nodes lack, by node."""
+    """Names of missing programs by node; nodes that have all of theirs are absent."""
 
     def look(node: str) -> list[str]:
         argv = ["sh", "-c", _LOOK, "sh", *needed[node]]

@@ -189,7 +189,7 @@ def test_packages_come_from_a_mirror_whose_key_the_node_has(tmp_path: Path) -> N
         server = made["cloud0"].start(serve, env={"PYTHONUNBUFFERED": "1"}, log=tmp_path / "server")
         _wait_for(tmp_path / "server", "Serving HTTP")
 
-        def install() -> playbooks.Played:
+        def install() -> playbooks.PlaybookResult:
             return playbooks.play(write(tmp_path, text), deployment(made), made.run, nodes=["endpoint0"])
 
         with pytest.raises(DeployError, match='endpoint0: task "Install continuum-test-tool"') as refused:

@@ -1,7 +1,7 @@
-"""The files that modules install on nodes: which a config needs, whether they are there, how they are got.
+"""Files that modules install on nodes: which ones a config needs, whether they are present, how to get them.
 
-``table`` reads a module's ``versions.yml``, ``folder`` a folder of such files with its manifest, ``download``
-fetches what is not there, ``obtain`` hands a run the path of each.
+``table`` reads a module's ``versions.yml``, ``folder`` checks a folder of artifacts against its manifest,
+``download`` fetches what is missing, and ``resolve`` returns the path of every file that a run needs.
 """
 
 from continuum.software.artifacts.artifact import Artifact, architecture_of

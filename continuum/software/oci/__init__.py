@@ -1,7 +1,7 @@
-"""Container images as archives, made without a registry, a daemon or a container.
+"""Container images as archives, built without a registry, a daemon or a container.
 
-``layer`` makes the layers, ``image`` puts them together into an archive that ``ctr images import`` and
-``docker load`` both extract, ``archive`` reads such archives. The same input makes the same bytes.
+``layer`` builds layers, ``image`` assembles them into an archive for ``ctr images import`` and ``docker
+load``, and ``archive`` reads such archives. Builds are reproducible: the same input gives the same bytes.
 """
 
 from continuum.software.oci.archive import Archive, ArchiveError, references

@@ -1,4 +1,4 @@
-"""A workload's package for one kind of interpreter: libraries, the workload's code, a manifest."""
+"""Builds a workload's package for one kind of interpreter: libraries, the workload's code, a manifest."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ from continuum.software.packages.store import Store
 from continuum.software.packages.trees import Archive, Trees
 
 ALWAYS = ("continuum",)
-"""Code that every workload has: what it takes part in a run with."""
+"""Code in every package: the SDK with which a workload takes part in a run."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """Everything one workload needs on nodes of one kind.
+    """Everything that one workload needs on nodes of one kind.
 
     Attributes:
-        interpreter: what it was built for.
-        libraries: what is to be had for import, unpacked one over the other.
-        code: the workload's own code.
-        environment_id: the same for packages with the same libraries for the same kind of interpreter;
-            empty without libraries.
-        build_s: how long it took to build.
+        interpreter: the interpreter it was built for.
+        libraries: archives of libraries, to be unpacked into one folder.
+        code: archive of the workload's own code.
+        environment_id: identifier of the libraries and the kind of interpreter; empty without libraries.
+        build_s: build time in seconds.
     """
 
     interpreter: Interpreter
@@ -44,11 +43,11 @@ class Package:
     build_s: float = 0.0
 
     def parts(self) -> Mapping[str, Path]:
-        """What has to be on the node, each by a name that begins with its hash, and where it is here."""
+        """The archives that must be on the node: paths on this host by name; names begin with the hash."""
         return {archive.name: archive.path for archive in (*self.libraries, self.code)}
 
     def manifest(self) -> dict[str, Any]:
-        """What the node installs, by the hashes of everything that was copied; plain JSON."""
+        """The contents of the package by hash, for the installer on the node; plain JSON."""
         return {
             "schema": 2,
             "interpreter": self.interpreter.to_json(),
@@ -70,18 +69,18 @@ def build(
     root: Path,
     is_packed: bool = False,
 ) -> Package:
-    """Build a package; what the cache holds already is not made again.
+    """Build a package, using the cache of this user.
 
     Args:
         requirements: Python packages, as pip requirement strings.
         modules: packages and modules with the workload's code, by dotted name.
-        interpreter: what it is for.
+        interpreter: the interpreter to build for.
         root: the folder that holds Continuum's top-level packages; others are looked up where Python imports
             them from.
-        is_packed: whether libraries are compressed, for nodes behind a real network.
+        is_packed: whether to compress libraries, for nodes behind a real network.
 
     Raises:
-        DeployError: requirements cannot be met, or there is no such module.
+        DeployError: requirements cannot be resolved, or a module does not exist.
     """
     begin = time.monotonic()
     cache = store.cache_folder()
@@ -90,18 +89,18 @@ def build(
     trees = Trees(cache / "trees", wheels, is_packed=is_packed)
     libraries = trees.archives(wheels.wheels(locked, interpreter), interpreter)
     code = pack_code((*ALWAYS, *modules), root)
-    named = "\n".join([interpreter.key, *(archive.sha256 for archive in libraries)])
+    identity = "\n".join([interpreter.key, *(archive.sha256 for archive in libraries)])
     return Package(
         interpreter=interpreter,
         libraries=libraries,
-        code=_kept(cache / "code", code),
-        environment_id=hashlib.sha256(named.encode()).hexdigest()[:16] if libraries else "",
+        code=_cached(cache / "code", code),
+        environment_id=hashlib.sha256(identity.encode()).hexdigest()[:16] if libraries else "",
         build_s=time.monotonic() - begin,
     )
 
 
 def pack_code(modules: Sequence[str], root: Path) -> bytes:
-    """A ``tar.gz`` of the Python files of some modules; the same bytes for the same files."""
+    """A reproducible ``tar.gz`` of the Python files of some modules."""
     packed = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, compresslevel=6) as zipped,
@@ -122,7 +121,7 @@ def _named_files(module: str, root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _files_of(module: str, root: Path) -> Iterator[Path]:
-    """The module's files and the ``__init__.py`` of every package above it."""
+    """The module's files and the ``__init__.py`` of every parent package."""
     parts = module.split(".")
     for depth in range(1, len(parts)):
         yield from _if_there(root.joinpath(*parts[:depth], "__init__.py"))
@@ -132,7 +131,7 @@ def _files_of(module: str, root: Path) -> Iterator[Path]:
     elif folder.with_suffix(".py").is_file():
         yield folder.with_suffix(".py")
     else:
-        raise DeployError(f"no module {module} below {root}: a workload names it as its code")
+        raise DeployError(f"no module {module} below {root}, although a workload lists it as its code")
 
 
 def _if_there(path: Path) -> Iterator[Path]:
@@ -140,8 +139,8 @@ def _if_there(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _kept(folder: Path, data: bytes) -> Archive:
-    """A file of the cache with this content."""
+def _cached(folder: Path, data: bytes) -> Archive:
+    """A cached archive with this content; written if missing."""
     sha256 = hashlib.sha256(data).hexdigest()
     path = folder / f"{sha256}.tar.gz"
     if not path.is_file():
