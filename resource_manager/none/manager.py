@@ -19,6 +19,7 @@ from continuum.model.workload import Workload
 from continuum.modules.resource_manager import ResourceManager
 from continuum.rundir.run import Run
 from continuum.sdk import protocol
+from continuum.software.packages.source_root import source_root
 from resource_manager.none.direct_job import DirectJob, Replica
 
 if TYPE_CHECKING:
@@ -161,9 +162,15 @@ def _identity(workload: Workload, node: Node, number: int, run: Run, placed: Pla
         protocol.ENV_WORKLOAD: workload.name,
         protocol.ENV_REPLICA: str(number),
         protocol.ENV_RUN: run.id,
-        "PYTHONPATH": placed.code if placed else str(CHECKOUT),
+        "PYTHONPATH": placed.code if placed else _source_path(workload),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _source_path(workload: Workload) -> str:
+    """Where a node that shares this host's files imports the workload's code from."""
+    roots = (source_root(module, CHECKOUT) for module in workload.code)
+    return os.pathsep.join(dict.fromkeys(map(str, (CHECKOUT, *roots))))
 
 
 def _settings(workload: Workload, node: Node, number: int, run: Run) -> Path:

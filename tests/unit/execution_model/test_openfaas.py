@@ -8,7 +8,6 @@ import pytest
 
 from continuum.config import loader as config
 from continuum.config.planner import load_modules, make_plan
-from continuum.connection.fake import FakeConnection
 from continuum.errors import ConfigError, DeployError
 from continuum.model.config import Config
 from continuum.model.workload import Workload
@@ -16,6 +15,7 @@ from continuum.modules.plan import Plan
 from continuum.sdk.protocol import ENV_ADDRESS as ADDRESS
 from continuum.sdk.protocol import ENV_FRONT as FRONT
 from continuum.software import oci
+from continuum.testing.fake_connection import FakeConnection
 from execution_model.openfaas import clock_offsets, function, on_kubernetes, openfaas_manifests, single_node
 from execution_model.openfaas.openfaas_manifests import Function
 
