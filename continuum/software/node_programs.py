@@ -85,7 +85,9 @@ def provide(
 
     playbook = playbooks.find(folder, "install")
     if playbook is None:
-        raise DeployError(f"{_describe(missing)}, and {folder.name} has no playbooks/install.yml")
+        raise DeployError(
+            f"{_describe(missing)}, and {folder.name} has no playbooks/install.yml to install it"
+        )
     playbooks.play(
         playbook,
         deployment,
@@ -121,4 +123,4 @@ def _missing(needed: Mapping[str, Sequence[str]], deployment: Deployment) -> dic
 
 
 def _describe(missing: Mapping[str, Sequence[str]]) -> str:
-    return "; ".join(f"{node} has no {', '.join(names)}" for node, names in missing.items())
+    return "; ".join(f"{node} is missing {', '.join(names)}" for node, names in missing.items())

@@ -137,7 +137,7 @@ def test_an_image_without_the_program_ends_in_its_name(
         config = None
         tell = None
 
-    with pytest.raises(DeployError, match=r"gateway: .*does not say what program"):
+    with pytest.raises(DeployError, match=r"gateway: .*no entry point and no command"):
         single_node.program("gateway", (), Run())  # type: ignore[arg-type]
 
 

@@ -85,7 +85,7 @@ def test_a_file_that_is_gone_is_named(folder: Path) -> None:
 def test_a_note_that_makes_no_sense_is_refused(folder: Path) -> None:
     (path,) = (folder / "libraries").glob("sets/*.json")
     path.write_text("{}")
-    with pytest.raises(HostError, match="not what `continuum artifacts` writes"):
+    with pytest.raises(HostError, match="not written by `continuum artifacts`"):
         libraries.adopt(folder)
 
 
