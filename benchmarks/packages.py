@@ -1,9 +1,8 @@
-"""Bringing the video benchmark's worker to two nodes of one kind: build, copy, install.
+"""Delivery of the application video's worker to nodes of one kind: build, copy, install.
 
-On containers of a Docker daemon of its own, and over ssh to folders of this machine with OpenSSH's own
-daemon. For each the cache is empty at the beginning, so that the first node pays for the download from the
-package index. With everything in the cache the first node has nothing to build, and the second no advantage:
-that is reported, too.
+To containers of a temporary Docker daemon, and over ssh to folders of this machine. The cache is empty at
+first, so the first node includes the download from the package index. Also reports the first node of a later
+run, for which everything is cached.
 """
 
 from __future__ import annotations
@@ -17,11 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-import dockerd
-from table import Row, arguments, report
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks import dockerd
+from benchmarks.table import Row, arguments, report
 from continuum.connection.deployment import Deployment
 from continuum.connection.ssh.connection import SshConnection
 from continuum.model.node import Node
@@ -81,7 +77,7 @@ def _ssh(folder: Path) -> list[Installed]:
     for index in range(3):
         name, place = f"edge{index}", folder / f"edge{index}"
         place.mkdir()
-        # All of the host but one folder, which is the node's own.
+        # The host's file system, with a private folder for the node.
         mounts = (
             "mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/continuum"
             f" && mount --bind {place} /var/lib/continuum"
@@ -89,7 +85,7 @@ def _ssh(folder: Path) -> list[Installed]:
         enter = ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
         host = sshd.make(folder / f"host{index}", name, enter)
         connections[name] = SshConnection(host.target(name))
-        nodes.append(Node(NodeSpec(name, "edge", index, 1, 512), "10.0.0.1", {"python": PYTHON}))
+        nodes.append(Node(NodeSpec(name, "edge", index, 1, 512), "10.0.0.1", python=PYTHON))
     try:
         with _environment(XDG_CACHE_HOME=str(folder / "cache")):
             return _placed(Deployment(Topology((), (), ()), tuple(nodes), connections))
@@ -99,7 +95,7 @@ def _ssh(folder: Path) -> list[Installed]:
 
 
 def _placed(deployment: Deployment) -> list[Installed]:
-    """On the first node, the second, a third as if it were the first of another run, and the third again."""
+    """The first node, the second, a third as the first of a later run, and the third again."""
     first, second, third = deployment.nodes
     return [
         deliver.prepare(WORKLOAD, [node], deployment)[node.name] for node in (first, second, third, third)
@@ -119,12 +115,12 @@ def _environment(**values: str) -> Iterator[None]:
 
 def _rows(name: str, placed: Sequence[Installed]) -> Iterator[Row]:
     first, second, warm, again = placed
-    # What building cost the second node is a look into the cache; it counts, too.
-    whole, rest, cached = (one.build_s + one.copy_s + one.install_s for one in (first, second, warm))
-    yield Row(f"{name}: first node: build, copy and install", whole, "s", detail=_parts(first))
-    yield Row(f"{name}: second node of the same kind", rest, "s", detail=_parts(second))
-    yield Row(f"{name}: second in parts of the first", rest / whole, "", BAR)
-    yield Row(f"{name}: first node of a later run", cached, "s", detail=_parts(warm))
+    # Includes the build time of the second node, which is a lookup in the cache.
+    first_s, second_s, cached_s = (one.build_s + one.copy_s + one.install_s for one in (first, second, warm))
+    yield Row(f"{name}: first node: build, copy and install", first_s, "s", detail=_parts(first))
+    yield Row(f"{name}: second node of the same kind", second_s, "s", detail=_parts(second))
+    yield Row(f"{name}: second relative to the first", second_s / first_s, "", BAR)
+    yield Row(f"{name}: first node of a later run", cached_s, "s", detail=_parts(warm))
     yield Row(f"{name}: copied again to a node that has it", again.copied_bytes, "bytes", 0)
 
 
