@@ -1,7 +1,7 @@
 """Run every benchmark and print all their tables: ``python -m benchmarks [NAME...]``.
 
-Each script can be run alone as well, prints its bars beside what it measured, and with ``--json PATH`` writes
-both. The status is 1 when a bar was missed.
+Each benchmark can also be run alone (``python -m benchmarks.startup``). It prints its figures with their
+bars, and writes them to a file with ``--json PATH``. The exit status is 1 if a bar was missed.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ ALL = (
 
 
 def main(names: list[str]) -> int:
-    """Run the named benchmarks, or all; every one gets its turn whatever the others said."""
+    """Run the named benchmarks, or all of them; a failure does not stop the others."""
     results = FOLDER / "results"
     results.mkdir(exist_ok=True)
     missed = []
     for name in names or ALL:
         print(f"== {name}", flush=True)
-        command = [sys.executable, str(FOLDER / f"{name}.py"), "--json", str(results / f"{name}.json")]
+        command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(results / f"{name}.json")]
         if subprocess.run(command, check=False, cwd=FOLDER.parent).returncode:
             missed.append(name)
     print(f"bars missed in: {', '.join(missed)}" if missed else "all bars met")

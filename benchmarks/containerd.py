@@ -1,4 +1,4 @@
-"""A containerd of one's own, for benchmarks and tests: its files in one folder, no network."""
+"""A temporary containerd for benchmarks and tests, without a network, with all files in one folder."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ address = "{folder}/ttrpc"
 
 
 def why_not() -> str:
-    """Why this machine cannot run one; empty when it can."""
+    """Why this machine cannot run containerd; empty if it can."""
     if os.geteuid() != 0:
-        return "containerd is started by root only"
+        return "starting containerd requires root"
     missing = [name for name in ("containerd", "ctr", "runc") if not shutil.which(name)]
-    return f"{', '.join(missing)} missing; run: sudo apt-get install containerd" if missing else ""
+    return f"{', '.join(missing)} not installed; run: sudo apt-get install containerd" if missing else ""
 
 
 class Containerd:
-    """A daemon that is running.
+    """A running daemon.
 
     Args:
-        folder: where its files are.
+        folder: folder of its files.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def ctr(self, *arguments: str) -> str:
-        """What the command ctr prints; RuntimeError with its last words if it fails."""
+        """The output of the command ``ctr``; RuntimeError with its standard error if it fails."""
         command = ["ctr", "--address", str(self.folder / "socket"), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False)
         if done.returncode:
@@ -54,7 +54,7 @@ class Containerd:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Containerd]:
-    """A daemon from ``with`` to its end; its files stay in the folder, on which overlays must be possible."""
+    """Run a daemon while the context is open; the folder must support overlays, and its files stay."""
     settings, log = folder / "config.toml", folder / "log"
     settings.write_text(_CONFIG.format(folder=folder), encoding="utf-8")
     with log.open("wb") as file:

@@ -1,6 +1,6 @@
-"""Containers with all links shaped and ready for traffic: ``continuum up`` and ``down``, whole processes.
+"""Containers with shaped links, ready for traffic: duration of the commands ``continuum up`` and ``down``.
 
-A Docker daemon of its own is started for it. The round trip and the goodput of one link are measured, too.
+Also measures the round trip and the goodput of one link. The Docker daemon is temporary.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-import dockerd
-from table import Row, arguments, report
+from benchmarks import dockerd
+from benchmarks.table import Row, arguments, report
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PROGRAM = [sys.executable, str(CHECKOUT / "continuum.py")]
@@ -63,7 +62,7 @@ def config_text(nodes: int) -> str:
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--nodes", type=int, nargs="+", default=list(BARS_S), help="numbers of nodes")
-    parser.add_argument("--repeat", type=int, default=3, help="times each is done; the median counts")
+    parser.add_argument("--repeat", type=int, default=3, help="number of repetitions; the median is reported")
     options = parser.parse_args()
     if lack := dockerd.why_not():
         print(f"skipped: {lack}")
@@ -93,7 +92,7 @@ def _rows(nodes: int, times: Sequence[tuple[float, float]]) -> Iterator[Row]:
 
 
 def _once(text: str) -> tuple[float, float]:
-    """Seconds to make the nodes and to remove them."""
+    """Seconds to create and to remove the nodes."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "nodes.cfg"
         config.write_text(text, encoding="utf-8")
@@ -113,7 +112,7 @@ def _continuum(folder: str, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def _fidelity(latency_ms: float, mbit: float) -> Iterator[Row]:
-    """A link as its run measured it beside what was configured."""
+    """The error of a link as measured by its run."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "link.cfg"
         config.write_text(FIDELITY.format(latency_ms=latency_ms, mbit=mbit), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A Docker daemon of one's own, for benchmarks and tests: its files in one folder, no network, no trace."""
+"""A temporary Docker daemon for benchmarks and tests, without a network, with all files in one folder."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from continuum.host import facts
 from continuum.software import debian_image
@@ -35,18 +32,18 @@ KUBERNETES_PACKAGES = (
     "prometheus",
     "prometheus-node-exporter",
 )
-"""What nodes of a Kubernetes cluster would install otherwise."""
+"""Packages that nodes of a Kubernetes cluster would otherwise install."""
 
 STOP_TIMEOUT_S = 60
 
 
 def why_not() -> str:
-    """Why this machine cannot run one; empty when it can."""
+    """Why this machine cannot run a daemon; empty if it can."""
     if os.geteuid() != 0:
-        return "a Docker daemon is started by root only"
+        return "starting a Docker daemon requires root"
     missing = [name for name in ("dockerd", "containerd", "runc", "mmdebstrap") if not _find(name)]
     if missing:
-        return f"{', '.join(missing)} missing; run: sudo apt-get install docker.io mmdebstrap"
+        return f"{', '.join(missing)} not installed; run: sudo apt-get install docker.io mmdebstrap"
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return "no /dev/net/tun; run: sudo modprobe tun"
     return ""
@@ -58,16 +55,16 @@ def _find(name: str) -> str | None:
 
 
 def cgroup_parent(folder: Path) -> str:
-    """The control group of all containers of the daemon whose files are in ``folder``, and of no others."""
+    """The control group of the containers of the daemon in ``folder``."""
     return f"dockerd-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
 
 
 class Dockerd:
-    """A daemon that has no network and all of its files below one folder.
+    """A daemon without a network and with all files in one folder.
 
     Args:
-        folder: where they are; on a file system that can hold overlays.
-        enter: words before its command, such as those that lead into namespaces.
+        folder: the folder, on a file system that supports overlays.
+        enter: prefix of its command, such as one that enters namespaces.
     """
 
     def __init__(self, folder: Path, enter: Sequence[str] = ()) -> None:
@@ -76,7 +73,7 @@ class Dockerd:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start the daemon and wait until it answers."""
         program = _find("dockerd")
         assert program is not None
         folders = [f"--{name}={self.folder / name}" for name in ("data-root", "exec-root", "pidfile")]
@@ -106,7 +103,7 @@ class Dockerd:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it, and with it every container."""
+        """Stop the daemon and all of its containers."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(STOP_TIMEOUT_S)
@@ -115,7 +112,7 @@ class Dockerd:
 
 @contextmanager
 def running(folder: Path, enter: Sequence[str] = ()) -> Iterator[Dockerd]:
-    """A daemon from ``with`` to its end."""
+    """Run a daemon while the context is open."""
     daemon = Dockerd(folder, enter)
     try:
         daemon.start()
@@ -128,16 +125,16 @@ def running(folder: Path, enter: Sequence[str] = ()) -> Iterator[Dockerd]:
 
 
 def _unmount_below(folder: Path) -> None:
-    """What the daemon leaves mounted when it ends."""
+    """Unmount what the daemon leaves mounted."""
     points = [line.split(" ")[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for point in sorted((point for point in points if point.startswith(f"{folder}/")), reverse=True):
         subprocess.run(["umount", "--lazy", point], check=False)
 
 
 def provide_image(daemon: Dockerd, name: str = images.BUILT, packages: Sequence[str] = ()) -> str:
-    """An image for nodes, with further packages; its root file system is kept for the next time.
+    """Load an image for nodes with additional packages into the daemon; its root file system is cached.
 
-    Without packages it is the one that ``continuum image build`` makes.
+    Without packages it is the image of ``continuum image build``.
     """
     recipe = Path(debian_image.__file__).read_text(encoding="utf-8")
     key = hashlib.sha256(" ".join((*debian_image.NODE_PACKAGES, *packages, recipe)).encode()).hexdigest()[:8]
@@ -154,7 +151,7 @@ def provide_image(daemon: Dockerd, name: str = images.BUILT, packages: Sequence[
 
 @contextmanager
 def temporary(enter: Sequence[str] = ()) -> Iterator[Dockerd]:
-    """A daemon with an image for nodes, in a folder that is removed at the end."""
+    """Run a daemon with an image for nodes, in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="dockerd-"))
     try:
         with running(folder, enter) as daemon:

@@ -1,4 +1,4 @@
-"""Bare nodes on a fabric: network namespaces without anything else, for benchmarks and tests of links."""
+"""Minimal nodes on a fabric, which are only network namespaces, for benchmarks and tests of links."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import ctypes
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from continuum.connection.base import Completed
 from continuum.connection.deployment import Deployment
@@ -32,13 +29,13 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def why_not() -> str:
-    """Why this host cannot hold such nodes; empty when it can."""
+    """Why this host cannot run such nodes; empty if it can."""
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        return "/dev/net/tun may not be used"
+        return "no permission to use /dev/net/tun"
     try:
         netns.visit(_enter_new_namespace)
     except OSError as error:
-        return f"network namespaces may not be made: {error}"
+        return f"network namespaces cannot be created: {error}"
     return ""
 
 
@@ -59,7 +56,7 @@ class BareNode:
         return netns, fd
 
     def call(self, function: Callable[[], T]) -> T:
-        """Run a function with a thread of this process inside the node; sockets it makes stay there."""
+        """Run a function in a thread inside the node's namespace; its sockets stay in the node."""
 
         def inside() -> T:
             if _LIBC.setns(self.namespace, CLONE_NEWNET):
@@ -74,7 +71,7 @@ class BareNode:
 
 
 class BareProcess:
-    """A program inside a node; as ``connection.base.Process``."""
+    """A program inside a node; implements ``connection.base.Process``."""
 
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
         self._popen = popen
@@ -84,17 +81,17 @@ class BareProcess:
         return self._popen.poll()
 
     def wait(self, timeout: float) -> int:
-        """Exit status."""
+        """Wait for the end; returns the exit status."""
         return self._popen.wait(timeout)
 
     def write(self, data: bytes) -> None:
-        """Send to its standard input."""
+        """Write to its standard input."""
         assert self._popen.stdin is not None
         self._popen.stdin.write(data)
         self._popen.stdin.flush()
 
     def kill(self) -> None:
-        """End it."""
+        """Kill the program."""
         assert self._popen.stdin is not None
         self._popen.kill()
         self._popen.stdin.close()
@@ -103,7 +100,7 @@ class BareProcess:
 
 
 class BareConnection:
-    """Access to a bare node; as much of ``connection.base.Connection`` as measuring links needs."""
+    """A connection to a node, with the parts of ``connection.base.Connection`` that measuring links uses."""
 
     host_clock = True
 
@@ -136,12 +133,12 @@ class BareConnection:
 
 
 class BareNetwork:
-    """Nodes and their fabric, from ``with`` to its end.
+    """Nodes and their fabric; a context manager.
 
     Args:
-        nodes: tier of each node, by its name.
-        links: shapes to start with.
-        seed: of the fabric.
+        nodes: tier of each node, by name.
+        links: initial links.
+        seed: seed of the fabric.
     """
 
     def __init__(self, nodes: Mapping[str, str], links: Iterable[Link] = (), seed: int = 1) -> None:
@@ -175,7 +172,7 @@ class BareNetwork:
         self.client.shape(links)
 
     def deployment(self, *links: Link) -> Deployment:
-        """The nodes as a deployment whose topology has these links, and these in force."""
+        """Apply links; returns the nodes as a deployment with them."""
         self.shape(*links)
         names = dict.fromkeys(node.tier for node in self.nodes.values())
         members = {tier: [node for node in self.nodes.values() if node.tier == tier] for tier in names}
@@ -191,7 +188,7 @@ class BareNetwork:
         return Deployment(topology, nodes, connections, "fabric")
 
     def close(self) -> None:
-        """End the fabric and remove everything."""
+        """Stop the fabric and remove all nodes."""
         self.client.close()
         for node in self.nodes.values():
             os.close(node.namespace)

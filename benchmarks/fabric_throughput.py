@@ -1,14 +1,10 @@
-"""TCP goodput of one flow between two nodes: unshaped, and with a delay but no limit; MTU 1500."""
+"""TCP goodput of one flow between two nodes at MTU 1500: unshaped, and with a delay but no rate limit."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-from fabric_nodes import BareNetwork, both_ways
-from fidelity import flow
-from table import Row, arguments, report
+from benchmarks.fabric_nodes import BareNetwork, both_ways
+from benchmarks.fidelity import flow
+from benchmarks.table import Row, arguments, report
 
 BAR_GBIT = 1.0
 SECONDS = 4.0

@@ -1,24 +1,20 @@
-"""What measuring links has in common, whatever the nodes are: round trips and goodput of a deployment."""
+"""Measures round trips and goodput of a deployment's links, for any provider."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from table import Row
-
+from benchmarks.table import Row
 from continuum.connection.deployment import Deployment
 from continuum.network.verification.agents import Agents
+from continuum.network.verification.judge import BUSY
 from continuum.network.verification.node_agent import busiest, processors
-from continuum.network.verification.verify import BUSY
 
 PROTOCOL_SHARE = 0.955
-"""Share of the link's rate that TCP over IPv4 makes of it at MTU 1500, as the bar counts it."""
+"""Goodput of TCP over IPv4 at MTU 1500, as a share of the link's rate."""
 
 GOODPUT_BAR_PERCENT = 5.0
 _STREAMS = count(1)
@@ -30,7 +26,7 @@ class Flow:
 
     Attributes:
         mbit: goodput in Mbit/s.
-        busy: share of the time that the busiest processor worked, by node; and of this machine.
+        busy: utilisation of the busiest CPU, by node, and of this machine.
     """
 
     mbit: float
@@ -38,12 +34,12 @@ class Flow:
 
     @property
     def held_up_by(self) -> list[str]:
-        """Whose processors may have been too slow for the flow."""
+        """The nodes whose CPUs may have limited the flow."""
         return [f"{name} {share:.0%}" for name, share in self.busy.items() if share >= BUSY]
 
 
 def flow(deployment: Deployment, logs: Path, src: str, dst: str, *, skip_s: float, steady_s: float) -> Flow:
-    """One TCP flow over ``steady_s`` seconds after the first ``skip_s``."""
+    """Measure a TCP flow for ``steady_s`` seconds after the first ``skip_s``."""
     stream, before = next(_STREAMS), processors()
     with Agents(deployment, (src, dst), logs) as agents:
         to = [agents[dst].address, agents[dst].ports["tcp"]]
@@ -56,11 +52,11 @@ def flow(deployment: Deployment, logs: Path, src: str, dst: str, *, skip_s: floa
 
 
 def goodput_row(mbit: float, delay_ms: float, got: Flow, *, is_fair: bool = True) -> Row:
-    """The goodput beside that of the configured rate; without a bar where it would not be fair."""
+    """The error of the goodput at the configured rate; without a bar unless ``is_fair``."""
     error = 100 * (got.mbit / (PROTOCOL_SHARE * mbit) - 1)
     detail = f"{got.mbit:.2f} Mbit/s, {error:+.2f} %"
     if not is_fair:
-        detail += f", no bar: processors busy ({', '.join(got.held_up_by)})"
+        detail += f", no bar: CPUs busy ({', '.join(got.held_up_by)})"
     what = f"{mbit:g} Mbit/s, {delay_ms:g} ms: goodput error"
     return Row(what, abs(error), "%", GOODPUT_BAR_PERCENT if is_fair else None, detail=detail)
 
@@ -68,7 +64,7 @@ def goodput_row(mbit: float, delay_ms: float, got: Flow, *, is_fair: bool = True
 def round_trips(
     agents: Agents, clients: Sequence[str], server: str, *, probes: int, interval_s: float, wait_s: float
 ) -> list[float]:
-    """Round trips in ms of probes from all clients at once; the first three of each are left out."""
+    """Round trips in ms of probes from all clients in parallel, without the first three of each."""
     to = [agents[server].address, agents[server].ports["udp"]]
     streams = {next(_STREAMS): name for name in clients}
     for stream, name in streams.items():
@@ -89,7 +85,7 @@ def round_trip_rows(
     bar_p50_ms: float | None,
     bar_p99_ms: float | None,
 ) -> Iterator[Row]:
-    """How far the median, and all but the worst hundredth, are from the configured round trip."""
+    """The error of the median and the 99th percentile of errors, against the configured round trip."""
     ordered = sorted(trips_ms)
     p50 = ordered[len(ordered) // 2]
     errors = sorted(abs(trip - expected_ms) for trip in trips_ms)

@@ -1,14 +1,10 @@
-"""TCP goodput of one flow against the configured bandwidth, at 1-500 Mbit/s and 0-50 ms one way."""
+"""TCP goodput of one flow against the configured bandwidth of 1-500 Mbit/s, at one-way delays of 0-50 ms."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-from fabric_nodes import BareNetwork, both_ways
-from fidelity import flow, goodput_row
-from table import arguments, report
+from benchmarks.fabric_nodes import BareNetwork, both_ways
+from benchmarks.fidelity import flow, goodput_row
+from benchmarks.table import arguments, report
 
 BANDWIDTHS_MBIT = (1.0, 10.0, 100.0, 500.0)
 DELAYS_MS = (0.0, 10.0, 50.0)

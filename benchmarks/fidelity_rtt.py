@@ -1,7 +1,7 @@
-"""Round trips against configured delays, 1-200 ms one way, 20 nodes at once; idle, and with every core busy.
+"""Round trips against configured one-way delays of 1-200 ms with 20 nodes, on an idle and on a busy machine.
 
-Nineteen endpoints probe one cloud node by UDP. Arrival times are the kernel's; the time the echo takes is not
-counted, so that a round trip is what ``ping`` would show. The bars hold for the idle machine.
+Nineteen endpoints probe one cloud node by UDP. Arrival times are from the kernel, and the time of the echo is
+not included, so a round trip is what ``ping`` would show. The bars apply to the idle machine.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from fabric_nodes import BareNetwork, both_ways
-from fidelity import round_trip_rows, round_trips
-from table import Row, arguments, report
-
+from benchmarks.fabric_nodes import BareNetwork, both_ways
+from benchmarks.fidelity import round_trip_rows, round_trips
+from benchmarks.table import Row, arguments, report
 from continuum.network.verification.agents import Agents
 
 DELAYS_MS = (1, 2, 5, 10, 20, 50, 100, 200)
@@ -29,7 +26,7 @@ BAR_P99_MS = 1.0
 
 def main() -> int:
     options = arguments(__doc__).parse_args()
-    rows = []
+    rows: list[Row] = []
     names = {"cloud0": "cloud", **{f"endpoint{i}": "endpoint" for i in range(NODES - 1)}}
     with BareNetwork(names) as net:
         deployment = net.deployment(*both_ways("cloud", "endpoint"))
@@ -63,7 +60,7 @@ def _rows(agents: Agents, delay_ms: float, is_busy: bool) -> Iterator[Row]:
 
 @contextmanager
 def _load(is_busy: bool) -> Iterator[None]:
-    """Keep every core busy, if asked for."""
+    """Keep every core busy, if ``is_busy``."""
     cores = len(os.sched_getaffinity(0)) if is_busy else 0
     spin = [sys.executable, "-I", "-S", "-c", "while True: pass"]
     burners = [subprocess.Popen(spin) for _ in range(cores)]

@@ -1,8 +1,8 @@
-"""What is left of runs that were killed (SIGKILL) at random moments, after ``continuum destroy --all``.
+"""Resources that remain of runs killed (SIGKILL) at random moments, after ``continuum destroy --all``.
 
-Ten moments a case, spread over the whole of a run, which takes as long as the first, undisturbed one. What
-is looked for is everything a run could leave on this host: processes, namespaces, mounts, control groups,
-interfaces, and containers. Guests, bare metal and Google Cloud are killed by the tests of these providers.
+Ten moments for each case, spread over the duration of an undisturbed run. Checks processes, namespaces,
+mounts, control groups, network interfaces and containers. The tests of the other providers do the same for
+guests, bare metal and Google Cloud.
 """
 
 from __future__ import annotations
@@ -19,12 +19,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-import dockerd
-import kubernetes_video as cluster
-from table import Row, arguments, report
-
-sys.path.insert(0, str(cluster.CHECKOUT))
+from benchmarks import dockerd
+from benchmarks import kubernetes_video as cluster
+from benchmarks.table import Row, arguments, report
 from tests.e2e.leaks import snapshot
 from tests.e2e.providers import dockerd as asking
 
@@ -54,13 +51,13 @@ duration = 2
 
 
 Look = Callable[[], frozenset[str]]
-"""Lists everything there is."""
+"""Lists all resources."""
 
 
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--artifacts", type=cluster.absolute, help="folder of artifacts; built by default")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="what is killed")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="cases to run")
     options = parser.parse_args()
     rows: list[Row] = []
     with contextlib.ExitStack() as stack:
@@ -70,7 +67,7 @@ def main() -> int:
             rows.append(_case("local", place, CONFIG.format(provider="local"), on_host))
         for case in [case for case in options.cases if case != "local"]:
             if lack := dockerd.why_not():
-                print(f"{case} is skipped: {lack}")
+                print(f"{case} skipped: {lack}")
                 continue
             daemon = stack.enter_context(dockerd.temporary())
             os.environ["DOCKER_HOST"] = daemon.url
@@ -82,13 +79,13 @@ def main() -> int:
 
 
 def on_host() -> frozenset[str]:
-    """What runs could leave on this host."""
+    """The resources of runs on this host."""
     found = vars(snapshot())
     return frozenset(f"{kind} {one}" for kind, things in found.items() for one in things)
 
 
 def in_daemon(url: str) -> frozenset[str]:
-    """The same, and what they could leave in a Docker daemon."""
+    """The resources of runs on this host and in a Docker daemon."""
     return on_host() | asking.traces(url)
 
 
@@ -98,35 +95,35 @@ def _cluster(daemon: dockerd.Dockerd, artifacts: Path) -> str:
 
 
 def _case(case: str, place: Path, text: str, look: Look) -> Row:
-    """Kill runs of one config, clean up after each, and count what is left.
+    """Kill runs of one config, destroy each, and count the remaining resources.
 
     Args:
-        case: its name.
-        place: folder for its runs.
+        case: name of the case.
+        place: folder of its runs.
         text: the config.
-        look: lists what there is.
+        look: lists all resources.
     """
     config = place / f"{case}.cfg"
     config.write_text(text, encoding="utf-8")
     begin = time.monotonic()
     _continuum(place, "-q", str(config))
-    whole_s = time.monotonic() - begin
+    total_s = time.monotonic() - begin
     chance = random.Random(SEED)
-    moments_s = sorted(chance.uniform(0, whole_s) for _ in range(TIMES))
+    moments_s = sorted(chance.uniform(0, total_s) for _ in range(TIMES))
     left: list[str] = []
     for moment_s in moments_s:
         before = look()
         _kill(place, config, moment_s)
         status = _continuum(place, "destroy", "--all")
-        found = [*_left(before, look), *([f"destroy ended with status {status}"] if status else [])]
+        found = [*_left(before, look), *([f"destroy exited with status {status}"] if status else [])]
         left += [f"{case}, killed after {moment_s:.1f} s: {one}" for one in found]
     print(*left, sep="\n", end="\n" if left else "", file=sys.stderr)
-    told = ", ".join(f"{moment_s:.1f}" for moment_s in moments_s)
-    return Row(f"{case}: left after {TIMES} kills", len(left), "", 0, detail=f"after {told} s")
+    moments = ", ".join(f"{moment_s:.1f}" for moment_s in moments_s)
+    return Row(f"{case}: left after {TIMES} kills", len(left), "", 0, detail=f"after {moments} s")
 
 
 def _left(before: frozenset[str], look: Look) -> list[str]:
-    """What is there for good; the kernel takes its time over some things."""
+    """The remaining resources; waits, since the kernel removes some asynchronously."""
     deadline = time.monotonic() + SETTLE_S
     while (found := look() - before) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -148,7 +145,7 @@ def _kill(place: Path, config: Path, moment_s: float) -> None:
 
 
 def _continuum(place: Path, *words: str) -> int:
-    """Exit status of a command; what it complained of is shown."""
+    """The exit status of a command; prints its standard error if it fails."""
     done = subprocess.run(
         [*cluster.PROGRAM, *words],
         cwd=place,

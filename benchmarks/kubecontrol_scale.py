@@ -1,23 +1,21 @@
-"""How Kubernetes' control plane grows: with simulated nodes, a pod on each, and with real pods on one worker.
+"""How Kubernetes' control plane scales with simulated nodes and with real pods on one worker.
 
-Each figure is of a cluster of its own: a control plane and a worker as containers of a daemon of this script
-alone. Artifacts and the image of nodes are there beforehand. All of it shares this one machine.
+Each figure is from a new cluster of a control plane and a worker, as containers of a temporary Docker daemon.
+Artifacts and the image of nodes are cached. Everything shares this machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-import dockerd
-import kubernetes_video as cluster
-from table import Row, arguments, report
+from benchmarks import dockerd
+from benchmarks import kubernetes_video as cluster
+from benchmarks.table import Row, arguments, report
 
 NODES, PODS = (0, 10, 100, 500, 1000), (1, 10, 50, 100)
 TIMEOUT_S = 1800
@@ -38,9 +36,9 @@ applications_per_worker = {pods}
 sleep_time = {sleep_s} s
 kwok = {nodes}
 [run]
-# A kubelet takes its time to tell of a hundred containers that end at once.
+# A kubelet reports a hundred containers that end together slowly.
 timeout = 240 s
-# Links are not what is measured, and their nodes have other work to do.
+# Links are not measured here, and their nodes are busy.
 tolerance = 2 %, 1 ms
 """
 SLEEP_S = 20
@@ -53,8 +51,8 @@ def main() -> int:
     parser.add_argument("--artifacts", type=cluster.absolute, help="folder of artifacts; built by default")
     parser.add_argument("--nodes", type=_numbers, default=NODES, help="numbers of simulated nodes")
     parser.add_argument("--pods", type=_numbers, default=PODS, help="numbers of real pods on the worker")
-    parser.add_argument("--way", default="pod", help="how pods are ordered, as in kube_deployment")
-    parser.add_argument("--keep", type=cluster.absolute, help="folder in which the runs stay")
+    parser.add_argument("--way", default="pod", help="how pods are created, as in kube_deployment")
+    parser.add_argument("--keep", type=cluster.absolute, help="folder to keep the runs in")
     options = parser.parse_args()
     if lack := dockerd.why_not():
         print(f"skipped: {lack}")
@@ -77,7 +75,7 @@ def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in text.split(",") if word)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers; write e.g. 0,100") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers; write e.g. 0,100") from None
 
 
 def _run(folder: Path, values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -88,17 +86,17 @@ def _run(folder: Path, values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _of_nodes(count: int, result: Mapping[str, Any]) -> Iterator[Row]:
-    """What N simulated nodes do; without any, the worker's pod tells how it is."""
+    """Figures with simulated nodes; without any, those of the worker's pod."""
     what = f"{count:>4} nodes"
     steps = {one["step"]: one["seconds"] for one in result["installation"]}
     valid = "valid" if result["valid"] else f"INVALID: {'; '.join(result['invalid_reasons'])}"
     peak_mb = next((node["memory_peak_mb"] for node in result["nodes"] if node["name"] == "cloud0"), None)
     if count:
         ready_s = steps.get(f"{count} simulated nodes")
-        yield Row(f"{what}: made and Ready", ready_s, "s", detail=valid)
+        yield Row(f"{what}: created and Ready", ready_s, "s", detail=valid)
     yield Row(f"{what}: memory of the control plane, peak", peak_mb, "MiB", detail="" if count else valid)
-    lives = result.get("simulated") or result.get("lifecycle")
-    yield from _lives(what, lives, ("scheduled", "ready"))
+    timeline = result.get("simulated") or result.get("lifecycle")
+    yield from _timeline(what, timeline, ("scheduled", "ready"))
     for part, requests in ((SERVER, ("GET", "LIST", "POST")), (SCHEDULER, None)):
         yield from _latencies(what, result["manager_latency"], part, requests)
     yield from _latencies(what, result["manager_latency"], "API, asked from here", None)
@@ -107,23 +105,23 @@ def _of_nodes(count: int, result: Mapping[str, Any]) -> Iterator[Row]:
 def _of_pods(count: int, result: Mapping[str, Any]) -> Iterator[Row]:
     what = f"{count:>4} pods"
     valid = "valid" if result["valid"] else f"INVALID: {'; '.join(result['invalid_reasons'])}"
-    lives = result["lifecycle"]
-    yield Row(f"{what}: all ready after", _seconds(lives, "ready"), "s", detail=valid)
-    yield from _lives(what, lives, STEPS)
+    timeline = result["lifecycle"]
+    yield Row(f"{what}: all ready after", _seconds(timeline, "ready"), "s", detail=valid)
+    yield from _timeline(what, timeline, STEPS)
     late = (result["benchmark"] or {}).get("lateness_ms") or {}
-    yield Row(f"{what}: began to sleep late by, p50", late.get("p50"), "ms", detail=_tail(late, ""))
+    yield Row(f"{what}: started to sleep late by, p50", late.get("p50"), "ms", detail=_tail(late, ""))
 
 
-def _seconds(lives: Mapping[str, Any] | None, stage: str) -> float | None:
-    after_ms = ((lives or {}).get("all_ms") or {}).get(stage)
+def _seconds(timeline: Mapping[str, Any] | None, stage: str) -> float | None:
+    after_ms = ((timeline or {}).get("all_ms") or {}).get(stage)
     return None if after_ms is None else after_ms / 1000
 
 
-def _lives(what: str, lives: Mapping[str, Any] | None, stages: Sequence[str]) -> Iterator[Row]:
+def _timeline(what: str, timeline: Mapping[str, Any] | None, stages: Sequence[str]) -> Iterator[Row]:
     for stage in stages:
-        summary = ((lives or {}).get("since_created_ms") or {}).get(stage)
+        summary = ((timeline or {}).get("since_created_ms") or {}).get(stage)
         if summary:
-            reached = f"{lives['reached'][stage]} of {lives['instances']}" if lives else ""
+            reached = f"{timeline['reached'][stage]} of {timeline['instances']}" if timeline else ""
             detail = ", ".join(part for part in (_tail(summary, ""), reached) if part)
             yield Row(f"{what}: created to {stage}, p50", summary["p50"], "ms", detail=detail)
 
@@ -138,7 +136,7 @@ def _latencies(
 
 
 def _tail(summary: Mapping[str, Any], unit: str) -> str:
-    """The tail of what has a median."""
+    """The tail of a distribution, as text."""
     known = ((name, summary.get(f"{name}{unit}")) for name in ("p99", "max"))
     return ", ".join(f"{name} {value:.4g}" for name, value in known if value is not None)
 

@@ -1,23 +1,21 @@
-"""Kubernetes on interpreted guests: how long each step takes, from the command to the result.
+"""Kubernetes on TCG-emulated guests: the duration of each step, from the command to the result.
 
-First a control plane and a worker, with a pod that sleeps; then an endpoint besides, whose video the worker
-classifies. Artifacts and the guests' image are there beforehand, as for any second run. A libvirt daemon of
-this script's own, without KVM, runs the guests.
+First a control plane and a worker with a pod that sleeps, then an additional endpoint whose video the worker
+classifies. Artifacts and the image of guests are cached, as in every run after the first. A temporary libvirt
+daemon without KVM runs the guests.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-import libvirtd
-from kubernetes_video import absolute, built, run
-from table import Row, arguments, report
+from benchmarks import libvirtd
+from benchmarks.kubernetes_video import absolute, built, run
+from benchmarks.table import Row, arguments, report
 
 TIMEOUT_S = 3600
 
@@ -68,7 +66,7 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--artifacts", type=absolute, help="folder of artifacts; built by default")
     options = parser.parse_args()
-    if lack := libvirtd.lacking():
+    if lack := libvirtd.missing_requirement():
         print(f"skipped: {lack}")
         return 0
     rows: list[Row] = []
@@ -90,7 +88,7 @@ def _rows(variant: str, total_s: float, result: Mapping[str, Any]) -> Iterator[R
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
     whole = f"{variant}: command to result"
     if not result["benchmark"]:
-        yield Row(whole, None, "s", TIMEOUT_S, detail=f"did not come to its end: {valid}")
+        yield Row(whole, None, "s", TIMEOUT_S, detail=f"did not finish: {valid}")
         return
     requests = result["benchmark"]["requests"]
     answered = f"{requests['completed']} of {requests['sent']} requests answered"

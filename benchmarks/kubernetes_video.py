@@ -1,7 +1,8 @@
-"""Kubernetes on containers: time from the command to the result, and what it adds to the latency of video.
+"""Kubernetes on containers: the time from the command to the result, and the latency it adds to video.
 
-One control plane, two workers, two endpoints; then the same workers and endpoints without a resource manager.
-Artifacts and the image of nodes are there beforehand, as for any second run; the daemon is this script's own.
+One control plane, two workers and two endpoints; then the same workers and endpoints without a resource
+manager. Artifacts and the image of nodes are cached, as in every run after the first. The Docker daemon is
+temporary.
 """
 
 from __future__ import annotations
@@ -16,12 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-import dockerd
-from table import Row, arguments, report
+from benchmarks import dockerd
+from benchmarks.table import Row, arguments, report
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT))
 PROGRAM = [sys.executable, str(CHECKOUT / "continuum.py")]
 TOTAL_BAR_S, READY_BAR_S = 180.0, 90.0
 TIMEOUT_S = 900
@@ -67,19 +66,19 @@ def main() -> int:
 
 
 def absolute(text: str) -> Path:
-    """A folder named on the command line; configs are elsewhere, so it must not be relative."""
+    """The absolute path of a folder given on the command line, for configs in another folder."""
     return Path(text).resolve()
 
 
 def built(folder: Path, groups: Sequence[str] = ()) -> Path:
-    """A folder with the artifacts of some groups; those of a cluster without any."""
+    """A folder with the artifacts of some groups; of a cluster by default."""
     from tests.e2e import components
 
     return components.provide(folder, groups)
 
 
 def run(folder: Path, text: str, timeout_s: float = TIMEOUT_S) -> tuple[float, Mapping[str, Any]]:
-    """Seconds from the command to its end, and the result."""
+    """The duration of a run in seconds, and its result."""
     config = folder / "kubernetes.cfg"
     config.write_text(text)
     begin = time.monotonic()
@@ -103,12 +102,12 @@ def _times(total_s: float, result: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _added(managed: Mapping[str, Any], plain: Mapping[str, Any]) -> Iterator[Row]:
-    """What Kubernetes adds, stage by stage, to the median."""
+    """The latency that Kubernetes adds to the median of each stage."""
     stages = {**managed["benchmark"]["stages_ms"], "end to end": managed["benchmark"]["end_to_end_ms"]}
     others = {**plain["benchmark"]["stages_ms"], "end to end": plain["benchmark"]["end_to_end_ms"]}
     for stage, summary in stages.items():
         mine, theirs = summary["p50"], others[stage]["p50"]
-        detail = f"{mine:.2f} ms against {theirs:.2f} ms without a manager"
+        detail = f"{mine:.2f} ms against {theirs:.2f} ms without a resource manager"
         yield Row(f"added to {stage}, p50", mine - theirs, "ms", detail=detail)
 
 

@@ -1,7 +1,7 @@
-"""A libvirt daemon of one's own, for benchmarks and tests: nothing of it is shared with the host's.
+"""A temporary libvirt daemon for benchmarks and tests that shares nothing with the host's.
 
-It lives in a mount namespace in which its folders are below a temporary one and ``/dev`` has no ``kvm``,
-so that guests never depend on whether KVM can be trusted here.
+It runs in a mount namespace in which its folders are in a temporary one and ``/dev`` has no ``kvm``: guests
+are TCG-emulated even where KVM is present, since it does not work everywhere.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ KUBERNETES_PACKAGES = (
     "ethtool",
     "kmod",
 )
-"""What guests of a Kubernetes cluster would install otherwise."""
+"""Packages that guests of a Kubernetes cluster would otherwise install."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -72,14 +72,14 @@ log_outputs = "2:file:{folder}/libvirtd.log"
 """
 
 
-def lacking() -> str:
-    """Why no daemon can be started here; empty when one can."""
+def missing_requirement() -> str:
+    """Why this machine cannot run a daemon; empty if it can."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
     if missing:
         return f"not installed: {', '.join(missing)}"
     if os.geteuid() != 0:
-        return "needs root"
+        return "requires root"
     try:
         import libvirt  # noqa: F401
         import pycdlib  # noqa: F401
@@ -90,12 +90,12 @@ def lacking() -> str:
 
 @contextlib.contextmanager
 def daemon(folder: Path, network: str = "", beside: str = "") -> Iterator[str]:
-    """Run a daemon; gives its address. Its guests end with it.
+    """Run a daemon while the context is open; yields its address. Its guests end with it.
 
     Args:
-        folder: for all of its files.
+        folder: folder of all its files.
         network: name of the network namespace to run it in; empty for this one.
-        beside: shell script to run beside it, in the same namespaces.
+        beside: shell script to run in the same namespaces.
     """
     for name in (
         "lib/dnsmasq",
@@ -112,17 +112,17 @@ def daemon(folder: Path, network: str = "", beside: str = "") -> Iterator[str]:
     (folder / "virtlogd.conf").write_text("")
     if beside:
         (folder / "beside").write_text(beside)
-    with kept(folder, _SCRIPT, folder / "sock" / "libvirt-sock", network):
+    with supervised(folder, _SCRIPT, folder / "sock" / "libvirt-sock", network):
         yield f"qemu:///system?socket={folder}/sock/libvirt-sock"
 
 
 @contextlib.contextmanager
-def kept(folder: Path, script: str, answers_at: Path, network: str = "") -> Iterator[None]:
-    """Run a script that becomes a daemon; all it leaves ends with it.
+def supervised(folder: Path, script: str, answers_at: Path, network: str = "") -> Iterator[None]:
+    """Run a script that becomes a daemon; at the end all of its descendants are killed.
 
     Args:
-        folder: given to the script; takes its output.
-        script: shell text, run in a mount namespace of its own.
+        folder: argument of the script; receives its output.
+        script: shell script, run in a new mount namespace.
         answers_at: the daemon's socket.
         network: name of the network namespace to run it in; empty for this one.
     """
@@ -141,7 +141,7 @@ def kept(folder: Path, script: str, answers_at: Path, network: str = "") -> Iter
 
 @contextlib.contextmanager
 def temporary() -> Iterator[tuple[str, Path]]:
-    """A daemon's address and a base image for its guests, until the end."""
+    """Run a daemon while the context is open; yields its address and a base image for guests."""
     with tempfile.TemporaryDirectory(prefix="libvirtd-") as name:
         made = provide_image()
         with daemon(Path(name) / "daemon") as uri:
@@ -149,14 +149,14 @@ def temporary() -> Iterator[tuple[str, Path]]:
 
 
 def provide_image() -> Path:
-    """The base image that this user has built, or one that is built now and kept for the next time."""
+    """The base image that this user has built, or a cached one, built if missing."""
     from infrastructure.qemu import image
 
     return image.own_image() if image.is_there("") else provide_image_with(())
 
 
 def provide_image_with(packages: Sequence[str]) -> Path:
-    """A base image with further packages, kept for the next time."""
+    """A cached base image with additional packages; built if missing."""
     from continuum.host import facts
     from continuum.software.debian_image import ImageRequest
     from continuum.software.packages.store import cache_folder
@@ -183,9 +183,9 @@ def _wait_for(path: Path, keeper: subprocess.Popen[bytes], folder: Path) -> None
 
 
 def keep(folder: Path, network: str) -> None:
-    """Be the parent of all that the daemon leaves, until standard input is closed; then end all of it.
+    """Adopt the orphans of the daemon until standard input is closed, then end all of them.
 
-    libvirt waits for the machines it ends to be reaped, which not every container's first process does.
+    libvirt waits until the guests that it ends are reaped, which the init process of a container may not do.
     """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     enter = ["nsenter", f"--net=/run/netns/{network}"] if network else []
@@ -221,7 +221,7 @@ def _reap() -> None:
 
 
 def _children() -> list[int]:
-    """This process's children, orphans of the daemon included."""
+    """This process's children, including orphans of the daemon."""
     return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
 
 

@@ -1,21 +1,19 @@
-"""KubeEdge and OpenFaaS on containers: whether runs of video end with a valid result, and how long they take.
+"""KubeEdge and OpenFaaS on containers: whether runs of video are valid, and how long they take.
 
-Artifacts and the image of nodes are there beforehand, as for any second run; the daemon is this script's own.
+Artifacts and the image of nodes are cached, as in every run after the first. The Docker daemon is temporary.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-import dockerd
-import kubernetes_video as cluster
-from table import Row, arguments, report
+from benchmarks import dockerd
+from benchmarks import kubernetes_video as cluster
+from benchmarks.table import Row, arguments, report
 
 GROUPS = ("cluster", "kubeedge", "openfaas")
 COLD_STARTS = 3
@@ -40,7 +38,7 @@ application = video
 frequency = 5
 duration = 20
 [run]
-# Two processors have a whole cluster to run beside the links.
+# Two CPUs run a cluster in addition to the links.
 tolerance = 2 %, 1 ms
 """
 EDGE = "edge_nodes = 1\nedge_cores = 1\nedge_memory = 1 GB"
@@ -69,7 +67,7 @@ def main() -> int:
 
 
 def _rows(what: str, seconds: float, result: Mapping[str, Any]) -> Iterator[Row]:
-    """Whether a run is valid, how long it took, and its latency by stage."""
+    """The validity of a run, its duration, and its latency by stage."""
     reasons = "; ".join(result["invalid_reasons"])
     yield Row(f"{what}: valid", float(result["valid"]), "", 1, at_most=False, detail=reasons)
     phases = {phase["name"]: phase["seconds"] for phase in result["phases"]}

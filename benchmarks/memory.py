@@ -1,6 +1,7 @@
 """Memory of the orchestrator and the fabric with 100 idle nodes.
 
-Proportional set size: shared pages are counted once, in parts. Nodes themselves are reported beside.
+As proportional set size, which divides shared pages among processes. The memory of nodes is reported
+separately.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from startup import config_text
-from table import Row, arguments, report
+from benchmarks.startup import config_text
+from benchmarks.table import Row, arguments, report
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 BAR_MB = 200.0
@@ -46,14 +46,14 @@ def main() -> int:
             Row("orchestrator (peak resident) and fabric", orchestrator_mb + fabric_mb, "MB", BAR_MB),
             Row("  orchestrator", orchestrator_mb, "MB"),
             Row("  fabric", fabric_mb, "MB"),
-            Row(f"{NODES} idle nodes and their keeper", nodes_mb, "MB"),
+            Row(f"{NODES} idle nodes and their supervisor", nodes_mb, "MB"),
         ],
         options.json,
     )
 
 
 def _peak_mb(process: subprocess.Popen[str]) -> float:
-    """Highest resident size of a process until it ends, as the kernel accounts it."""
+    """Peak resident set size of a process until it ends."""
     peak = 0.0
     while process.poll() is None:
         peak = max(peak, _status_mb(process.pid, "VmHWM"))

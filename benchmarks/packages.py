@@ -1,9 +1,8 @@
-"""Bringing the video benchmark's worker to two nodes of one kind: build, copy, install.
+"""Delivery of the application video's worker to nodes of one kind: build, copy, install.
 
-On containers of a Docker daemon of its own, and over ssh to folders of this machine with OpenSSH's own
-daemon. For each the cache is empty at the beginning, so that the first node pays for the download from the
-package index. With everything in the cache the first node has nothing to build, and the second no advantage:
-that is reported, too.
+To containers of a temporary Docker daemon, and over ssh to folders of this machine. The cache is empty at
+first, so the first node includes the download from the package index. Also reports the first node of a later
+run, for which everything is cached.
 """
 
 from __future__ import annotations
@@ -17,11 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-import dockerd
-from table import Row, arguments, report
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks import dockerd
+from benchmarks.table import Row, arguments, report
 from continuum.connection.deployment import Deployment
 from continuum.connection.ssh.connection import SshConnection
 from continuum.model.node import Node
@@ -29,7 +25,7 @@ from continuum.model.topology import NodeSpec, Topology
 from continuum.model.workload import Workload
 from continuum.pipeline import open_run
 from continuum.software.packages import deliver
-from continuum.software.packages.deliver import Placed
+from continuum.software.packages.deliver import Installed
 from tests.e2e import sshd
 
 PROGRAM = [sys.executable, str(Path(__file__).resolve().parent.parent / "continuum.py")]
@@ -64,7 +60,7 @@ def main() -> int:
     return report(rows, options.json)
 
 
-def _docker(folder: Path) -> list[Placed]:
+def _docker(folder: Path) -> list[Installed]:
     config = folder / "three.cfg"
     config.write_text(CONFIG, encoding="utf-8")
     with dockerd.temporary() as daemon, _environment(DOCKER_HOST=daemon.url, XDG_CACHE_HOME=str(folder)):
@@ -76,12 +72,12 @@ def _docker(folder: Path) -> list[Placed]:
             subprocess.run([*PROGRAM, "down", str(directory)], cwd=folder, check=True, capture_output=True)
 
 
-def _ssh(folder: Path) -> list[Placed]:
+def _ssh(folder: Path) -> list[Installed]:
     nodes, connections = [], {}
     for index in range(3):
         name, place = f"edge{index}", folder / f"edge{index}"
         place.mkdir()
-        # All of the host but one folder, which is the node's own.
+        # The host's file system, with a private folder for the node.
         mounts = (
             "mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/continuum"
             f" && mount --bind {place} /var/lib/continuum"
@@ -89,7 +85,7 @@ def _ssh(folder: Path) -> list[Placed]:
         enter = ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
         host = sshd.make(folder / f"host{index}", name, enter)
         connections[name] = SshConnection(host.target(name))
-        nodes.append(Node(NodeSpec(name, "edge", index, 1, 512), "10.0.0.1", {"python": PYTHON}))
+        nodes.append(Node(NodeSpec(name, "edge", index, 1, 512), "10.0.0.1", python=PYTHON))
     try:
         with _environment(XDG_CACHE_HOME=str(folder / "cache")):
             return _placed(Deployment(Topology((), (), ()), tuple(nodes), connections))
@@ -98,8 +94,8 @@ def _ssh(folder: Path) -> list[Placed]:
             connection.close()
 
 
-def _placed(deployment: Deployment) -> list[Placed]:
-    """On the first node, the second, a third as if it were the first of another run, and the third again."""
+def _placed(deployment: Deployment) -> list[Installed]:
+    """The first node, the second, a third as the first of a later run, and the third again."""
     first, second, third = deployment.nodes
     return [
         deliver.prepare(WORKLOAD, [node], deployment)[node.name] for node in (first, second, third, third)
@@ -117,18 +113,18 @@ def _environment(**values: str) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _rows(name: str, placed: Sequence[Placed]) -> Iterator[Row]:
+def _rows(name: str, placed: Sequence[Installed]) -> Iterator[Row]:
     first, second, warm, again = placed
-    # What building cost the second node is a look into the cache; it counts, too.
-    whole, rest, cached = (one.build_s + one.copy_s + one.install_s for one in (first, second, warm))
-    yield Row(f"{name}: first node: build, copy and install", whole, "s", detail=_parts(first))
-    yield Row(f"{name}: second node of the same kind", rest, "s", detail=_parts(second))
-    yield Row(f"{name}: second in parts of the first", rest / whole, "", BAR)
-    yield Row(f"{name}: first node of a later run", cached, "s", detail=_parts(warm))
+    # Includes the build time of the second node, which is a lookup in the cache.
+    first_s, second_s, cached_s = (one.build_s + one.copy_s + one.install_s for one in (first, second, warm))
+    yield Row(f"{name}: first node: build, copy and install", first_s, "s", detail=_parts(first))
+    yield Row(f"{name}: second node of the same kind", second_s, "s", detail=_parts(second))
+    yield Row(f"{name}: second relative to the first", second_s / first_s, "", BAR)
+    yield Row(f"{name}: first node of a later run", cached_s, "s", detail=_parts(warm))
     yield Row(f"{name}: copied again to a node that has it", again.copied_bytes, "bytes", 0)
 
 
-def _parts(placed: Placed) -> str:
+def _parts(placed: Installed) -> str:
     parts = {name: round(getattr(placed, name), 2) for name in ("build_s", "copy_s", "install_s")}
     return json.dumps({**parts, "copied_mb": round(placed.copied_bytes / 2**20)})
 

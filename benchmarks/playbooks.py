@@ -1,7 +1,7 @@
-"""Time of a playbook on five nodes: the first run, which installs, and a warm re-run, which changes nothing.
+"""Duration of a playbook on five nodes: the first run, which installs, and a re-run, which changes nothing.
 
-The playbook is that of the resource manager mist, with one package from ``artifact_dir`` where this host can
-make one (``dpkg-deb``). Nodes are of the provider ``local`` and need no internet.
+The playbook is that of the resource manager mist, with one package in ``artifact_dir`` if this host has
+``dpkg-deb`` to build it. Nodes are of the provider ``local`` and need no internet access.
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from table import Row, arguments, report
-
+from benchmarks.table import Row, arguments, report
 from continuum.pipeline import open_run
 from continuum.software import playbooks
 
@@ -39,9 +36,9 @@ edge_memory = 512 MiB
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--repeat", type=int, default=5, help="re-runs; the median counts")
+    parser.add_argument("--repeat", type=int, default=5, help="number of re-runs; the median is reported")
     options = parser.parse_args()
-    if lack := playbooks.lacking():
+    if lack := playbooks.missing_requirement():
         raise SystemExit(lack)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -65,9 +62,7 @@ def main() -> int:
     return report(
         [
             Row(f"playbook on {NODES} nodes, first run", first, "s", detail=installs),
-            Row(
-                f"playbook on {NODES} nodes, warm re-run", statistics.median(again), "s", BAR_S, detail=spread
-            ),
+            Row(f"playbook on {NODES} nodes, re-run", statistics.median(again), "s", BAR_S, detail=spread),
         ],
         options.json,
     )
@@ -91,7 +86,7 @@ def _play(directory: Path, packages: list[str], repeat: int) -> tuple[float, lis
 
 
 def _make_package(folder: Path) -> list[str]:
-    """A package with one empty file; none where this host cannot make packages."""
+    """Build a package with one empty file; returns no name if this host cannot build packages."""
     if shutil.which("dpkg-deb") is None:
         return []
     tree = folder / "tree"

@@ -1,8 +1,8 @@
-"""Three interpreted guests: brought up at the same time, then links between two of them against the config.
+"""Three TCG-emulated guests: the time to start them in parallel, and the accuracy of a link.
 
-A libvirt daemon of its own, without KVM, is started for it. Boots overlap when each guest has been started
-before any is up. Guests share the processors of this machine; where these, or a guest's own, had no time
-left during a flow, its goodput is shown without a bar.
+A temporary libvirt daemon without KVM runs the guests. Boots overlap if each guest is started before any is
+up. Guests share the CPUs of this machine: if these, or those of a guest, were busy during a flow, its goodput
+has no bar.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-import libvirtd
-from fabric_nodes import both_ways
-from fidelity import flow, goodput_row, round_trip_rows, round_trips
-from table import Row, arguments, report
-
+from benchmarks import libvirtd
+from benchmarks.fabric_nodes import both_ways
+from benchmarks.fidelity import flow, goodput_row, round_trip_rows, round_trips
+from benchmarks.table import Row, arguments, report
 from continuum.connection.deployment import Deployment
 from continuum.network.engines import open_engine
 from continuum.network.verification.agents import Agents
@@ -65,7 +63,7 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="steady seconds of each flow")
     options = parser.parse_args()
-    if lack := libvirtd.lacking():
+    if lack := libvirtd.missing_requirement():
         print(f"skipped: {lack}")
         return 0
     rows: list[Row] = []
@@ -94,15 +92,15 @@ def _continuum(folder: Path, *words: str) -> str:
 
 
 def _startup(run: Run, up_s: float) -> Iterator[Row]:
-    """Seconds until all guests were up, and how much of the time all of them were booting."""
-    said = run.log("provision").read_text(encoding="utf-8")
-    times = re.findall(r"^(\w+): started after ([\d.]+) s, up after ([\d.]+) s\b", said, re.MULTILINE)
+    """Seconds until all guests were up, and the share of that time in which all of them were booting."""
+    text = run.log("provision").read_text(encoding="utf-8")
+    times = re.findall(r"^(\w+): started after ([\d.]+) s, up after ([\d.]+) s\b", text, re.MULTILINE)
     starts, ups = [float(one[1]) for one in times], [float(one[2]) for one in times]
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
     yield Row(f"{len(times)} guests: up", up_s, "s", BAR_UP_S, detail=load)
     together = 100 * (min(ups) - max(starts)) / (max(ups) - min(starts))
     shown = ", ".join(f"{name} {start} to {up} s" for name, start, up in times)
-    what = "share of the time in which all were booting"
+    what = "share of time with all guests booting"
     yield Row(what, together, "%", BAR_OVERLAP_PERCENT, at_most=False, detail=shown)
 
 
@@ -113,7 +111,7 @@ def _shape(deployment: Deployment, run: Run, delay_ms: float, mbit: float | None
 
 def _round_trips(deployment: Deployment, run: Run) -> Iterator[Row]:
     own_ms = deployment.native_delays_ms["cloud", "endpoint"]
-    yield Row("round trip that guests take by themselves, subtracted", 2 * own_ms, "ms")
+    yield Row("round trip of guests without emulation, subtracted", 2 * own_ms, "ms")
     with Agents(deployment, ("cloud0", "endpoint0"), run.directory / "logs") as agents:
         for delay_ms in DELAYS_MS:
             _shape(deployment, run, delay_ms, 100.0)

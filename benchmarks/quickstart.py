@@ -1,4 +1,4 @@
-"""The quickstart from command to finished report, and whether its stages add up to the last microsecond."""
+"""The quickstart: time from command to report, and whether stages add up to the end-to-end latency."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from table import Row, arguments, report
+from benchmarks.table import Row, arguments, report
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 BAR_S = 20.0
@@ -44,19 +43,19 @@ def main() -> int:
 
 
 def _largest_gap(samples: Path) -> tuple[float, int]:
-    """Largest difference between a request's stages and its end-to-end latency in us; requests looked at."""
+    """Largest difference between the sum of a request's stages and its latency in us; number of requests."""
     worst, rows = 0.0, 0
     with samples.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             if row["outcome"] == "completed":
                 rows += 1
-                whole = float(row["end_to_end_ms"])
+                total = float(row["end_to_end_ms"])
                 parts = sum(
                     float(value)
                     for name, value in row.items()
                     if name.endswith("_ms") and name != "end_to_end_ms" and value
                 )
-                worst = max(worst, abs(whole - parts) * 1000)
+                worst = max(worst, abs(total - parts) * 1000)
     return worst, rows
 
 

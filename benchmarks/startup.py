@@ -1,6 +1,6 @@
-"""Nodes with all links shaped and ready for traffic: ``continuum up`` and ``down``, whole processes.
+"""Namespaces with shaped links, ready for traffic: duration of the commands ``continuum up`` and ``down``.
 
-Where Mininet (``mn``) is installed, it makes as many hosts at one switch, unshaped, in the same run.
+If Mininet (``mn``) is installed, it creates the same number of hosts at one switch, unshaped, for comparison.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from table import Row, arguments, report
+from benchmarks.table import Row, arguments, report
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PROGRAM = [sys.executable, str(CHECKOUT / "continuum.py")]
@@ -30,7 +29,7 @@ from mininet.net import Mininet
 from mininet.node import Switch
 from mininet.topo import SingleSwitchTopo
 
-class Bridge(Switch):  # the kernel's own, made by ip: neither brctl nor a running Open vSwitch is needed
+class Bridge(Switch):  # a kernel bridge made by ip: requires neither brctl nor Open vSwitch
     def start(self, controllers):
         self.cmd("ip link add", self, "type bridge && ip link set", self, "up")
         for port in self.intfList():
@@ -62,7 +61,7 @@ wireless_network_preset = 5g
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds that it took to make nodes and to remove them, once."""
+    """Seconds to create and to remove nodes."""
 
     up_s: float
     down_s: float
@@ -82,9 +81,9 @@ def config_text(nodes: int) -> str:
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--nodes", type=int, nargs="+", default=list(BARS_S), help="numbers of nodes")
-    parser.add_argument("--repeat", type=int, default=5, help="times each is done; the median counts")
+    parser.add_argument("--repeat", type=int, default=5, help="number of repetitions; the median is reported")
     options = parser.parse_args()
-    rows = []
+    rows: list[Row] = []
     for nodes in options.nodes:
         rows += _rows(f"continuum, {nodes} nodes", _continuum(nodes, options.repeat), BARS_S.get(nodes))
         if mininet := _mininet(nodes):
@@ -125,7 +124,7 @@ def _once(config: Path, *, check: bool) -> Times:
 
 
 def _check_traffic(run_id: str, folder: Path) -> None:
-    """Nodes that are said to be ready carry traffic both ways, shaped."""
+    """Fail unless nodes that are reported ready carry shaped traffic both ways."""
     script = (
         "import socket, time\n"
         "start = time.monotonic()\n"
@@ -135,11 +134,11 @@ def _check_traffic(run_id: str, folder: Path) -> None:
     command = [*PROGRAM, "exec", run_id, "endpoint0", "--", sys.executable, "-I", "-S", "-c", script]
     said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=TIMEOUT_S)
     if not 0.05 < float(said.stdout) < 1:
-        raise SystemExit(f"a round trip to the cloud took {said.stdout} s, not about 0.09 s")
+        raise SystemExit(f"a round trip to the cloud took {said.stdout} s instead of about 0.09 s")
 
 
 def _mininet(nodes: int) -> Times | None:
-    """Mininet's times; None where it is not installed."""
+    """Mininet's times; None if it is not installed."""
     program = shutil.which("mn")
     if program is None or os.geteuid() != 0:
         return None

@@ -1,4 +1,4 @@
-"""What the benchmarks share: rows of bar and figure, as a table and as JSON."""
+"""The output of benchmarks: rows of figures and bars, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Row:
-    """One figure beside its bar.
+    """A figure and its bar.
 
     Attributes:
         what: what was measured.
         measured: the figure.
         unit: its unit.
-        bar: the limit it is held against; None when it is only reported.
-        at_most: True when the figure may not exceed the bar, False when it must reach it.
-        detail: more of the same, such as minimum and maximum.
+        bar: the limit that it is compared with; None if it is only reported.
+        at_most: True if the figure must not exceed the bar, False if it must reach it.
+        detail: additional text, such as minimum and maximum.
     """
 
     what: str
@@ -32,7 +32,7 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Whether the bar was met; a missing figure misses it."""
+        """Whether the bar was met; False if there is a bar and no figure."""
         if self.bar is None:
             return True
         if self.measured is None:
@@ -41,14 +41,14 @@ class Row:
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """The arguments every benchmark takes."""
+    """A parser with the arguments of every benchmark."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--json", type=Path, help="also write the figures there")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
     return parser
 
 
 def report(rows: Sequence[Row], path: Path | None) -> int:
-    """Print the rows, write them, and return 1 when a bar was missed."""
+    """Print the rows and write them to a file; returns 1 if a bar was missed, else 0."""
     width = max(len(row.what) for row in rows)
     for row in rows:
         measured = "-" if row.measured is None else f"{row.measured:.4g}"

@@ -1,7 +1,6 @@
-"""Echo of the two transports of the application video between two processes on the loopback interface.
+"""Round trips of the application video's transports between two processes on the loopback interface.
 
-What is measured is an endpoint's way to a worker and back without network delay or inference: the part of
-uplink and downlink that is the software's.
+Without network delay and inference, this is the overhead of the software in the stages uplink and downlink.
 """
 
 from __future__ import annotations
@@ -9,20 +8,16 @@ from __future__ import annotations
 import multiprocessing
 import socket
 import statistics
-import sys
 import tempfile
 import threading
 import time
 from multiprocessing.synchronize import Event
 from os import chdir
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from table import Row, arguments, report
 
 from application.video import transport
+from application.video.transport import Origin
 from application.video.transport_mqtt import find_broker
+from benchmarks.table import Row, arguments, report
 
 SIZES = (15_000, 60_000)
 ECHOES = 500
@@ -31,11 +26,12 @@ TIMEOUT_S = 10.0
 
 
 def echo(name: str, port: int, folder: str, ready: Event, end: Event) -> None:
-    """The worker's side: sends back what it gets."""
+    """The worker: sends each message back."""
     chdir(folder)
 
-    def send_back(message: bytes) -> None:
+    def send_back(message: bytes, origin: Origin | None = None) -> bool:  # noqa: ARG001 - of the interface
         link.answer("bench", message)
+        return True
 
     link = transport.load(name).serve("127.0.0.1", port, send_back)
     ready.set()
@@ -44,9 +40,9 @@ def echo(name: str, port: int, folder: str, ready: Event, end: Event) -> None:
 
 
 def round_trips_ms(name: str, port: int, size: int) -> list[float]:
-    """Round trips of one message at a time."""
+    """Round trips in ms, one message at a time."""
     came = threading.Event()
-    uplink = transport.load(name).connect("127.0.0.1", port, "bench", lambda _: came.set())
+    uplink = transport.load(name).connect("127.0.0.1", port, "bench", lambda _: came.set(), 1)
     message, times = bytes(size), []
     for number in range(WARM_UP + ECHOES):
         came.clear()
@@ -64,7 +60,7 @@ def round_trips_ms(name: str, port: int, size: int) -> list[float]:
 
 
 def measure(name: str) -> list[Row]:
-    """Every size over one transport."""
+    """Measure all sizes with one transport."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     context = multiprocessing.get_context("spawn")
@@ -75,7 +71,7 @@ def measure(name: str) -> list[Row]:
         worker.start()
         try:
             if not ready.wait(30):
-                raise TimeoutError(f"{name}: the echo does not start")
+                raise TimeoutError(f"{name}: the echo process did not start")
             for size in SIZES:
                 times = sorted(round_trips_ms(name, port, size))
                 p99 = times[int(0.99 * len(times)) - 1]
@@ -91,7 +87,7 @@ def measure(name: str) -> list[Row]:
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure all transports and print the figures."""
     options = arguments(__doc__).parse_args()
     names = ["zenoh", *(["mqtt"] if find_broker() else [])]
     return report([row for name in names for row in measure(name)], options.json)

@@ -1,20 +1,20 @@
-"""What can go wrong, as one tree; the leaf decides the exit status.
+"""The tree of exceptions; each class defines the exit status of the command line.
 
     ContinuumError                 1
-    ├── UsageError                 2   the command line makes no sense
-    ├── ConfigError                2   the config file has problems (all of them are carried)
-    ├── HostError                  3   this machine cannot do what is asked
-    ├── ProvisionError             4   a node or a link could not be made
-    │   └── LeftBehindError            ... or not be removed; names what is where
+    ├── UsageError                 2   the command line is invalid
+    ├── ConfigError                2   the config file has problems; carries all of them
+    ├── HostError                  3   this machine does not meet a requirement
+    ├── ProvisionError             4   a node or a link could not be created
+    │   └── LeftBehindError                resources could not be removed; lists them
     ├── DeployError                5   software could not be installed or started
-    ├── BenchmarkError             6   the application did not come to an end
-    ├── InvalidRunError            7   finished, but the numbers must not be believed
+    ├── BenchmarkError             6   the application did not finish
+    ├── InvalidRunError            7   the run finished, but its result is invalid
     ├── InterruptedRunError      130   SIGINT or SIGTERM
-    └── ConnectionFailure          5   a node could not be reached
-        ├── CommandFailed              a command on a node ended with another status than 0
-        └── CommandTimeout             a command on a node outlived its deadline
+    └── ConnectionFailure          5   a node is unreachable
+        ├── CommandFailed              a command on a node exited with a non-zero status
+        └── CommandTimeout             a command on a node timed out
 
-Only ``continuum.cli`` turns these into exit statuses.
+Only ``continuum.cli`` converts them to exit statuses.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ SHOWN_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a config file or a host, with its remedy.
+    """A problem of a config file or of a host, with its remedy.
 
     Attributes:
-        message: what is wrong and what to write instead.
+        message: what is wrong and how to fix it.
         file: name of the config file as the user gave it; empty for a problem of the host.
-        line: line in ``file``, counted from 1; 0 when no line is to blame.
+        line: line in ``file``, counted from 1; 0 if the problem has no line.
         section: section of the key, without brackets.
         key: the key as written in the file.
         value: the value as written in the file.
-        severity: an ``error`` stops before anything is created, a ``warning`` is shown.
+        severity: an ``error`` ends the run before anything is created, a ``warning`` does not.
     """
 
     message: str
@@ -75,22 +75,22 @@ def _shortened(value: str) -> str:
 
 
 class ContinuumError(Exception):
-    """Anything this tool refuses or fails at, said in words for its user."""
+    """Base class of all errors with a message for the user."""
 
     exit_status: ClassVar[int] = 1
 
 
 class UsageError(ContinuumError):
-    """The command line makes no sense."""
+    """The command line is invalid."""
 
     exit_status = 2
 
 
 class ConfigError(ContinuumError):
-    """A config file has problems; all of them at once.
+    """A config file has problems.
 
     Attributes:
-        problems: every problem found, warnings included, in the order of their lines.
+        problems: all problems, including warnings, in the order of their lines.
     """
 
     exit_status = 2
@@ -101,10 +101,10 @@ class ConfigError(ContinuumError):
 
 
 class HostError(ContinuumError):
-    """This machine cannot do what is asked.
+    """This machine does not meet a requirement.
 
     Attributes:
-        problems: what is lacking, each with the command that mends it.
+        problems: the missing requirements, each with the command that fixes it.
     """
 
     exit_status = 3
@@ -117,16 +117,16 @@ class HostError(ContinuumError):
 
 
 class ProvisionError(ContinuumError):
-    """A node or a link could not be made."""
+    """A node or a link could not be created."""
 
     exit_status = 4
 
 
 class LeftBehindError(ProvisionError):
-    """Some of what a run owns could not be removed; everything else is gone.
+    """Some resources of a run could not be removed; the others are.
 
     Attributes:
-        left: what is still there, one line each, beginning with where.
+        left: one line for each remaining resource, beginning with its location.
     """
 
     def __init__(self, message: str, left: Sequence[str]) -> None:
@@ -141,37 +141,37 @@ class DeployError(ContinuumError):
 
 
 class BenchmarkError(ContinuumError):
-    """The application did not come to an end, or left nothing to analyse."""
+    """The application did not finish, or left nothing to analyse."""
 
     exit_status = 6
 
 
 class InvalidRunError(ContinuumError):
-    """The run came to its end, but something makes its numbers unfit for use."""
+    """The run finished, but its result is invalid."""
 
     exit_status = 7
 
 
 class InterruptedRunError(ContinuumError):
-    """SIGINT or SIGTERM ended the run; everything was torn down."""
+    """SIGINT or SIGTERM ended the run, and teardown is complete."""
 
     exit_status = 130
 
 
 class ConnectionFailure(ContinuumError):
-    """A node could not be reached, or a command on it failed."""
+    """A node is unreachable, or a command on it failed."""
 
     exit_status = 5
 
 
 class CommandFailed(ConnectionFailure):
-    """A command on a node ended with another status than 0.
+    """A command on a node exited with a non-zero status.
 
     Attributes:
         node: the node's name.
         argv: the command.
         status: its exit status; negative for the signal that killed it.
-        stderr: what it printed to standard error.
+        stderr: its standard error.
     """
 
     def __init__(self, node: str, argv: Sequence[str], status: int, stderr: str) -> None:
@@ -183,14 +183,14 @@ class CommandFailed(ConnectionFailure):
 
 
 class CommandTimeout(ConnectionFailure):
-    """A command on a node outlived its deadline and was ended.
+    """A command on a node timed out and was killed.
 
     Attributes:
         node: the node's name.
         argv: the command.
-        timeout_s: the deadline it had.
+        timeout_s: the time-out in seconds.
     """
 
     def __init__(self, node: str, argv: Sequence[str], timeout_s: float) -> None:
         self.node, self.argv, self.timeout_s = node, tuple(argv), timeout_s
-        super().__init__(f"{node}: {' '.join(argv)}: no end within {timeout_s:g} s")
+        super().__init__(f"{node}: {' '.join(argv)}: timed out after {timeout_s:g} s")

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 from application.video import files, placement
 from application.video.options import ENDPOINT, PEER, PREFERRED_TIERS
 from application.video.settings import HTTP
-from continuum.errors import Problem
+from continuum.errors import HostError, Problem
 from continuum.model.topology import Tier
+from continuum.software.packages import extras
 
 if TYPE_CHECKING:
     from continuum.model.config import Config
+
+FILES = ("video", "ground_truth", "model", "labels")
+LIBRARIES = ("onnxruntime>=1.16", "opencv-python-headless>=4.8")
 
 
 def check(config: Config) -> Iterator[Problem]:
@@ -133,8 +137,10 @@ def _frame_size(config: Config) -> Iterator[Problem]:
 
 def _files(config: Config) -> Iterator[Problem]:
     section = config.benchmark
+    if any(section.given(key) for key in FILES):
+        _require_libraries()
     missing = {}
-    for key in ("video", "ground_truth", "model", "labels"):
+    for key in FILES:
         path = section.path(key)
         if path is not None and not path.is_file():
             missing[key] = "is a folder, not a file" if path.is_dir() else f"no such file: {path}"
@@ -148,6 +154,13 @@ def _files(config: Config) -> Iterator[Problem]:
         yield from _opens(config, "video", files.check_video)
     if "ground_truth" not in missing and section.given("ground_truth"):
         yield from _opens(config, "ground_truth", files.check_truth)
+
+
+def _require_libraries() -> None:
+    """HostError if files cannot be opened here, with the command that installs what is missing."""
+    if missing := extras.missing(LIBRARIES):
+        needs = f"checking the files in this config requires {', '.join(missing)}"
+        raise HostError(f"{needs}; run: {extras.command_for(missing)}")
 
 
 def _model(config: Config) -> Iterator[Problem]:

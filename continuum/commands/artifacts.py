@@ -16,7 +16,7 @@ from continuum.model.config import Config
 from continuum.modules.modules_in_use import Modules
 from continuum.modules.plan import Plan
 from continuum.software.artifacts import Artifact, architecture_of, folder
-from continuum.software.artifacts.obtain import cache
+from continuum.software.artifacts.resolve import cache
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,13 +96,13 @@ def _download_libraries(to: Path, modules: Modules, plan: Plan) -> None:
 
     if modules.provider.shares_host:
         return
-    wish = libraries.Wish(
+    request = libraries.LibraryRequest(
         workloads=plan.workloads,
         architecture=architecture_of(plan.config),
         in_images=modules.resource_manager.runs_containers,
         mirror=plan.config.infrastructure.maybe_text("package_mirror"),
     )
-    libraries.export(wish, to, lambda line: print(line, file=sys.stderr))
+    libraries.export(request, to, lambda line: print(line, file=sys.stderr))
 
 
 def _note_libraries(there: Path, modules: Modules, plan: Plan) -> None:

@@ -14,10 +14,10 @@ from continuum.model.topology import Link, Topology
 from continuum.network.engines import open_engine
 from continuum.network.routes import current_link
 from continuum.options.quantities import Latency, Percent, Throughput
-from continuum.options.value_types import Kind
+from continuum.options.value_types import ValueType
 from continuum.pipeline import open_run
 
-CHANGES: dict[str, tuple[str, Kind, str]] = {
+CHANGES: dict[str, tuple[str, ValueType, str]] = {
     "latency": ("latency_ms", Latency(), "one-way delay, such as 80ms"),
     "jitter": ("jitter_ms", Latency(), "standard deviation of the delay"),
     "bandwidth": ("bandwidth_mbit", Throughput(), 'rate, such as 10Mbit, or "unlimited"'),

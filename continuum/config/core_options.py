@@ -14,18 +14,18 @@ from continuum.options import (
     Duration,
     FilePath,
     Flag,
+    Fraction,
     Integer,
     Latency,
     Memory,
     Name,
     Option,
     Percent,
-    Share,
     Text,
     Texts,
     Throughput,
 )
-from continuum.options.tolerance import ToleranceKind
+from continuum.options.tolerance import ToleranceType
 
 INFRASTRUCTURE = (
     Option(
@@ -271,7 +271,7 @@ RUN = (
     Option(
         "run",
         "tolerance",
-        ToleranceKind(),
+        ToleranceType(),
         None,
         "Largest deviation of a measured link before the run is invalid: a percentage of delay and "
         "throughput, optionally followed by the smallest difference in delay that counts.",
@@ -284,7 +284,7 @@ TIER = (
     Option("tier NAME", "nodes", Integer(0, 10_000), 0, "Number of nodes."),
     Option("tier NAME", "cores", Cores(), None, "Cores of each node.", required=True),
     Option("tier NAME", "memory", Memory(), None, "Memory of each node.", required=True),
-    Option("tier NAME", "quota", Share(), 1.0, "Share of each core that the node may use."),
+    Option("tier NAME", "quota", Fraction(), 1.0, "Share of each core that the node may use."),
     Option("tier NAME", "read_speed", DiskRate(), 0.0, "Disk read limit of each node; 0 is unlimited."),
     Option("tier NAME", "write_speed", DiskRate(), 0.0, "Disk write limit of each node; 0 is unlimited."),
 )

@@ -110,7 +110,7 @@ class _Builder:
         section = Section(name, values, entries, self.name, folder, self.resolved.lines.get(name, 0))
         for key, (entry, option) in placed.items():
             try:
-                values[key] = option.kind.parse(entry.value)
+                values[key] = option.value_type.parse(entry.value)
             except ValueError as error:
                 self.problems.append(section.problem(key, str(error)))
                 if name.startswith("tier "):

@@ -179,7 +179,7 @@ def _units() -> str:
 
 def _table(options: Iterable[Option], default: str = "") -> str:
     rows = (
-        f"| `{option.key}` | {option.kind.describe()} | {option.describe_default() or default} | "
+        f"| `{option.key}` | {option.value_type.describe()} | {option.describe_default() or default} | "
         f"{option.help}{_note(option)} |\n"
         for option in options
     )

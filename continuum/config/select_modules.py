@@ -14,7 +14,7 @@ from continuum.modules.application import Application
 from continuum.modules.base import Module
 from continuum.modules.execution_model import ExecutionModel
 from continuum.modules.provider import Provider
-from continuum.modules.registry import Kind
+from continuum.modules.registry import ModuleKind
 from continuum.modules.resource_manager import ResourceManager
 
 _M = TypeVar("_M", bound=Module)
@@ -84,7 +84,7 @@ class _Selector:
         return selected
 
     def _module(
-        self, section: str, kind: Kind, load: Callable[[str], _M], in_use: bool, key: str = ""
+        self, section: str, kind: ModuleKind, load: Callable[[str], _M], in_use: bool, key: str = ""
     ) -> _M | None:
         key = key or kind
         entry = self._entries.get((section, key))
@@ -107,6 +107,6 @@ class _Selector:
         if entry is None or not entry.value:
             return False
         try:
-            return CORE[section, key].kind.parse(entry.value) is True
+            return CORE[section, key].value_type.parse(entry.value) is True
         except ValueError:
             return None

@@ -1,7 +1,7 @@
-"""What a key of a config file may hold: the one declaration that parsing, checking and docs share.
+"""The keys of config files and the types of their values: parsing, checks and docs share one declaration.
 
-The core's own options are in ``continuum.config.core_options``; a module declares its own as
-``options: ClassVar[tuple[Option, ...]]``, so a key is described in one place only::
+Options of the core are in ``continuum.config.core_options``; a module declares its own in
+``options: ClassVar[tuple[Option, ...]]``::
 
     Option("benchmark", "frequency", Real(minimum=0.1), 5.0, "frames per second of each endpoint")
 """
@@ -11,24 +11,24 @@ from continuum.options.quantities import (
     Cores,
     DiskRate,
     Duration,
+    Fraction,
     Integer,
     Latency,
     Memory,
     Percent,
     Quantity,
     Real,
-    Share,
     Throughput,
 )
 from continuum.options.value_types import (
     Choice,
     FilePath,
     Flag,
-    Kind,
     Name,
     Text,
     Texts,
     Value,
+    ValueType,
     nearest,
     nearest_first,
 )
@@ -41,7 +41,7 @@ __all__ = [
     "FilePath",
     "Flag",
     "Integer",
-    "Kind",
+    "ValueType",
     "Latency",
     "Memory",
     "Name",
@@ -49,7 +49,7 @@ __all__ = [
     "Percent",
     "Quantity",
     "Real",
-    "Share",
+    "Fraction",
     "Text",
     "Texts",
     "Throughput",

@@ -1,30 +1,30 @@
-"""One key of a config file: its section, kind, default and help."""
+"""A key of a config file: its section, type, default and help."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from continuum.options.value_types import Kind, Value
+from continuum.options.value_types import Value, ValueType
 
 
 @dataclass(frozen=True)
 class Option:
-    """One key of a config file.
+    """A key of a config file.
 
     Attributes:
-        section: section it is written in, without brackets.
+        section: name of its section, without brackets.
         key: its name, in lower case.
-        kind: what it may hold.
-        default: value when it is not given, in the kind's base unit; None for none.
-        help: what it is for, in one or two sentences.
-        required: whether it must be given where its module is in use.
-        default_text: the default in words, where it depends on something else.
-        needs_reader: whether a key of the core has an effect only where a module in use declares it, too.
+        value_type: type of its values.
+        default: value if the key is absent, in the base unit of its type; None for no default.
+        help: description in one or two sentences.
+        required: whether it must be given if its module is in use.
+        default_text: description of a default that depends on something else.
+        needs_reader: whether a key of the core has an effect only if a module in use declares it as well.
     """
 
     section: str
     key: str
-    kind: Kind
+    value_type: ValueType
     default: Value = None
     help: str = ""
     required: bool = False
@@ -33,13 +33,13 @@ class Option:
 
     @property
     def name(self) -> tuple[str, str]:
-        """Section and key, both in lower case."""
+        """Section and key in lower case."""
         return self.section.lower(), self.key.lower()
 
     def describe_default(self) -> str:
-        """The default for the reference."""
+        """The default as shown in the configuration reference."""
         if self.required:
             return "must be given"
         if self.default_text:
             return self.default_text
-        return "" if self.default is None else f"`{self.kind.show(self.default)}`"
+        return "" if self.default is None else f"`{self.value_type.show(self.default)}`"

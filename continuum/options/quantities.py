@@ -1,4 +1,4 @@
-"""Kinds of values that are numbers, with and without units."""
+"""Types of numeric values, with and without units."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from continuum.options import units
 from continuum.options.units import Scale
-from continuum.options.value_types import Kind, Value
+from continuum.options.value_types import Value, ValueType
 
 
 @dataclass(frozen=True)
-class Integer(Kind):
-    """A whole number, kept as ``int``.
+class Integer(ValueType):
+    """A whole number, parsed to ``int``.
 
     Attributes:
         minimum: smallest value allowed; None for no limit.
@@ -23,7 +23,7 @@ class Integer(Kind):
     maximum: int | None = None
 
     def parse(self, text: str) -> int:
-        """Read the digits."""
+        """The integer; ValueError if the text is not one or is out of range."""
         number, rest = units.read_number(text, "a whole number", "4")
         digits = text.removeprefix("+").removeprefix("-")
         if rest or not (digits.isascii() and digits.isdigit()):
@@ -32,13 +32,13 @@ class Integer(Kind):
         return int(text)
 
     def describe(self) -> str:
-        """The limits."""
+        """The type and its limits."""
         return "whole number" + _limits(self)
 
 
 @dataclass(frozen=True)
-class Real(Kind):
-    """A number without a unit, kept as ``float``.
+class Real(ValueType):
+    """A number without a unit, parsed to ``float``.
 
     Attributes:
         minimum: smallest value allowed; None for no limit.
@@ -49,7 +49,7 @@ class Real(Kind):
     maximum: float | None = None
 
     def parse(self, text: str) -> float:
-        """Read the number."""
+        """The number; ValueError if the text is not one or is out of range."""
         number, rest = units.read_number(text, "a number", "2.5")
         if rest:
             raise ValueError('not a number; write e.g. "2.5"')
@@ -57,38 +57,36 @@ class Real(Kind):
         return number
 
     def show(self, value: Value) -> str:
-        """The number without needless digits."""
+        """The shortest form of the number."""
         assert isinstance(value, (int, float))
         return units.show(value)
 
     def describe(self) -> str:
-        """The limits."""
+        """The type and its limits."""
         return "number" + _limits(self)
 
 
 @dataclass(frozen=True)
-class Share(Real):
-    """A part of a whole, as a number up to 1 or in percent, kept as ``float`` up to 1."""
+class Fraction(Real):
+    """A fraction, written as a number up to 1 or in percent, parsed to ``float`` up to 1."""
 
     minimum: float | None = 0.01
     maximum: float | None = 1.0
 
     def parse(self, text: str) -> float:
-        """Read the number, and the % sign if there is one."""
+        """The fraction; the text may end in a percent sign."""
         if not text.endswith("%"):
             return super().parse(text)
         return super().parse(str(units.read_quantity(text, units.PERCENT) / 100))
 
     def describe(self) -> str:
-        """The limits and the other way to write it."""
+        """The type, its limits, and the form in percent."""
         return super().describe() + " (or 1 % to 100 %)"
 
 
 @dataclass(frozen=True)
-class Quantity(Kind):
-    """A number with a unit, kept as ``float`` in the base unit of its scale.
-
-    Use one of the subclasses, which differ in scale and limits.
+class Quantity(ValueType):
+    """A number with a unit, parsed to ``float`` in the base unit of its scale; base class.
 
     Attributes:
         minimum: smallest value allowed, in the base unit; None for no limit.
@@ -100,38 +98,38 @@ class Quantity(Kind):
     maximum: float | None = None
 
     def parse(self, text: str) -> Value:
-        """Read the number and its unit."""
+        """The value in the base unit; ValueError if the text is malformed or out of range."""
         value = units.read_quantity(text, self.scale)
         _within(value, self)
         return value
 
     def show(self, value: Value) -> str:
-        """The number without needless digits, and the base unit."""
+        """The shortest form of the number, with the base unit."""
         assert isinstance(value, (int, float))
         return units.show(value, self.scale.base)
 
     def describe(self) -> str:
-        """The quantity, its bare unit and its limits."""
+        """The quantity, the unit of a bare number, and the limits."""
         noun = self.scale.noun.removeprefix("a ")
         return f"{noun} (bare: {self.scale.bare})" + _limits(self)
 
 
 @dataclass(frozen=True)
 class Memory(Quantity):
-    """Memory, kept as whole MiB (``int``); a bare number is GB, and 1 GB is 1024 MiB."""
+    """Memory, parsed to MiB (``int``); a bare number is in GB, and 1 GB is 1024 MiB."""
 
     scale = units.MEMORY
     minimum: float | None = 1.0
     maximum: float | None = 64 * 1024.0**2
 
     def parse(self, text: str) -> int:
-        """Read the size."""
+        """The size in MiB, rounded."""
         value = super().parse(text)
         assert isinstance(value, float)
         return round(value)
 
     def show(self, value: Value) -> str:
-        """In GB where that is shorter."""
+        """In GB from 1 GB on, else in MiB."""
         assert isinstance(value, (int, float))
         return units.show(value / 1024, "GB") if value >= 1024 else units.show(value, "MiB")
 
@@ -153,11 +151,11 @@ class Throughput(Quantity):
     maximum: float | None = 1e6
 
     def parse(self, text: str) -> Value:
-        """Read the rate."""
+        """The rate in Mbit/s."""
         return float("inf") if text.lower() == "unlimited" else super().parse(text)
 
     def describe(self) -> str:
-        """The quantity and the word for no limit."""
+        """The quantity, its limits, and ``unlimited``."""
         return super().describe() + "; or `unlimited`"
 
 
@@ -179,7 +177,7 @@ class Duration(Quantity):
 
 @dataclass(frozen=True)
 class Cores(Quantity):
-    """Cores, whole or in part."""
+    """A number of cores, which may be fractional."""
 
     scale = units.CORES
     minimum: float | None = 0.1
@@ -188,7 +186,7 @@ class Cores(Quantity):
 
 @dataclass(frozen=True)
 class Percent(Quantity):
-    """A share in percent."""
+    """A percentage."""
 
     scale = units.PERCENT
     maximum: float | None = 100.0
@@ -202,7 +200,7 @@ def _within(value: float, kind: Integer | Real | Quantity) -> None:
 
 
 def _limits(kind: Integer | Real | Quantity) -> str:
-    """The limits, in words."""
+    """The limits, for the configuration reference."""
     low = "" if kind.minimum is None else f", at least {kind.show(kind.minimum)}"
     high = "" if kind.maximum is None else f", at most {kind.show(kind.maximum)}"
     return low + high

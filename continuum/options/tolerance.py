@@ -1,21 +1,21 @@
-"""How far a measured link may be from the configured one."""
+"""The allowed difference between a measured link and its configuration."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from continuum.options.quantities import Latency, Percent
-from continuum.options.value_types import Kind, Value
+from continuum.options.value_types import Value, ValueType
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The bounds of ``verify``.
+    """The tolerance of the phase ``verify``.
 
     Attributes:
-        delay_percent: share of the configured delay, in percent.
+        delay_percent: allowed difference in delay, in percent of the configured delay.
         delay_floor_ms: difference in delay that is always allowed, in ms.
-        throughput_percent: share of the configured bandwidth, in percent.
+        throughput_percent: allowed difference in throughput, in percent of the configured bandwidth.
     """
 
     delay_percent: float = 2.0
@@ -24,11 +24,11 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
-class ToleranceKind(Kind):
-    """A percentage, and after a comma the floor of the delay: ``3 %, 0.5 ms``."""
+class ToleranceType(ValueType):
+    """A percentage, optionally followed by the floor of the delay: ``3 %, 0.5 ms``."""
 
     def parse(self, text: str) -> Tolerance:
-        """Read both."""
+        """The tolerance; the percentage applies to delay and throughput."""
         share, comma, floor = (part.strip() for part in text.partition(","))
         percent = Percent().parse(share)
         floor_ms = Latency().parse(floor) if comma else Tolerance.delay_floor_ms
@@ -37,10 +37,10 @@ class ToleranceKind(Kind):
         return Tolerance(percent, floor_ms, percent)
 
     def show(self, value: Value) -> str:
-        """Both, as written."""
+        """Percentage and floor of the delay."""
         assert isinstance(value, Tolerance)
         return f"{value.delay_percent:g} %, {value.delay_floor_ms:g} ms"
 
     def describe(self) -> str:
-        """Both parts."""
-        return "percentage, and if wanted a delay: `3 %, 0.5 ms`"
+        """The two parts."""
+        return "percentage, optionally followed by a delay: `3 %, 0.5 ms`"

@@ -1,7 +1,7 @@
-"""Numbers with units, as people write them: ``16 GB``, ``45 ms``, ``7.21 Mbit``, ``100 MB/s``.
+"""Parses numbers with units: ``16 GB``, ``45 ms``, ``7.21 Mbit``, ``100 MB/s``.
 
-A bare number takes the unit of its key. What cannot be meant (``nan``, ``1e999``, a decimal comma,
-bytes where bits belong) is refused with the way to write it.
+A bare number has the unit of its key. Values that cannot be intended (``nan``, ``1e999``, a decimal comma,
+bytes instead of bits) are rejected with a message that shows the correct form.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ _DECIMAL_COMMA = re.compile(r"([+-]?[0-9]+),([0-9]+)\b")
 
 @dataclass(frozen=True)
 class Scale:
-    """The units one kind of quantity is written in.
+    """The units of a quantity.
 
     Attributes:
-        noun: what the quantity is called in an error, with its article.
-        bare: unit of a bare number, as it is written.
-        base: unit that values are kept in.
-        factors: how much of ``base`` each unit is, by its lower-case spelling.
-        example: a value as a user would write it.
-        bits: whether it counts bits, so that a capital B (bytes) must be refused.
+        noun: name of the quantity in errors, with its article.
+        bare: unit of a bare number.
+        base: unit of parsed values.
+        factors: size of each unit in ``base``, by its lower-case spelling.
+        example: an example for error messages.
+        bits: whether it counts bits, so that a capital B (bytes) is rejected.
     """
 
     noun: str
@@ -40,7 +40,7 @@ def _spellings(factors: Mapping[tuple[str, ...], float]) -> dict[str, float]:
     return {spelling: factor for spellings, factor in factors.items() for spelling in spellings}
 
 
-#: Memory counts in powers of 1024 whatever the spelling, as virtual machines do: 1 GB is 1024 MiB.
+#: Memory units are powers of 1024 in every spelling, as for virtual machines: 1 GB is 1024 MiB.
 MEMORY = Scale(
     "a size",
     "GB",
@@ -111,12 +111,12 @@ PERCENT = Scale("a percentage", "%", "%", _spellings({("%", "percent"): 1.0}), "
 
 
 def read_number(text: str, noun: str, example: str) -> tuple[float, str]:
-    """Split a number from what follows it; ValueError says what to write instead.
+    """Split text into a number and the rest; ValueError shows the correct form.
 
     Args:
         text: the value as written.
-        noun: what it should be, with its article, for the error.
-        example: how one is written, for the error.
+        noun: name of the expected quantity with its article, for the error.
+        example: an example, for the error.
     """
     comma = _DECIMAL_COMMA.match(text)
     if comma:
@@ -131,7 +131,7 @@ def read_number(text: str, noun: str, example: str) -> tuple[float, str]:
 
 
 def read_quantity(text: str, scale: Scale) -> float:
-    """The value in the scale's base unit; ValueError says what to write instead."""
+    """The value in the scale's base unit; ValueError shows the correct form."""
     number, unit = read_number(text, scale.noun, scale.example)
     if not unit:
         unit = scale.bare
@@ -139,10 +139,10 @@ def read_quantity(text: str, scale: Scale) -> float:
         raise ValueError(f'{unit} counts bytes; write bits, e.g. "{scale.example}" (1 MB/s is 8 Mbit)')
     factor = scale.factors.get(unit.lower())
     if factor is None:
-        raise ValueError(f'"{unit}" is no unit of {scale.noun}; write e.g. "{scale.example}"')
+        raise ValueError(f'"{unit}" is not a unit of {scale.noun}; write e.g. "{scale.example}"')
     return number * factor
 
 
 def show(value: float, unit: str = "") -> str:
-    """A number and its unit, without needless digits."""
+    """The shortest form of a number, with its unit."""
     return f"{value:.12g} {unit}".rstrip()

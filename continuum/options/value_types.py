@@ -1,4 +1,4 @@
-"""Kinds of values that are words: how their text becomes a Python value."""
+"""Base class of value types, and the types that are not numeric."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ MAX_PATH_BYTES, MAX_NAME_BYTES = 4095, 255
 """Longest path and longest name within one that Linux accepts (PATH_MAX, NAME_MAX)."""
 
 
-class Kind(ABC):
-    """How the text of a value becomes a Python value."""
+class ValueType(ABC):
+    """The type of a value in a config file: parses its text to a Python value."""
 
     @abstractmethod
     def parse(self, text: str) -> Value:
-        """The value; ValueError says what is wrong and what to write instead."""
+        """The value; ValueError says what is wrong and shows the correct form."""
 
     @abstractmethod
     def describe(self) -> str:
-        """What may be written, for the reference."""
+        """The accepted text, for the configuration reference."""
 
     def show(self, value: Value) -> str:
         """A value as a user would write it."""
@@ -31,8 +31,8 @@ class Kind(ABC):
 
 
 @dataclass(frozen=True)
-class Flag(Kind):
-    """True or False, kept as ``bool``."""
+class Flag(ValueType):
+    """True or False, parsed to ``bool``."""
 
     _words: ClassVar[dict[str, bool]] = {
         **dict.fromkeys(("true", "yes", "on", "1"), True),
@@ -40,51 +40,51 @@ class Flag(Kind):
     }
 
     def parse(self, text: str) -> bool:
-        """Read the word."""
+        """True for ``true``, ``yes``, ``on`` and ``1``; False for their opposites; ValueError otherwise."""
         value = self._words.get(text.lower())
         if value is None:
             raise ValueError("neither True nor False; write one of them")
         return value
 
     def describe(self) -> str:
-        """Both words."""
+        """True or False."""
         return "`True` or `False`"
 
 
 @dataclass(frozen=True)
-class Text(Kind):
-    """Any text, kept as ``str``."""
+class Text(ValueType):
+    """Any text, parsed to ``str``."""
 
     def parse(self, text: str) -> str:
-        """As it is."""
+        """The text, unchanged."""
         return text
 
     def describe(self) -> str:
-        """That it is text."""
+        """``text``."""
         return "text"
 
 
 @dataclass(frozen=True)
-class Name(Kind):
-    """A text that can be part of a file's name, kept as ``str``."""
+class Name(ValueType):
+    """Text that can be part of a file name, parsed to ``str``."""
 
     def parse(self, text: str) -> str:
-        """As it is."""
+        """The name; ValueError if it contains other characters or is too long."""
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,58}[A-Za-z0-9])?", text):
-            raise ValueError("not a name: letters, digits and -._ inside, at most 60")
+            raise ValueError("not a name: use letters and digits, with -._ inside, at most 60")
         return text
 
     def describe(self) -> str:
-        """The characters."""
-        return "letters, digits, and inside `-`, `.`, `_`; at most 60"
+        """The allowed characters."""
+        return "letters and digits, with `-`, `.`, `_` inside; at most 60 characters"
 
 
 @dataclass(frozen=True, init=False)
-class Choice(Kind):
-    """One of some words, whatever their case, kept as ``str`` in the spelling declared.
+class Choice(ValueType):
+    """One of several words in any case, parsed to ``str`` in its declared spelling.
 
     Attributes:
-        words: what may be written.
+        words: the accepted words.
     """
 
     words: tuple[str, ...]
@@ -93,7 +93,7 @@ class Choice(Kind):
         object.__setattr__(self, "words", words)
 
     def parse(self, text: str) -> str:
-        """Find the word."""
+        """The word; ValueError lists all words, nearest first."""
         for word in self.words:
             if word.lower() == text.lower():
                 return word
@@ -105,13 +105,13 @@ class Choice(Kind):
 
 
 @dataclass(frozen=True)
-class FilePath(Kind):
-    """A path, kept as ``str``; ``Section.path`` resolves ``~`` and the config file's folder."""
+class FilePath(ValueType):
+    """A path, parsed to ``str``; ``Section.path`` resolves ``~`` and the config file's folder."""
 
     def parse(self, text: str) -> str:
-        """As it is."""
+        """The path as written; ValueError if it contains NUL."""
         if "\0" in text:
-            raise ValueError("no path can hold a NUL character")
+            raise ValueError("a path cannot contain a NUL character")
         if (length := len(os.fsencode(text))) > MAX_PATH_BYTES:
             raise ValueError(f"{length} bytes long; write a path of at most {MAX_PATH_BYTES} bytes")
         if (length := max(len(os.fsencode(name)) for name in text.split("/"))) > MAX_NAME_BYTES:
@@ -119,31 +119,31 @@ class FilePath(Kind):
         return text
 
     def describe(self) -> str:
-        """How it is resolved."""
-        return "path (from the config file's folder; `~` is your home)"
+        """How relative paths are resolved."""
+        return "path, relative to the folder of the config file; `~` is your home"
 
 
 @dataclass(frozen=True)
-class Texts(Kind):
-    """Texts separated by commas, kept as ``tuple[str, ...]``."""
+class Texts(ValueType):
+    """Texts separated by commas, parsed to ``tuple[str, ...]``."""
 
     def parse(self, text: str) -> tuple[str, ...]:
-        """Split at commas and line ends; empty items do not count."""
+        """The items, split at commas and line ends; empty items are dropped."""
         items = (item.strip().strip("\"'").strip() for item in text.replace("\n", ",").split(","))
         return tuple(item for item in items if item)
 
     def show(self, value: Value) -> str:
-        """Joined again."""
+        """The items, joined by commas."""
         assert isinstance(value, tuple)
         return ", ".join(value)
 
     def describe(self) -> str:
         """The separator."""
-        return "list, separated by commas"
+        return "comma-separated list"
 
 
 def nearest_first(word: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """All known words, those that resemble ``word`` first; the rest keep their order."""
+    """All known words: first those similar to ``word``, then the others in their order."""
     import difflib
 
     lowered = {name.lower(): name for name in known}
@@ -152,7 +152,7 @@ def nearest_first(word: str, known: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str | None:
-    """The known word that resembles ``word`` most; None when none does."""
+    """The known word most similar to ``word``; None if none is similar."""
     import difflib
 
     lowered = {name.lower(): name for name in known}

@@ -42,8 +42,9 @@ def probe(modules: Modules, plan: Plan, host: Host) -> tuple[Problem, ...]:
     for module in modules.all():
         found += module.probe(plan.config, host)
     if modules.application is not None and modules.provider.shares_host:
-        found += node_programs.lacking_here(plan.workloads, plan.config, host)
-    found += artifacts.lacking(plan.artifacts, plan.config)
+        found += node_programs.missing_packages(plan.workloads, plan.config)
+        found += node_programs.missing_programs(plan.workloads, plan.config, host)
+    found += artifacts.problems(plan.artifacts, plan.config)
     return tuple(found)
 
 

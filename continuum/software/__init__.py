@@ -1,1 +1,1 @@
-"""How software gets onto nodes: artifacts, packages, container images, playbooks."""
+"""Puts software on nodes: artifacts, packages, container images, playbooks."""

@@ -1,4 +1,4 @@
-"""Base images for nodes, made from Debian packages: no image host and no registry is needed."""
+"""Base images for nodes, built from Debian packages without an image host or a registry."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from continuum.host import run_command
 from continuum.host.facts import Host
 
 SUITE = "bookworm"
-"""Release of Debian that images are made of, unless told otherwise; its Python is 3.11."""
+"""Default Debian release of images; its Python is 3.11."""
 
 PYTHON, GLIBC = (3, 11), (2, 36)
 """Versions of Python and of the C library in that release."""
 
 BUILD_TIMEOUT_S = 1800
 NODE_PACKAGES = ("python3", "iproute2", "iputils-ping", "procps")
-"""What every node should have: Python, and what one looks at a network with."""
+"""Packages of every node: Python and basic network tools."""
 
-# Nobody reads manuals on a node.
+# Documentation is not needed on a node.
 _EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """What ``continuum image build`` was asked for.
+    """The arguments of ``continuum image build``.
 
     Attributes:
         host: this machine.
-        name: name or path of the image; None for the one the provider's nodes are made from by default.
-        suite: release of Debian.
-        mirror: where its packages come from; None for Debian's own.
-        packages: further packages.
-        say: told what is being done, for a user who waits.
+        name: name or path of the image; None for the provider's default image.
+        suite: Debian release.
+        mirror: address of a mirror of Debian packages; None for Debian's default.
+        packages: additional packages.
+        say: receives a line of text for each step, to show progress.
     """
 
     host: Host
@@ -48,32 +48,32 @@ class ImageRequest:
 def debian_root(
     request: ImageRequest, packages: Sequence[str], to: Path, *, options: Sequence[str] = ()
 ) -> None:
-    """Make the root file system of a Debian with these packages, by mmdebstrap.
+    """Build a Debian root file system with mmdebstrap.
 
     Args:
-        request: suite, mirror and further packages.
-        packages: what it shall hold besides the essential ones.
-        to: the archive to write; its ending says the format, as in ``root.tar``.
-        options: further ones for mmdebstrap.
+        request: suite, mirror and additional packages.
+        packages: packages to install besides the essential ones.
+        to: the archive to write; its suffix selects the format, as in ``root.tar``.
+        options: additional options of mmdebstrap.
 
     Raises:
         HostError: mmdebstrap is missing.
-        ProvisionError: it fails; the end of what it said is in the error.
+        ProvisionError: mmdebstrap fails; the message ends with the last lines of its output.
     """
     program = request.host.find_command("mmdebstrap")
     if program is None:
         raise HostError(
-            "images are made with mmdebstrap, which is missing; run: sudo apt-get install mmdebstrap"
+            "mmdebstrap, which builds images, is not installed; run: sudo apt-get install mmdebstrap"
         )
     command = debian_command(str(program), request, packages, to, options)
     request.say(" ".join(command))
-    run_command.run(command, "the image cannot be made", ProvisionError, timeout_s=BUILD_TIMEOUT_S)
+    run_command.run(command, "the image cannot be built", ProvisionError, timeout_s=BUILD_TIMEOUT_S)
 
 
 def debian_command(
     program: str, request: ImageRequest, packages: Sequence[str], to: Path, options: Sequence[str] = ()
 ) -> list[str]:
-    """The command that makes it; pure."""
+    """The mmdebstrap command of ``debian_root``; pure."""
     wanted = ",".join(dict.fromkeys((*packages, *request.packages)))
     excluded = [f"--dpkgopt=path-exclude={path}" for path in _EXCLUDED]
     command = [program, "--variant=minbase", f"--include={wanted}", *excluded, *options]

@@ -1,4 +1,4 @@
-"""One file over HTTP: resumed where it broke off, ended when it stalls, never taken for whole too early."""
+"""Downloads one file over HTTP: resumes an interrupted transfer, times out on a stall, checks the length."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a download may take.
+    """Limits on the duration of a download.
 
     Attributes:
-        stall_s: longest time without a byte, the first one included.
-        deadline_s: longest time for the whole file.
-        attempts: how often it is tried; each goes on where the last one broke off.
-        pause_s: time before the second attempt; it doubles with each further one.
+        stall_s: longest time without receiving a byte, the first byte included.
+        deadline_s: longest time for all of the file.
+        attempts: number of attempts; each resumes where the previous one stopped.
+        pause_s: delay before the second attempt; it doubles with each further one.
     """
 
     stall_s: float = 30.0
@@ -40,39 +40,39 @@ class Timeouts:
 
 
 class DownloadError(Exception):
-    """A file that could not be had.
+    """A file could not be downloaded.
 
     Attributes:
-        is_passing: whether another attempt may help.
-        challenge: what the server wants to be asked with, where it refused who asked.
+        is_transient: whether another attempt may succeed.
+        challenge: the server's ``WWW-Authenticate`` header; empty unless it asks for authentication.
     """
 
-    def __init__(self, message: str, *, is_passing: bool = False, challenge: str = "") -> None:
+    def __init__(self, message: str, *, is_transient: bool = False, challenge: str = "") -> None:
         super().__init__(message)
-        self.is_passing = is_passing
+        self.is_transient = is_transient
         self.challenge = challenge
 
 
 def mirrored(url: str, mirror: str) -> str:
-    """Where a file is on a mirror: the host it comes from is the first folder there."""
+    """The address of a file on a mirror, where the file's host is the first folder of the path."""
     return f"{mirror.rstrip('/')}/{url.partition('://')[2]}" if mirror else url
 
 
 def download(
     url: str, to: Path, timeouts: Timeouts, *, may_resume: bool, headers: Headers | None = None
 ) -> None:
-    """Fetch a file; what is in ``to`` already is gone on with, if the content can be verified afterwards.
+    """Download a file.
 
     Args:
-        url: where it is.
+        url: address of the file.
         to: the file to write.
         timeouts: how long it may take.
-        may_resume: whether what an earlier attempt left may be gone on with.
-        headers: to be sent to that host, and to no other that it sends us on to.
+        may_resume: whether to append to what ``to`` already contains; only for content verified afterwards.
+        headers: request headers; ``Authorization`` is not sent to a host that the server redirects to.
 
     Raises:
-        DownloadError: it cannot be had, in words.
-        OSError: it cannot be written.
+        DownloadError: the file is unavailable; the message gives the reason.
+        OSError: ``to`` cannot be written.
     """
     deadline = time.monotonic() + timeouts.deadline_s
     if not may_resume:
@@ -84,15 +84,15 @@ def download(
         try:
             with _opened(url, timeouts, {**(headers or {}), **ranged}) as answer:
                 _receive(answer, to, offset if answer.status == _PARTIAL else 0, deadline)
-        except _BadRangeError as error:  # what we have is no beginning of what is there
+        except _BadRangeError as error:  # the local part is longer than the file
             to.unlink(missing_ok=True)
-            raise DownloadError("the server would not go on where it broke off", is_passing=True) from error
+            raise DownloadError("the server cannot resume the download", is_transient=True) from error
 
     _repeat(once, timeouts, deadline)
 
 
 def document(url: str, timeouts: Timeouts, headers: Headers | None = None) -> tuple[bytes, str]:
-    """A small file, and the type its server says it has; DownloadError if it cannot be had."""
+    """The content of a small file and its media type; DownloadError if it is unavailable."""
     found: list[tuple[bytes, str]] = []
 
     def once() -> None:
@@ -100,7 +100,7 @@ def document(url: str, timeouts: Timeouts, headers: Headers | None = None) -> tu
             data = answer.read(_MOST_DOCUMENT_BYTES)
             promised = answer.headers.get("Content-Length")
             if promised and len(data) != int(promised):
-                raise DownloadError(f"it ended after {len(data)} of {promised} bytes", is_passing=True)
+                raise DownloadError(f"it ended after {len(data)} of {promised} bytes", is_transient=True)
             found.append((data, str(answer.headers.get("Content-Type", ""))))
 
     _repeat(once, timeouts, time.monotonic() + timeouts.deadline_s)
@@ -108,18 +108,18 @@ def document(url: str, timeouts: Timeouts, headers: Headers | None = None) -> tu
 
 
 class _BadRangeError(Exception):
-    """The server has no such part of the file."""
+    """The server rejects the requested range of bytes (HTTP 416)."""
 
 
 def _repeat(once: Callable[[], None], timeouts: Timeouts, deadline: float) -> None:
-    """Try until it is done, or trying again is no use."""
+    """Call ``once`` until it succeeds, its error is permanent, or attempts or time run out."""
     for attempt in range(timeouts.attempts):
         pause = timeouts.pause_s * 2**attempt
         try:
             once()
         except DownloadError as error:
             is_last = attempt + 1 == timeouts.attempts or time.monotonic() + pause > deadline
-            if is_last or not error.is_passing:
+            if is_last or not error.is_transient:
                 raise
             time.sleep(pause)
         else:
@@ -128,13 +128,13 @@ def _repeat(once: Callable[[], None], timeouts: Timeouts, deadline: float) -> No
 
 @contextmanager
 def _opened(url: str, timeouts: Timeouts, headers: Headers) -> Iterator[http.client.HTTPResponse]:
-    """The answer to a request; whatever goes wrong with it is a DownloadError."""
+    """The response to a request; converts its errors to DownloadError."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise DownloadError("not an address of http or https")
+        raise DownloadError("not an http or https address")
     request = urllib.request.Request(url)  # noqa: S310 - checked above
     own = {"User-Agent": f"continuum/{__version__}", "Accept-Encoding": "identity"}
     for name, value in {**own, **headers}.items():
-        # Storage that a registry sends us on to must not see what is meant for the registry.
+        # A storage host that a registry redirects to must not receive the registry's token.
         add = request.add_unredirected_header if name == "Authorization" else request.add_header
         add(name, value)
     try:
@@ -145,19 +145,21 @@ def _opened(url: str, timeouts: Timeouts, headers: Headers) -> Iterator[http.cli
             raise _BadRangeError from error
         challenge = error.headers.get("WWW-Authenticate", "") if error.code == _UNAUTHORIZED else ""
         again = error.code in _WORTH_ANOTHER_TRY
-        raise DownloadError(f"{error.code} {error.reason}", is_passing=again, challenge=challenge) from error
+        raise DownloadError(
+            f"{error.code} {error.reason}", is_transient=again, challenge=challenge
+        ) from error
     except TimeoutError as error:
-        raise DownloadError(f"nothing came for {timeouts.stall_s:g} s", is_passing=True) from error
+        raise DownloadError(f"no data for {timeouts.stall_s:g} s", is_transient=True) from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
-            raise DownloadError(f"no answer within {timeouts.stall_s:g} s", is_passing=True) from error
-        raise DownloadError(_worded(error.reason), is_passing=True) from error
+            raise DownloadError(f"no answer within {timeouts.stall_s:g} s", is_transient=True) from error
+        raise DownloadError(_reason(error.reason), is_transient=True) from error
     except (http.client.HTTPException, ConnectionError) as error:
-        raise DownloadError(f"the connection broke: {_worded(error)}", is_passing=True) from error
+        raise DownloadError(f"the connection broke: {_reason(error)}", is_transient=True) from error
 
 
 def _receive(answer: http.client.HTTPResponse, to: Path, offset: int, deadline: float) -> None:
-    """Write what comes, from an offset on; DownloadError if less comes than was promised."""
+    """Write the response body from an offset on; DownloadError if it is shorter than announced."""
     promised = answer.headers.get("Content-Length")
     received = 0
     with to.open("r+b" if offset else "wb") as file:
@@ -167,11 +169,11 @@ def _receive(answer: http.client.HTTPResponse, to: Path, offset: int, deadline: 
             file.write(chunk)
             received += len(chunk)
             if time.monotonic() > deadline:
-                raise DownloadError(f"not done in time; {offset + received} bytes came until then")
+                raise DownloadError(f"deadline exceeded after {offset + received} bytes")
     if promised and received != int(promised):
-        whole = offset + int(promised)
-        raise DownloadError(f"it ended after {offset + received} of {whole} bytes", is_passing=True)
+        total = offset + int(promised)
+        raise DownloadError(f"it ended after {offset + received} of {total} bytes", is_transient=True)
 
 
-def _worded(error: object) -> str:
+def _reason(error: object) -> str:
     return str(getattr(error, "strerror", "") or error or type(error).__name__)

@@ -1,4 +1,4 @@
-"""Programs that workloads start, such as a message broker: whether nodes have them, and how they get them."""
+"""Programs that workloads start, such as a message broker: finds missing ones and installs them on nodes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from continuum.errors import DeployError, Problem
 from continuum.model.workload import Workload
 from continuum.rundir.run import Run
 from continuum.software.artifacts import Artifact
+from continuum.software.packages import extras
 
 if TYPE_CHECKING:
     from continuum.host.facts import Host
@@ -19,17 +20,17 @@ if TYPE_CHECKING:
 
 LOOK_TIMEOUT_S = 60.0
 PARALLEL = 16
-# Administrators' folders are often not on the PATH.
+# The sbin folders are often not on the PATH.
 _LOOK = (
     "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin;"
     ' for p; do command -v "$p" >/dev/null 2>&1 || printf "%s\\n" "$p"; done'
 )
 
 
-def lacking_here(workloads: Iterable[Workload], config: Config, host: Host) -> Iterator[Problem]:
-    """What this host lacks, where nodes find on themselves what is installed here.
+def missing_programs(workloads: Iterable[Workload], config: Config, host: Host) -> Iterator[Problem]:
+    """Programs that this host is missing, for nodes that use the programs of this host.
 
-    With ``artifact_dir`` or ``package_mirror`` nodes get it from there, each for itself.
+    With ``artifact_dir`` or ``package_mirror`` the nodes install programs from there instead.
     """
     section = config.infrastructure
     needed = dict.fromkeys(program for workload in workloads for program in workload.programs)
@@ -37,13 +38,21 @@ def lacking_here(workloads: Iterable[Workload], config: Config, host: Host) -> I
     if missing and (section.given("artifact_dir") or section.given("package_mirror")):
         from continuum.software import playbooks
 
-        if lack := playbooks.lacking():
-            yield Problem(lack)
+        if message := playbooks.missing_requirement():
+            yield Problem(message)
         return
     for program in missing:
         ways = [f"apt install {program.package}", *filter(None, [program.instead])]
-        message = f"no {program.name} on this host; {', or '.join(ways)}"
+        message = f"{program.name} is not installed on this host; {', or '.join(ways)}"
         yield config.benchmark.problem(program.key, message)
+
+
+def missing_packages(workloads: Iterable[Workload], config: Config) -> Iterator[Problem]:
+    """Python packages that workloads require and this host does not have, where nodes use its Python."""
+    missing = extras.missing(one for workload in workloads for one in workload.requirements)
+    if missing:
+        message = f"requires Python packages that are not installed: {', '.join(missing)}"
+        yield config.benchmark.problem("application", f"{message}; run: {extras.command_for(missing)}")
 
 
 def provide(
@@ -53,20 +62,20 @@ def provide(
     deployment: Deployment,
     run: Run,
 ) -> None:
-    """Install missing programs of workloads on their nodes, by the application's playbook ``install``.
+    """Install missing programs of workloads on their nodes with the application's playbook ``install``.
 
-    Where nothing is missing, Ansible is not needed.
+    If nothing is missing, Ansible is not required.
 
     Args:
-        folder: the application's.
+        folder: the application's folder.
         artifacts: files that its playbook installs.
-        workloads: what is going to run.
+        workloads: the workloads that will run.
         deployment: the nodes.
         run: the run they belong to.
 
     Raises:
-        DeployError: it could not be installed.
-        HostError: Ansible is not installed here.
+        DeployError: a program could not be installed.
+        HostError: Ansible is not installed on this host.
     """
     needed = _needed(workloads, deployment)
     missing = _missing(needed, deployment)
@@ -76,7 +85,9 @@ def provide(
 
     playbook = playbooks.find(folder, "install")
     if playbook is None:
-        raise DeployError(f"{_describe(missing)}, and {folder.name} has no playbooks/install.yml")
+        raise DeployError(
+            f"{_describe(missing)}, and {folder.name} has no playbooks/install.yml to install it"
+        )
     playbooks.play(
         playbook,
         deployment,
@@ -90,7 +101,7 @@ def provide(
 
 
 def _needed(workloads: Iterable[Workload], deployment: Deployment) -> dict[str, list[str]]:
-    """Names of programs by node; nodes that need none are absent."""
+    """Names of required programs by node; nodes that require none are absent."""
     needed: dict[str, dict[str, None]] = {}
     for workload in workloads:
         for node in deployment.nodes_of(workload.tier):
@@ -100,7 +111,7 @@ def _needed(workloads: Iterable[Workload], deployment: Deployment) -> dict[str, 
 
 
 def _missing(needed: Mapping[str, Sequence[str]], deployment: Deployment) -> dict[str, list[str]]:
-    """Those of the programs that nodes lack, by node."""
+    """Names of missing programs by node; nodes that have all of theirs are absent."""
 
     def look(node: str) -> list[str]:
         argv = ["sh", "-c", _LOOK, "sh", *needed[node]]
@@ -112,4 +123,4 @@ def _missing(needed: Mapping[str, Sequence[str]], deployment: Deployment) -> dic
 
 
 def _describe(missing: Mapping[str, Sequence[str]]) -> str:
-    return "; ".join(f"{node} has no {', '.join(names)}" for node, names in missing.items())
+    return "; ".join(f"{node} is missing {', '.join(names)}" for node, names in missing.items())

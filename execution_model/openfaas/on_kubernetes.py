@@ -108,7 +108,7 @@ def install(deployment: Deployment, plan: Plan, run: Run, needed: Sequence[Artif
     node = _place(plan)
     run.own("openfaas", node)
     wanted = [one for one in needed if one.name in (openfaas_manifests.GATEWAY, openfaas_manifests.PROVIDER)]
-    paths = artifacts.obtain(wanted, run.config, run.tell)
+    paths = artifacts.resolve(wanted, run.config, run.tell)
     archives = [paths[one.name] for one in wanted]
     node_transfer.images(deployment.connections[node], archives, timeout_scale=deployment.timeout_scale)
     references = {one.name: oci.references(paths[one.name])[0] for one in wanted}

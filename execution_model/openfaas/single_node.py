@@ -134,8 +134,8 @@ def program(name: str, needed: Sequence[Artifact], run: Run) -> Path:
     """
     artifact = ARTIFACTS[name]
     wanted = [one for one in needed if one.name == artifact]
-    archive = artifacts.obtain(wanted, run.config, run.tell)[artifact]
+    archive = artifacts.resolve(wanted, run.config, run.tell)[artifact]
     try:
-        return oci.take(archive, oci.program(archive), cache_folder() / "programs")
+        return oci.extract(archive, oci.program(archive), cache_folder() / "programs")
     except oci.ArchiveError as error:
         raise DeployError(f"{artifact}: {error}") from error

@@ -57,7 +57,7 @@ def add(deployment: Deployment, run: Run, needed: Sequence[Artifact], count: int
     """
     control_plane, names = control_plane_of(deployment), simulated_nodes.names(count)
     with install.step(run, "KWOK"):
-        paths = artifacts.obtain(needed, run.config, run.tell)
+        paths = artifacts.resolve(needed, run.config, run.tell)
         node_transfer.programs(deployment.connections[control_plane], paths)
         _start(deployment, run, control_plane)
     with install.step(run, f"{count} simulated nodes"), connect(deployment, run) as api:

@@ -55,7 +55,7 @@ def _loads(
     deployment: Deployment, run: Run, cluster: api.Cluster, needed: Sequence[Artifact]
 ) -> Mapping[str, api.Load]:
     """What is copied onto every node: the files of a cluster, and those that KubeEdge adds."""
-    paths = artifacts.obtain(needed, run.config, run.tell)
+    paths = artifacts.resolve(needed, run.config, run.tell)
     facts = api.gather_facts(deployment, [member.name for member in cluster.members])
     certificate, key = join_token.der(api.pki.make(run, "kubeedge"))
     version = next(one.version for one in needed if one.name == edge_files.AGENT)

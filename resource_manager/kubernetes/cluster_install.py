@@ -15,7 +15,7 @@ from continuum.modules.plan import Plan
 from continuum.rundir.run import Run
 from continuum.software import artifacts, playbooks
 from continuum.software.artifacts import Artifact
-from continuum.software.playbooks import Played
+from continuum.software.playbooks import PlaybookResult
 from resource_manager.kubernetes import (
     api_client,
     cluster_nodes,
@@ -92,7 +92,7 @@ def install(
         deployment,
         plan,
         run,
-        lambda: loads(deployment, cluster, needed, artifacts.obtain(needed, run.config, run.tell)),
+        lambda: loads(deployment, cluster, needed, artifacts.resolve(needed, run.config, run.tell)),
         PLAYBOOK,
     )
     if interval_s:
@@ -178,7 +178,7 @@ def step(run: Run, name: str) -> Iterator[None]:
     log.info("%s: %.1f s", name, seconds)
 
 
-def record_tasks(run: Run, played: Played) -> None:
+def record_tasks(run: Run, played: PlaybookResult) -> None:
     """Record the duration of each task on its slowest node."""
     for task, by_node in played.task_s.items():
         node = max(by_node, key=lambda name: by_node[name])

@@ -103,7 +103,7 @@ class Kubernetes(ResourceManager):
 
 
 def _missing(config: Config, host: Host) -> Iterator[Problem]:
-    if lack := playbooks.lacking():
+    if lack := playbooks.missing_requirement():
         yield config.benchmark.problem("resource_manager", lack)
     if importlib.util.find_spec("kubernetes") is None:
         from resource_manager.kubernetes.api_client import MISSING

@@ -43,7 +43,7 @@ class Mist(NoManager):
 
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
         """Whether playbooks can be run."""
-        if lack := playbooks.lacking():
+        if lack := playbooks.missing_requirement():
             yield config.benchmark.problem("resource_manager", lack)
 
     def packages(self, config: Config) -> tuple[str, ...]:

@@ -19,10 +19,11 @@ from continuum.model.workload import Workload
 from continuum.modules.resource_manager import ResourceManager
 from continuum.rundir.run import Run
 from continuum.sdk import protocol
+from continuum.software.packages.source_root import source_root
 from resource_manager.none.direct_job import DirectJob, Replica
 
 if TYPE_CHECKING:
-    from continuum.software.packages.deliver import Placed
+    from continuum.software.packages.deliver import Installed
 
 PARALLEL_STARTS = 16
 SUPPLIED = "supplied"
@@ -73,12 +74,12 @@ class NoManager(ResourceManager):
         return job
 
 
-def _supplied(workload: Workload, run: Run) -> Mapping[str, Placed]:
+def _supplied(workload: Workload, run: Run) -> Mapping[str, Installed]:
     """The workload's packages that ``supply`` has installed, by node; empty if it has not."""
-    from continuum.software.packages.deliver import Placed
+    from continuum.software.packages.deliver import Installed
 
     rows = (row for row in run.records(SUPPLIED) if row["workload"] == workload.name)
-    return {row["node"]: Placed(**row["package"]) for row in rows}
+    return {row["node"]: Installed(**row["package"]) for row in rows}
 
 
 def _places(workload: Workload, deployment: Deployment) -> Iterator[tuple[Node, int]]:
@@ -104,7 +105,7 @@ def taking_turns(nodes: Mapping[str, set[str]]) -> list[list[str]]:
     return [names for names, _ in groups]
 
 
-def _packages(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -> Mapping[str, Placed]:
+def _packages(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -> Mapping[str, Installed]:
     """Install the workload's package on nodes that do not share this host's Python."""
     if all(node.shares_host for node in nodes):
         return {}
@@ -113,7 +114,7 @@ def _packages(workload: Workload, nodes: Sequence[Node], deployment: Deployment)
     return deliver.prepare(workload, nodes, deployment)
 
 
-def _record(workload: Workload, packages: Mapping[str, Placed], job: DirectJob, run: Run) -> None:
+def _record(workload: Workload, packages: Mapping[str, Installed], job: DirectJob, run: Run) -> None:
     """Record for the result how long each node took to get the workload and to start it."""
     started = {replica.node: replica.start_s for replica in job.replicas}
     for node, placed in packages.items():
@@ -130,7 +131,7 @@ def _record(workload: Workload, packages: Mapping[str, Placed], job: DirectJob, 
 
 
 def _start(
-    workload: Workload, node: Node, number: int, deployment: Deployment, run: Run, placed: Placed | None
+    workload: Workload, node: Node, number: int, deployment: Deployment, run: Run, placed: Installed | None
 ) -> Replica:
     created_ns = time.monotonic_ns()
     connection = deployment.connections[node.name]
@@ -148,22 +149,30 @@ def _start(
     return Replica(node.name, f"{workload.name}-{number}", folder, connection, process, log, created_ns)
 
 
-def _argv(workload: Workload, node: Node, folder: PurePosixPath, placed: Placed | None) -> list[str]:
+def _argv(workload: Workload, node: Node, folder: PurePosixPath, placed: Installed | None) -> list[str]:
     """The command, begun in the replica's folder."""
     python = placed.python if placed else node.python
     argv = [python if word == "{python}" else word for word in workload.argv]
     return ["/usr/bin/env", f"--chdir={folder}", *argv]
 
 
-def _identity(workload: Workload, node: Node, number: int, run: Run, placed: Placed | None) -> dict[str, str]:
+def _identity(
+    workload: Workload, node: Node, number: int, run: Run, placed: Installed | None
+) -> dict[str, str]:
     return {
         protocol.ENV_NODE: node.name,
         protocol.ENV_WORKLOAD: workload.name,
         protocol.ENV_REPLICA: str(number),
         protocol.ENV_RUN: run.id,
-        "PYTHONPATH": placed.code if placed else str(CHECKOUT),
+        "PYTHONPATH": placed.code if placed else _source_path(workload),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _source_path(workload: Workload) -> str:
+    """Where a node that shares this host's files imports the workload's code from."""
+    roots = (source_root(module, CHECKOUT) for module in workload.code)
+    return os.pathsep.join(dict.fromkeys(map(str, (CHECKOUT, *roots))))
 
 
 def _settings(workload: Workload, node: Node, number: int, run: Run) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from application.video import Video
+from application import video
 from continuum.config import topology_builder
 from continuum.connection.deployment import Deployment
 from continuum.connection.ssh.connection import SshConnection
@@ -27,11 +27,12 @@ from tests.e2e.local_nodes import Nodes
 pytestmark = [
     pytest.mark.providers,
     pytest.mark.root,
-    pytest.mark.skipif(bool(playbooks.lacking()), reason=playbooks.lacking()),
+    pytest.mark.skipif(bool(playbooks.missing_requirement()), reason=playbooks.missing_requirement()),
 ]
 needs_debian = pytest.mark.skipif(bool(debs.WHY_NOT), reason=debs.WHY_NOT)
 needs_sshd = pytest.mark.skipif(bool(sshd.WHY_NOT), reason=sshd.WHY_NOT)
 DEADLINE_S = 60
+VIDEO_FOLDER = Path(str(video.__file__)).parent
 
 PLAYBOOK = """
 - hosts: all
@@ -113,7 +114,7 @@ def _fails(tmp_path: Path, made: Nodes) -> None:
         playbooks.play(write(tmp_path, "- hosts: ["), deployment(made), made.run)
     _ends_the_others(tmp_path, made)
     slow = "- hosts: all\n  tasks:\n    - name: Wait\n      ansible.builtin.command: sleep 30\n"
-    with pytest.raises(DeployError, match="no end within 2 s"):
+    with pytest.raises(DeployError, match="timed out after 2 s"):
         playbooks.play(write(tmp_path, slow), deployment(made), made.run, nodes=["cloud0"], timeout_s=2)
 
 
@@ -150,11 +151,11 @@ def test_a_broker_that_a_node_lacks_is_installed_from_package_files(tmp_path: Pa
     (planned,) = [w for w in _video_workloads(tmp_path) if w.programs]
     with no_leaks(), nodes(tmp_path, f"artifact_dir = {artifacts}") as made:
         workload = replace(planned, tier="endpoint")
-        node_programs.provide(Video(), [workload], deployment(made), made.run)
+        node_programs.provide(VIDEO_FOLDER, (), [workload], deployment(made), made.run)
         assert not (made.run.directory / "playbooks").exists(), "both nodes have it; nothing is to be played"
         said(made["endpoint0"], "dpkg", "--purge", "--force-depends", "mosquitto")
         said(made["endpoint0"], "rm", "-f", str(broker), "/usr/local/bin/mosquitto", "/usr/sbin/policy-rc.d")
-        node_programs.provide(Video(), [workload], deployment(made), made.run)
+        node_programs.provide(VIDEO_FOLDER, (), [workload], deployment(made), made.run)
         assert "mosquitto version" in said(made["endpoint0"], "mosquitto", "-h")
         assert said(made["endpoint0"], "cat", "/var/lib/policy-status") == "101\n", "services are not started"
         left = said(made["endpoint0"], "ls", "/usr/sbin/policy-rc.d", "/var/lib/continuum/install")
@@ -163,9 +164,9 @@ def test_a_broker_that_a_node_lacks_is_installed_from_package_files(tmp_path: Pa
         assert "endpoint1" not in (made.run.directory / "logs" / "video-install.log").read_text()
         unknown = replace(workload, programs=(Program("no-such-broker", "x"),))
         with pytest.raises(
-            DeployError, match="endpoint0 has no no-such-broker; endpoint1 has no no-such-broker"
+            DeployError, match="endpoint0 is missing no-such-broker; endpoint1 is missing no-such-broker"
         ):
-            node_programs.provide(Video(), [unknown], deployment(made), made.run)
+            node_programs.provide(VIDEO_FOLDER, (), [unknown], deployment(made), made.run)
 
 
 @needs_debian
@@ -189,7 +190,7 @@ def test_packages_come_from_a_mirror_whose_key_the_node_has(tmp_path: Path) -> N
         server = made["cloud0"].start(serve, env={"PYTHONUNBUFFERED": "1"}, log=tmp_path / "server")
         _wait_for(tmp_path / "server", "Serving HTTP")
 
-        def install() -> playbooks.Played:
+        def install() -> playbooks.PlaybookResult:
             return playbooks.play(write(tmp_path, text), deployment(made), made.run, nodes=["endpoint0"])
 
         with pytest.raises(DeployError, match='endpoint0: task "Install continuum-test-tool"') as refused:
@@ -214,7 +215,7 @@ def _video_workloads(tmp_path: Path) -> Sequence[Workload]:
     from continuum.config import loader as config
 
     read = config.load(program.config(tmp_path, duration=1, benchmark="transport = mqtt"))
-    return Video().workloads(read, topology_builder.from_config(read))
+    return video.Video().workloads(read, topology_builder.from_config(read))
 
 
 @needs_sshd

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_LOCKED = {"libvirt-python"}
 """Must fit the libvirt of the host; scripts/setup-e2e installs it."""
 
-TESTS = ("dev", "docker", "gcp", "kubernetes", "playbooks", "qemu")
+TESTS = ("dev", "docker", "gcp", "kubernetes", "playbooks", "qemu", "video")
 """Extras that tests need."""
 
 
@@ -37,7 +37,8 @@ def packages(file: str) -> set[str]:
 
 def test_what_runs_need_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert names(project["dependencies"]) <= packages("requirements.lock")
+    video = project["optional-dependencies"]["video"]
+    assert names([*project["dependencies"], *video]) <= packages("requirements.lock")
 
 
 def test_what_tests_need_is_locked() -> None:

@@ -1,11 +1,11 @@
-"""The files that modules install on nodes: which a config needs, whether they are there, how they are got.
+"""Files that modules install on nodes: which ones a config needs, whether they are present, how to get them.
 
-``table`` reads a module's ``versions.yml``, ``folder`` a folder of such files with its manifest, ``download``
-fetches what is not there, ``obtain`` hands a run the path of each.
+``table`` reads a module's ``versions.yml``, ``folder`` checks a folder of artifacts against its manifest,
+``download`` fetches what is missing, and ``resolve`` returns the path of every file that a run needs.
 """
 
 from continuum.software.artifacts.artifact import Artifact, architecture_of
-from continuum.software.artifacts.obtain import lacking, obtain
+from continuum.software.artifacts.resolve import problems, resolve
 from continuum.software.artifacts.table import check_version, known, versions
 
 __all__ = [
@@ -13,7 +13,7 @@ __all__ = [
     "architecture_of",
     "check_version",
     "known",
-    "lacking",
-    "obtain",
+    "problems",
+    "resolve",
     "versions",
 ]

@@ -1,4 +1,4 @@
-"""One file that is installed on nodes: what it is called, where its project publishes it, its checksum."""
+"""One file that is installed on nodes: its name, where its project publishes it, its checksum."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Artifact:
     """A file that a module installs on nodes.
 
     Attributes:
-        name: what it is, as in ``kubelet``; unique among what one config needs.
-        version: its own version, as in ``v1.33.4``.
-        kind: ``binary`` (one program), ``image`` (archive of a container image) or ``archive`` (anything
-            else that is packed).
+        name: as in ``kubelet``; unique among the artifacts of one config.
+        version: its version, as in ``v1.33.4``.
+        kind: ``binary`` (one program), ``image`` (archive of a container image) or ``archive`` (any other
+            archive).
         architecture: of the nodes it is for: ``amd64`` or ``arm64``.
-        url: the file as its project releases it; empty where there is none.
-        sha256: checksum of that file, as published; empty where none is known.
-        image: full reference that a cluster knows an image by; empty for what is no image.
-        digest: what the registry in that reference keeps the image under, as in ``sha256:...``, whatever
-            its architecture; empty where none is known.
+        url: address of the released file; empty if its project releases none.
+        sha256: published checksum of that file; empty if unknown.
+        image: full reference of a container image; empty for other kinds.
+        digest: digest of the image in its registry, for all architectures, as in ``sha256:...``; empty if
+            unknown.
     """
 
     name: str
@@ -53,16 +53,16 @@ class Artifact:
 
     @property
     def origin(self) -> str:
-        """Where it comes from: the address of its file, else of its image; empty where there is neither."""
+        """Where it comes from: the address of its file, or of its image; empty if it has neither."""
         return self.url or (f"https://{self.image}" if self.image else "")
 
 
 def _ending(url: str) -> str:
-    """The ending that says how a file is packed."""
+    """The suffix of a file name that gives its format."""
     known = (".tar.gz", ".tgz", ".tar.xz", ".tar.zst", ".zip", ".tar", ".deb", ".yml", ".yaml")
     return next((ending for ending in known if url.endswith(ending)), "")
 
 
 def architecture_of(config: Config) -> str:
-    """The architecture of a config's nodes, as release files name it: what it says, else this machine's."""
+    """The configured architecture of the nodes, else that of this machine; as release files name it."""
     return config.infrastructure.maybe_text("architecture") or _MACHINES.get(platform.machine(), "amd64")

@@ -1,4 +1,4 @@
-"""Artifacts from where their projects release them, into a cache by checksum: parallel, verified, atomic."""
+"""Downloads artifacts from their projects into a cache keyed by checksum: in parallel, verified, atomic."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from continuum.software.oci.registry import Puller
 
 PARALLEL = 4
 REMEDY = (
-    "see whether this machine reaches these addresses (proxies are taken from https_proxy), name a mirror as"
-    " artifact_mirror, or put the files into a folder named as artifact_dir"
+    "check that this machine can reach these addresses (https_proxy sets a proxy), set artifact_mirror to a"
+    " mirror, or put the files into a folder and set artifact_dir to it"
 )
 _POLL_S = 0.2
 
@@ -33,8 +33,8 @@ class Source:
     """Where artifacts come from and go to.
 
     Attributes:
-        cache: folder in which each file is kept under its checksum.
-        mirror: address under which the projects' hosts are folders; empty for these hosts themselves.
+        cache: folder that holds each file under its checksum.
+        mirror: address of a mirror whose folders are named as the projects' hosts; empty for the hosts.
         timeouts: how long a download may take.
     """
 
@@ -46,10 +46,10 @@ class Source:
 def fetch_all(
     needed: Sequence[Artifact], source: Source, tell: Callable[[str], None] = lambda _line: None
 ) -> Mapping[str, Path]:
-    """The path in the cache of each artifact, by its name; several are fetched at the same time.
+    """The path in the cache of each artifact, by its name; several are downloaded in parallel.
 
     Raises:
-        DeployError: some cannot be had; every one of them is named.
+        DeployError: some are unavailable; the message names all of them.
     """
     found, failures = fetch_each(needed, source, tell)
     if failures:
@@ -60,7 +60,7 @@ def fetch_all(
 def fetch_each(
     needed: Sequence[Artifact], source: Source, tell: Callable[[str], None] = lambda _line: None
 ) -> tuple[Mapping[str, Path], Sequence[str]]:
-    """The path of each artifact that can be had, by its name, and why the others cannot."""
+    """The path of each available artifact, by its name, and the reason for each of the others."""
     found: dict[str, Path] = {}
     failures: dict[str, str] = {}
 
@@ -77,25 +77,27 @@ def fetch_each(
 
 
 def fetch(artifact: Artifact, source: Source, tell: Callable[[str], None] = lambda _line: None) -> Path:
-    """The path in the cache of one artifact; DeployError names it if it cannot be had."""
+    """The path in the cache of one artifact; DeployError if it is unavailable."""
     folder = source.cache / _key(artifact)
     target = folder / artifact.file
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / "lock"):
-            if not _is_whole(target):
+            if not _is_intact(target):
                 tell(f"downloading {artifact.file}")
                 _get(artifact, target, source)
     except DownloadError as error:
         raise DeployError(_refusal(artifact, mirrored(artifact.origin, source.mirror), str(error))) from error
     except OSError as error:
-        remedy = "; make room there" if error.errno == errno.ENOSPC else ""
-        raise DeployError(f"{artifact.file}: cannot be kept in {folder}: {error.strerror}{remedy}") from error
+        remedy = "; free some space there" if error.errno == errno.ENOSPC else ""
+        raise DeployError(
+            f"{artifact.file}: cannot be written to {folder}: {error.strerror}{remedy}"
+        ) from error
     return target
 
 
 def _key(artifact: Artifact) -> str:
-    """What stands for an artifact in the cache: its content's hash where that is known beforehand."""
+    """The key of an artifact in the cache: the hash of its content if it is known in advance."""
     if artifact.url and artifact.sha256:
         return artifact.sha256
     origin = f"{artifact.origin}@{artifact.digest} {artifact.architecture}"
@@ -103,7 +105,7 @@ def _key(artifact: Artifact) -> str:
 
 
 def _get(artifact: Artifact, target: Path, source: Source) -> None:
-    """Fetch an artifact, and note the hash of what came beside it."""
+    """Download an artifact, and write the hash of the received file beside it."""
     part, blobs = target.with_name("part"), target.with_name("blobs")
     if artifact.url:
         download(
@@ -113,18 +115,20 @@ def _get(artifact: Artifact, target: Path, source: Source) -> None:
         puller = Puller(blobs, source.mirror, source.timeouts)
         puller.pull(artifact.image, artifact.architecture, part, digest=artifact.digest)
     else:
-        raise DownloadError("its project releases no such file")
+        raise DownloadError("its project does not release it")
     found = sha256_of(part)
     if artifact.url and artifact.sha256 not in ("", found):
         part.unlink()
-        raise DownloadError(f"its sha256 is {found}, but {artifact.sha256} was published; it was not kept")
+        raise DownloadError(
+            f"its sha256 is {found}, but {artifact.sha256} was published; the file was discarded"
+        )
     _note(target).write_text(found, encoding="ascii")
     part.replace(target)
     shutil.rmtree(blobs, ignore_errors=True)
 
 
-def _is_whole(target: Path) -> bool:
-    """Whether a file is in the cache and still what came."""
+def _is_intact(target: Path) -> bool:
+    """Whether a file is in the cache and has not changed since it was downloaded."""
     return (
         target.is_file()
         and _note(target).is_file()
@@ -133,7 +137,7 @@ def _is_whole(target: Path) -> bool:
 
 
 def _note(target: Path) -> Path:
-    """Where the hash of a file in the cache is noted."""
+    """The file that holds the hash of a file in the cache."""
     return target.with_name("sha256")
 
 
@@ -143,14 +147,14 @@ def _refusal(artifact: Artifact, url: str, reason: str) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time fetch a file; the others find it done."""
+    """Let one process at a time download a file; the others wait and find it in the cache."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _in_parallel(work: Callable[[Artifact], None], needed: Sequence[Artifact]) -> None:
-    """Work through a list in threads that nobody waits for once this one is interrupted."""
+    """Process a list in daemon threads, which an interrupt of this thread does not wait for."""
     waiting: queue.SimpleQueue[Artifact] = queue.SimpleQueue()
     for artifact in needed:
         waiting.put(artifact)

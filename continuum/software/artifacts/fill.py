@@ -1,4 +1,4 @@
-"""Fills a folder with what a config needs, for use where there is no network."""
+"""Fills a folder with the artifacts of a config, for runs without a network."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from continuum.software.artifacts.download import REMEDY, Source, fetch_each
 def fill(
     folder: Path, needed: Sequence[Artifact], source: Source, tell: Callable[[str], None]
 ) -> tuple[Artifact, ...]:
-    """Download into a folder what it lacks, and list it in its manifest; returns what was put there.
+    """Download the artifacts that a folder is missing and list them in its manifest; returns these.
 
     Raises:
-        UsageError: it is no folder, or its manifest makes no sense.
-        DeployError: some files cannot be had, each of which is named; the others are there.
+        UsageError: it is not a folder, or its manifest is invalid.
+        DeployError: some files are unavailable, and the message names them; the others are in the folder.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{folder}: {error.strerror}; name a folder that can be written to") from error
-    lacking = [fault.artifact for fault in folders.check(folder, needed)]
-    found, failures = fetch_each(lacking, source, tell)
-    added = [artifact for artifact in lacking if artifact.name in found]
+        raise UsageError(f"{folder}: {error.strerror}; name a writable folder") from error
+    missing = [fault.artifact for fault in folders.check(folder, needed)]
+    found, failures = fetch_each(missing, source, tell)
+    added = [artifact for artifact in missing if artifact.name in found]
     try:
         for artifact in added:
             _place(found[artifact.name], folder / artifact.file)
         folders.write(folder, [folders.entry_of(artifact, folder / artifact.file) for artifact in added])
     except OSError as error:
-        raise DeployError(f"{folder}: cannot be written to: {error.strerror}") from error
+        raise DeployError(f"{folder}: cannot be written: {error.strerror}") from error
     if failures:
         raise DeployError("\n".join([*failures, REMEDY]))
     return tuple(added)
 
 
 def _place(source: Path, target: Path) -> None:
-    """A copy of a file, atomically; programs can be run."""
+    """Copy a file atomically."""
     part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         shutil.copyfile(source, part)

@@ -1,4 +1,4 @@
-"""A folder of artifacts: its manifest, and whether it holds what is needed, whole and in that version."""
+"""A folder of artifacts: its manifest, and whether it holds the required files in the required versions."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ PARALLEL = 4
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of a folder, as its manifest has it.
+    """A file of a folder as listed in the manifest.
 
     Attributes:
-        name: the artifact's.
-        version: the artifact's.
-        file: its name in the folder.
-        kind: the artifact's.
-        architecture: the artifact's.
-        sha256: of the file as it was put there.
-        size_bytes: of the file as it was put there.
+        name: name of the artifact.
+        version: version of the artifact.
+        file: file name in the folder.
+        kind: kind of the artifact.
+        architecture: architecture of the artifact.
+        sha256: hash of the file when it was added.
+        size_bytes: size of the file when it was added.
         image: the reference in it, if it is an image.
     """
 
@@ -51,9 +51,9 @@ class Fault:
     """Something wrong with one artifact in a folder.
 
     Attributes:
-        artifact: what is needed.
+        artifact: the required artifact.
         what: ``missing``, ``corrupt``, or ``wrong version``.
-        message: what is wrong, with the file's name, in words.
+        message: what is wrong, with the file's name.
     """
 
     artifact: Artifact
@@ -62,7 +62,7 @@ class Fault:
 
 
 def entry_of(artifact: Artifact, path: Path, sha256: str = "") -> Entry:
-    """The entry for a file that is an artifact; its checksum is computed unless it is known."""
+    """The manifest entry for a file; its checksum is computed unless it is given."""
     return Entry(
         name=artifact.name,
         version=artifact.version,
@@ -76,10 +76,10 @@ def entry_of(artifact: Artifact, path: Path, sha256: str = "") -> Entry:
 
 
 def read(folder: Path) -> tuple[Entry, ...]:
-    """The entries of a folder's manifest; none if it has no manifest.
+    """The entries of a folder's manifest; empty if it has no manifest.
 
     Raises:
-        UsageError: the manifest makes no sense.
+        UsageError: the manifest is invalid.
     """
     path = folder / MANIFEST
     try:
@@ -93,28 +93,28 @@ def read(folder: Path) -> tuple[Entry, ...]:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise UsageError(f"{path}: not a manifest of artifacts ({reason}); make it anew") from error
+        raise UsageError(f"{path}: not a manifest of artifacts ({reason}); create it again") from error
 
 
 def write(folder: Path, entries: Iterable[Entry]) -> None:
-    """Write a folder's manifest, atomically; entries of the same file replace those that were there."""
-    kept = {entry.file: entry for entry in read(folder)}
-    kept.update({entry.file: entry for entry in entries})
-    listed = [vars(entry) for entry in sorted(kept.values(), key=lambda entry: entry.file)]
-    write_json(folder / MANIFEST, {"schema": SCHEMA, "artifacts": listed})
+    """Write a folder's manifest atomically; an entry replaces an earlier one of the same file."""
+    listed = {entry.file: entry for entry in read(folder)}
+    listed.update({entry.file: entry for entry in entries})
+    ordered = [vars(entry) for entry in sorted(listed.values(), key=lambda entry: entry.file)]
+    write_json(folder / MANIFEST, {"schema": SCHEMA, "artifacts": ordered})
 
 
 def find(artifact: Artifact, entries: Sequence[Entry]) -> Entry | None:
-    """The entry for an artifact; None if there is none of that name, version and architecture."""
+    """The entry with an artifact's name, version and architecture; None if absent."""
     wanted = (artifact.name, artifact.version, artifact.architecture)
     return next((one for one in entries if (one.name, one.version, one.architecture) == wanted), None)
 
 
 def check(folder: Path, needed: Sequence[Artifact]) -> tuple[Fault, ...]:
-    """Everything that is wrong with a folder; every file that is needed is read and its checksum compared.
+    """Everything that is wrong with a folder: every required file is read and its checksum compared.
 
     Raises:
-        UsageError: there is no such folder, or its manifest makes no sense.
+        UsageError: the folder does not exist, or its manifest is invalid.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
@@ -125,7 +125,7 @@ def check(folder: Path, needed: Sequence[Artifact]) -> tuple[Fault, ...]:
 
 
 def rebuilt(folder: Path, needed: Sequence[Artifact]) -> tuple[str, ...]:
-    """Files of a folder that are not the ones their projects released: built by somebody else."""
+    """Files of a folder that differ from those released by their projects, such as own builds."""
     pairs = ((artifact, find(artifact, read(folder))) for artifact in needed if artifact.sha256)
     return tuple(entry.file for artifact, entry in pairs if entry and entry.sha256 != artifact.sha256)
 
@@ -152,27 +152,27 @@ def _fault(folder: Path, artifact: Artifact, entries: Sequence[Entry]) -> Fault 
 
 
 def _misnamed(path: Path, artifact: Artifact) -> Fault | None:
-    """A fault if a cluster would not find the image that is in a file."""
+    """A fault if a file holds an image under another name than a cluster looks for."""
     try:
         there = oci.references(path)
     except oci.ArchiveError as error:
         return Fault(artifact, "corrupt", f"{error}")
     if not any(registry.parse(name) == registry.parse(artifact.image) for name in there):
         names = ", ".join(there) or "no name"
-        return Fault(artifact, "wrong version", f"{path}: it holds {names}, not {artifact.image}")
+        return Fault(artifact, "wrong version", f"{path}: it contains {names}, not {artifact.image}")
     return None
 
 
 def _absent(folder: Path, artifact: Artifact, entries: Sequence[Entry]) -> Fault:
-    """Why there is no entry: another version, a file the manifest does not list, or nothing at all."""
+    """The fault of an artifact without an entry: another version, an unlisted file, or no file."""
     others = [one for one in entries if one.name == artifact.name]
     if others:
         there = ", ".join(f"{one.file} ({one.version}, {one.architecture})" for one in others)
-        what = f"{artifact.name} {artifact.version} for {artifact.architecture} is needed"
-        return Fault(artifact, "wrong version", f"{folder}: wrong version: {what}, there is {there}")
+        what = f"{artifact.name} {artifact.version} for {artifact.architecture} is required"
+        return Fault(artifact, "wrong version", f"{folder}: wrong version: {what}, found {there}")
     path = folder / artifact.file
     if path.exists():
-        what = f"{path}: not in {MANIFEST}, so nobody can say whether it is whole"
+        what = f"{path}: not listed in {MANIFEST}, so its content cannot be verified"
         return Fault(artifact, "corrupt", what)
     return Fault(artifact, "missing", f"{path}: missing")
 
@@ -191,5 +191,5 @@ def _entry(data: Mapping[str, Any]) -> Entry:
     if entry.kind not in KINDS:
         raise ValueError(f"{entry.file}: its kind is {entry.kind}")
     if Path(entry.file).name != entry.file:
-        raise ValueError(f"{entry.file}: a file must lie in the folder itself")
+        raise ValueError(f"{entry.file}: files must be in the folder itself")
     return entry

@@ -1,8 +1,8 @@
-"""What workloads need besides the artifacts, in the same folder: libraries, and the base of their images.
+"""The libraries of workloads and the base layers of their images, in a folder of artifacts.
 
-A folder of artifacts may hold ``libraries/``: wheels by their hash, a note of each set of requirements that
-was resolved, and layers. ``export`` puts them there where there is a package index, ``adopt`` takes them into
-this user's cache where there may be none; nothing is resolved or downloaded then.
+Such a folder may contain ``libraries/``: wheels by hash, the lock of each resolved set of requirements, and
+image layers. ``export`` writes them on a machine with a package index; ``adopt`` copies them into the cache
+of a machine that may have none, so that nothing has to be resolved or downloaded there.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ FOLDER = "libraries"
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What libraries are for.
+class LibraryRequest:
+    """What to export libraries for.
 
     Attributes:
-        workloads: what will run.
-        architecture: of the nodes, as Debian names it.
+        workloads: the workloads that will run.
+        architecture: Debian architecture of the nodes.
         in_images: whether workloads run in containers, which need a base for their image.
-        mirror: where Debian's packages come from; None for Debian's own.
+        mirror: address of a mirror of Debian packages; None for Debian's default.
     """
 
     workloads: tuple[Workload, ...]
@@ -46,21 +46,21 @@ class Wish:
     mirror: str | None = None
 
     def interpreter(self) -> Interpreter:
-        """The Python of nodes and images that are made here."""
+        """The Python of nodes and images that Continuum builds."""
         machine = MACHINES.get(self.architecture, self.architecture)
         return Interpreter("cpython", (*debian_image.PYTHON, 0), machine, "glibc", debian_image.GLIBC)
 
 
-def export(wish: Wish, folder: Path, tell: Callable[[str], None]) -> None:
-    """Put into a folder of artifacts what workloads need on nodes with the Debian that is made here.
+def export(request: LibraryRequest, folder: Path, tell: Callable[[str], None]) -> None:
+    """Write what workloads need on nodes with Continuum's Debian into a folder of artifacts.
 
     Raises:
-        DeployError: requirements cannot be met.
+        DeployError: requirements cannot be resolved or downloaded.
         HostError: a tool is missing.
-        ProvisionError: the base of images cannot be made.
+        ProvisionError: the base of images cannot be built.
     """
-    cache, to, interpreter = cache_folder(), folder / FOLDER, wish.interpreter()
-    for workload in wish.workloads:
+    cache, to, interpreter = cache_folder(), folder / FOLDER, request.interpreter()
+    for workload in request.workloads:
         if workload.requirements:
             tell(f"libraries of {workload.name} for {interpreter}")
             resolved = lock.resolve(workload.requirements, interpreter, cache)
@@ -69,21 +69,21 @@ def export(wish: Wish, folder: Path, tell: Callable[[str], None]) -> None:
             for wheel in wheels:
                 _copy(store.path(wheel), to / "wheels" / wheel.sha256 / wheel.name)
             _write_set(to, workload, interpreter, resolved, wheels)
-        if wish.in_images:
+        if request.in_images:
             packages = tuple(program.package for program in workload.programs)
             tell(f"base of the image of {workload.name}")
-            layer = debian_base(cache / "images", wish.architecture, packages, wish.mirror).layers[0]
-            note = layer_cache.path_of(cache / "images", debian_key(wish.architecture, packages))
-            assert layer.path is not None, "a base that was made has a file"
+            layer = debian_base(cache / "images", request.architecture, packages, request.mirror).layers[0]
+            note = layer_cache.path_of(cache / "images", debian_key(request.architecture, packages))
+            assert layer.path is not None, "a base that was built has a file"
             for path in (layer.path, note):
                 _copy(path, to / "images" / path.name)
 
 
 def adopt(folder: Path) -> None:
-    """Take what a folder of artifacts holds for workloads into this user's cache; what is there stays.
+    """Copy the libraries in a folder of artifacts into this user's cache, except those it already holds.
 
     Raises:
-        HostError: something in it is corrupt; the file is named.
+        HostError: a file is corrupt; the message names it.
     """
     source, cache = folder / FOLDER, cache_folder()
     try:
@@ -91,13 +91,13 @@ def adopt(folder: Path) -> None:
             _adopt_set(json.loads(note.read_text(encoding="utf-8")), source, cache)
         for note in sorted(source.glob("images/*.json")):
             digest = str(json.loads(note.read_text(encoding="utf-8"))["layer"]["digest"])
-            _take(source / "images" / digest.removeprefix("sha256:"), cache / "images", digest[7:])
+            _copy_verified(source / "images" / digest.removeprefix("sha256:"), cache / "images", digest[7:])
             _copy(note, cache / "images" / note.name)
     except OSError as error:
         raise HostError(f"{error.filename}: {error.strerror}; {_remedy(folder)}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise HostError(
-            f"{source}: not what `continuum artifacts` writes ({error}); {_remedy(folder)}"
+            f"{source}: not written by `continuum artifacts` ({error}); {_remedy(folder)}"
         ) from error
 
 
@@ -116,13 +116,14 @@ def _adopt_set(about: dict[str, Any], source: Path, cache: Path) -> None:
     wheels = [Wheel(**one) for one in about["wheels"]]
     for wheel in wheels:
         if not store.has(wheel):
-            _take(source / "wheels" / wheel.sha256 / wheel.name, store.path(wheel).parent, wheel.sha256)
+            path = source / "wheels" / wheel.sha256 / wheel.name
+            _copy_verified(path, store.path(wheel).parent, wheel.sha256)
     store.remember(about["lock"], about["interpreter"], wheels)
-    lock.keep(about["lock"], about["requirements"], about["interpreter"], cache)
+    lock.remember(about["lock"], about["requirements"], about["interpreter"], cache)
 
 
-def _take(path: Path, to: Path, sha256: str) -> None:
-    """Copy a file into a folder, if it is what its hash says."""
+def _copy_verified(path: Path, to: Path, sha256: str) -> None:
+    """Copy a file into a folder after verifying its hash."""
     target = to / path.name
     if target.is_file() and target.stat().st_size == path.stat().st_size:
         return
@@ -133,7 +134,7 @@ def _take(path: Path, to: Path, sha256: str) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file, atomically, unless it is there."""
+    """Copy a file atomically, unless the target exists."""
     if target.is_file() and target.stat().st_size == source.stat().st_size:
         return
     target.parent.mkdir(parents=True, exist_ok=True)

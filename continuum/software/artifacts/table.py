@@ -1,4 +1,4 @@
-"""A module's ``versions.yml``: which versions of its software there are, from where, with which checksums."""
+"""A module's ``versions.yml``: the available versions of its software, their addresses and checksums."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _SHOWN = 4
 
 
 def versions(folder: Path, chosen: str | None = None, architecture: str = "amd64") -> tuple[Artifact, ...]:
-    """What a module installs in one release of its software.
+    """The artifacts of one release of a module's software.
 
     Args:
-        folder: the module's, which holds ``versions.yml``.
+        folder: the module's folder, which contains ``versions.yml``.
         chosen: the release as the user wrote it: ``v1.33.4``, ``1.33.4``, or ``1.33`` for the newest
             of those; None for the table's default.
         architecture: of the nodes.
 
     Raises:
-        UsageError: there is no such release; the nearest ones are named.
+        UsageError: the release is unknown; the message lists the nearest ones.
     """
     table = _read(folder / FILE)
     release = release_of(folder, chosen)
@@ -43,12 +43,12 @@ def versions(folder: Path, chosen: str | None = None, architecture: str = "amd64
 
 
 def known(folder: Path) -> tuple[str, ...]:
-    """The releases in a module's table, the newest first."""
+    """The releases in a module's table, newest first."""
     return tuple(sorted(_read(folder / FILE)["releases"], key=_order, reverse=True))
 
 
 def release_of(folder: Path, chosen: str | None) -> str:
-    """The release that a user's word for it means; UsageError names the nearest if there is none."""
+    """The release that a user's version selects; UsageError lists the nearest if there is none."""
     if chosen is None:
         return str(_read(folder / FILE)["default"])
     there = known(folder)
@@ -57,11 +57,11 @@ def release_of(folder: Path, chosen: str | None) -> str:
         plain = release.removeprefix("v")
         if plain == wanted or plain.startswith(f"{wanted}."):
             return release
-    raise UsageError(f"no such version; the nearest known ones are: {', '.join(nearest(chosen, there))}")
+    raise UsageError(f"unknown version; the nearest known versions are: {', '.join(nearest(chosen, there))}")
 
 
 def nearest(wanted: str, there: tuple[str, ...]) -> tuple[str, ...]:
-    """Some of the versions there are: those near in number, or in spelling where it is no number."""
+    """The known versions closest to a wanted one: by number, or by spelling if it has no number."""
     order = _order(wanted)
     if not order:
         return tuple(nearest_first(wanted, there))[:_SHOWN]
@@ -76,7 +76,7 @@ def nearest(wanted: str, there: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def check_version(section: Section, key: str, folder: Path) -> Iterator[Problem]:
-    """For a module's ``check``: a problem if the config asks for a release that is not in its table."""
+    """A problem if a config asks for a release that is not in the module's table; for ``check``."""
     try:
         release_of(folder, section.maybe_text(key))
     except UsageError as error:
@@ -104,8 +104,8 @@ def _order(version: str) -> tuple[int, ...]:
 
 @cache
 def _read(path: Path) -> dict[str, Any]:
-    """A table that holds what ``versions`` reads; ValueError says what is wrong, a mistake of its module."""
-    import yaml  # only who installs something needs it
+    """A valid table; ValueError lists the mistakes in the module's file."""
+    import yaml  # needed only by modules that install files
 
     table: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())  # noqa: S506 - texts only
     if faults := list(_faults(table)):
@@ -114,7 +114,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _loader() -> Any:
-    """The loader of PyYAML that is fast and leaves versions such as 3.10 what they are: text."""
+    """PyYAML's fastest loader that reads all scalars as text, so that 3.10 is not a number."""
     import yaml
 
     return getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -125,12 +125,12 @@ def _faults(table: Any) -> Iterator[str]:
         yield "must have default, artifacts and releases"
         return
     if table["default"] not in table["releases"]:
-        yield f"the default {table['default']} is not among the releases"
+        yield f"the default {table['default']} is not a release"
     for name, entry in table["artifacts"].items():
         yield from _faults_of(name, entry)
     for release, own in table["releases"].items():
         for name in set(own or {}) - set(table["artifacts"]):
-            yield f"release {release}: there is no artifact {name}"
+            yield f"release {release}: unknown artifact {name}"
         for name, entry in table["artifacts"].items():
             version = (own or {}).get(name, release)
             if version and version not in entry["versions"]:
@@ -139,11 +139,11 @@ def _faults(table: Any) -> Iterator[str]:
 
 def _faults_of(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
     if entry.get("kind") not in KINDS:
-        yield f"{name}: its kind must be one of {', '.join(KINDS)}"
+        yield f"{name}: kind must be one of {', '.join(KINDS)}"
     if (entry.get("kind") == "image") != bool(entry.get("image")):
-        yield f"{name}: an image, and nothing else, has a reference as its image"
+        yield f"{name}: images, and only images, must have an image reference"
     for version, facts in entry["versions"].items():
         for key, value in (facts or {}).items():
             pattern = _DIGEST if key == "digest" else _SHA256
             if key not in (*ARCHITECTURES, "digest") or not pattern.fullmatch(value):
-                yield f"{name} {version}: {key}: {value} is no checksum"
+                yield f"{name} {version}: {key}: {value} is not a checksum"

@@ -1,4 +1,4 @@
-"""Hashes of large files, each computed once while it does not change: a run asks before every playbook."""
+"""Hashes of large files, computed once per version of the file: every playbook of a run asks again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from continuum.host.files import sha256_of
 
 
 def sha256_once(path: Path) -> str:
-    """Hash of a file; what was found before if size, date and inode are the same."""
+    """Hash of a file; cached as long as its size, modification time and inode stay the same."""
     status = path.stat()
     return _sha256(path, (status.st_size, status.st_mtime_ns, status.st_ino))
 

@@ -1,11 +1,11 @@
-"""Container images as archives, made without a registry, a daemon or a container.
+"""Container images as archives, built without a registry, a daemon or a container.
 
-``layer`` makes the layers, ``image`` puts them together into an archive that ``ctr images import`` and
-``docker load`` both take, ``archive`` reads such archives. The same input makes the same bytes.
+``layer`` builds layers, ``image`` assembles them into an archive for ``ctr images import`` and ``docker
+load``, and ``archive`` reads such archives. Builds are reproducible: the same input gives the same bytes.
 """
 
 from continuum.software.oci.archive import Archive, ArchiveError, references
-from continuum.software.oci.extract_file import program, take
+from continuum.software.oci.extract_file import extract, program
 from continuum.software.oci.image import Image, ImageConfig, thin, write
 from continuum.software.oci.layer import Layer, from_files, from_tar
 from continuum.software.oci.merge import merge
@@ -21,7 +21,7 @@ __all__ = [
     "merge",
     "program",
     "references",
-    "take",
+    "extract",
     "thin",
     "write",
 ]

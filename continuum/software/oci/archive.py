@@ -1,4 +1,4 @@
-"""Reads archives of images: OCI layouts and what ``docker save`` writes."""
+"""Reads archives of images: OCI layouts and the format of ``docker save``."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import IO, Any
 from continuum.software.oci.layer import Layer
 
 FULL_NAME = "io.containerd.image.name"
-"""Annotation of an index under which containerd looks for an image's full reference."""
+"""Annotation of an index with an image's full reference, as containerd reads it."""
 
 REF_NAME = "org.opencontainers.image.ref.name"
 
 
 class ArchiveError(Exception):
-    """An archive that holds no image, or not what was asked of it."""
+    """An archive is not an image, or does not contain the requested content."""
 
 
 class Archive:
-    """An archive with one image in it.
+    """An archive of one image.
 
     Args:
-        path: the archive; it may be compressed by gzip.
+        path: the archive; may be compressed with gzip.
 
     Raises:
-        ArchiveError: it is no such archive.
+        ArchiveError: the file is not the archive of an image.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,7 +39,7 @@ class Archive:
         except FileNotFoundError as error:
             raise ArchiveError(f"{path}: no such file") from error
         except (OSError, EOFError, tarfile.TarError, ValueError, KeyError, IndexError, TypeError) as error:
-            raise ArchiveError(f"{path}: not the archive of an image") from error
+            raise ArchiveError(f"{path}: not an image archive") from error
 
     def _read(self, opened: tarfile.TarFile) -> None:
         names = set(opened.getnames())
@@ -55,7 +55,7 @@ class Archive:
         self.references = tuple(dict.fromkeys(_names(index)))
         described = index["manifests"][0]
         manifest = _json(opened, blob_name(described["digest"]))
-        while "manifests" in manifest:  # of several platforms, of which an archive should hold one
+        while "manifests" in manifest:  # an index of several platforms, one of which is in the archive
             there = set(opened.getnames())
             described = next(one for one in manifest["manifests"] if blob_name(one["digest"]) in there)
             manifest = _json(opened, blob_name(described["digest"]))
@@ -80,7 +80,7 @@ class Archive:
 
     @contextmanager
     def blob(self, layer: Layer) -> Iterator[IO[bytes]]:
-        """The content of one of its layers."""
+        """Open the content of one of its layers."""
         with tarfile.open(self.path) as opened:
             file = opened.extractfile(self._members[layer.digest])
             assert file is not None
@@ -88,7 +88,7 @@ class Archive:
 
 
 def references(path: Path) -> tuple[str, ...]:
-    """The references of the image in an archive; ArchiveError if it is none."""
+    """The references of the image in an archive; ArchiveError if it is not an image."""
     return Archive(path).references
 
 
@@ -107,5 +107,5 @@ def blob_name(digest: str) -> str:
 def _json(opened: tarfile.TarFile, name: str) -> Any:
     file = opened.extractfile(name)
     if file is None:
-        raise ValueError(f"{name} is no file")
+        raise ValueError(f"{name} is not a file")
     return json.load(file)

@@ -1,4 +1,4 @@
-"""The base of workloads' images: a Debian with Python and little else, as one layer."""
+"""The base of workloads' images: a minimal Debian with Python, as one layer."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from continuum.software.oci.layer import Content, Layer, from_tar
 from continuum.software.packages.interpreter import Interpreter, from_json
 
 PACKAGES = ("python3", "libstdc++6", "dash", "coreutils", "libc-bin", "base-files", "base-passwd")
-"""What an image holds at least: Python, what wheels are linked with, and a shell to look around with."""
+"""Packages of every image: Python, the libraries that wheels link to, and a shell for debugging."""
 
-_FORM = 1  # another number for whatever is changed here, so that older layers are not taken for these
+_FORM = 1  # increase it with every change of the content, to invalidate cached layers
 _LEFT_OUT = ("dev", "usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man")
-# What packages write when they are configured, which takes a system of their architecture.
+# Files that packages write during configuration, which cannot run for a foreign architecture.
 _CONFIGURED: Mapping[str, Content] = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
@@ -40,13 +40,13 @@ _GLIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,80}?version (\d+)\.(\d+)")
 
 @dataclass(frozen=True)
 class Base:
-    """What a workload's image begins with.
+    """The base of a workload's image.
 
     Attributes:
         interpreter: its Python.
-        python: where that is in it.
-        layers: its layers, the lowest first.
-        archive: archive of the image that they are in; None where they have files of their own.
+        python: path of the Python in the image.
+        layers: its layers, lowest first.
+        archive: archive of the image that contains the layers; None if each layer is a separate file.
     """
 
     interpreter: Interpreter
@@ -58,19 +58,19 @@ class Base:
 def debian_base(
     folder: Path, architecture: str, packages: tuple[str, ...] = (), mirror: str | None = None
 ) -> Base:
-    """A Debian of the release that nodes have, with Python; made once and kept.
+    """A Debian of the nodes' release with Python; built once and cached.
 
-    Nothing of it is run to make it, so it can be made for any architecture.
+    None of its programs run during the build, so it can be built for any architecture.
 
     Args:
-        folder: where layers are kept.
+        folder: folder of cached layers.
         architecture: as Debian names it, such as ``amd64``.
-        packages: further packages.
-        mirror: where they come from; None for Debian's own.
+        packages: additional packages.
+        mirror: address of a mirror of Debian packages; None for Debian's default.
 
     Raises:
         HostError: mmdebstrap is missing.
-        ProvisionError: it cannot be made.
+        ProvisionError: it cannot be built.
     """
     wanted = tuple(dict.fromkeys((*PACKAGES, *packages)))
     key = debian_key(architecture, packages)
@@ -91,13 +91,13 @@ def debian_base(
 
 
 def debian_key(architecture: str, packages: tuple[str, ...] = ()) -> str:
-    """What such a base is kept under."""
+    """The key of such a base in the cache of layers."""
     wanted = dict.fromkeys((*PACKAGES, *packages))
     return f"base {_FORM} {debian_image.SUITE} {architecture} {' '.join(wanted)}"
 
 
 def base_in(archive: Path) -> Base:
-    """The archive of an image as a base; DeployError if it has no Python that can be used."""
+    """The archive of an image as a base; DeployError if it has no usable Python."""
     image = Archive(archive)
     architecture = str(image.config.get("architecture", "amd64"))
     found: list[tuple[Interpreter, str]] = []
@@ -106,14 +106,14 @@ def base_in(archive: Path) -> Base:
             try:
                 found.append(_interpreter_in(packed, architecture))
             except DeployError:
-                continue  # in another layer, then
+                continue  # another layer may have it
     if not found:
         raise DeployError(f"{archive}: no layer has both Python 3 and a C library; name another base image")
     return Base(*found[-1], image.layers, archive)
 
 
 def _interpreter_in(packed: tarfile.TarFile, architecture: str) -> tuple[Interpreter, str]:
-    """The Python in a root file system, and where; by its files, for it cannot be run here."""
+    """The Python in a root file system and its path; found by file names, since it cannot run here."""
     python: tuple[int, str] | None = None
     libc: tuple[str, tuple[int, int]] | None = None
     for member in packed:
@@ -125,20 +125,20 @@ def _interpreter_in(packed: tarfile.TarFile, architecture: str) -> tuple[Interpr
         elif _GLIBC.fullmatch(name) and member.isfile() and (file := packed.extractfile(member)):
             libc = _glibc(file) or libc
     if python is None or libc is None:
-        raise DeployError("no Python 3 in it, or no C library")
+        raise DeployError("no Python 3, or no C library")
     minor, where = python
     machine = MACHINES.get(architecture, architecture)
     return Interpreter("cpython", (3, minor, 0), machine, *libc), where
 
 
 def _glibc(file: IO[bytes]) -> tuple[str, tuple[int, int]] | None:
-    """What a C library says of itself."""
-    said = _GLIBC_VERSION.search(file.read())
-    return ("glibc", (int(said[1]), int(said[2]))) if said else None
+    """The version string inside a glibc."""
+    version = _GLIBC_VERSION.search(file.read())
+    return ("glibc", (int(version[1]), int(version[2]))) if version else None
 
 
 def _compiled_library(archive: Path, interpreter: Interpreter, temporary: Path) -> dict[str, Content]:
-    """Byte code of the standard library, by the path it has in the image; empty if it cannot be made here."""
+    """Bytecode of the standard library by path in the image; empty if this host cannot compile it."""
     place = f"usr/lib/python{interpreter.short_version}"
     tree = temporary / "library"
     with tarfile.open(archive) as packed:

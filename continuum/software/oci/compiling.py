@@ -1,4 +1,4 @@
-"""Byte code for Python files in an image, so that containers need not compile them at every start."""
+"""Bytecode for Python files in an image, so that containers do not compile them at every start."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from continuum.software.packages.interpreter import Interpreter
 
 
 def compile_tree(tree: Path, place: str, interpreter: Interpreter) -> bool:
-    """Compile a folder of Python files, if this host has byte code for that interpreter; says whether.
+    """Compile a folder of Python files; returns False if no Python of this host can.
 
     Args:
-        tree: the folder, whose files are compiled where they are.
-        place: the path it will have in the image.
-        interpreter: what will run the files.
+        tree: the folder to compile in place.
+        place: the path of the folder in the image.
+        interpreter: the interpreter that will run the files.
     """
     python = bytecode.compiler(interpreter)
     return python is not None and bytecode.compile_tree(tree, python, place)

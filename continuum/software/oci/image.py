@@ -1,4 +1,4 @@
-"""Puts layers and a configuration together into the archive of an image."""
+"""Assembles layers and a configuration into the archive of an image."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class ImageConfig:
 
     Attributes:
         entrypoint: the program and its first arguments.
-        command: further arguments, which whoever starts a container may replace.
-        environment: variables.
-        labels: notes on the image.
-        working_folder: the folder the program starts in.
+        command: further arguments, which can be replaced when a container is started.
+        environment: environment variables.
+        labels: labels of the image.
+        working_folder: working directory of the program.
         user: name or number of the user it runs as; empty for root.
         architecture: as images name it, ``amd64`` or ``arm64``.
     """
@@ -51,9 +51,9 @@ class Image:
     Attributes:
         reference: its full name, as in ``registry.k8s.io/pause:3.10``.
         path: the archive.
-        id: hash of its configuration, which docker calls the image's id.
-        digest: hash of its manifest, which containerd and registries know it by.
-        layers: its layers, the lowest first.
+        id: hash of its configuration, the image ID of Docker.
+        digest: hash of its manifest, which identifies it in containerd and registries.
+        layers: its layers, lowest first.
         size_bytes: size of the archive.
     """
 
@@ -74,18 +74,18 @@ def write(
     base: Path | None = None,
     without: Collection[str] = (),
 ) -> Image:
-    """Write the archive of an image; atomically, and with the same bytes for the same input.
+    """Write the archive of an image, atomically and reproducibly.
 
     Args:
         to: the archive to write.
         reference: the image's full name, with registry and tag.
-        layers: on top of the base's, the lowest first.
-        config: how containers of it start; environment and labels are added to the base's.
-        base: archive of the image it begins with; None for an empty one.
-        without: digests of layers that whoever imports the archive has already; they are left out.
+        layers: layers on top of the base, lowest first.
+        config: how containers start; environment and labels are added to those of the base.
+        base: archive of the base image; None for no base.
+        without: digests of layers to leave out because the importing side already has them.
 
     Raises:
-        ArchiveError: the base is not the archive of an image.
+        ArchiveError: the base is not an image archive.
     """
     parts = compose(reference, layers, config, base)
     pack(to, parts, without)
@@ -94,15 +94,15 @@ def write(
 
 @dataclass(frozen=True)
 class Parts:
-    """What the archive of an image is made of.
+    """The parts of an image archive.
 
     Attributes:
         reference: the image's full name.
         config: its configuration, as JSON.
         manifest: its manifest, as JSON.
-        layers: its layers, the lowest first.
-        media_type: the manifest's form.
-        base: archive that holds the layers without a file of their own.
+        layers: its layers, lowest first.
+        media_type: media type of the manifest.
+        base: archive that contains the layers without a file.
     """
 
     reference: str
@@ -114,7 +114,7 @@ class Parts:
 
 
 def compose(reference: str, layers: Sequence[Layer], config: ImageConfig, base: Path | None = None) -> Parts:
-    """What an image consists of; see ``write``, which writes it, too."""
+    """The parts of an image; for the arguments see ``write``."""
     below = Archive(base) if base else None
     every = (*(below.layers if below else ()), *layers)
     described = json_bytes(_config(config, every, below.config if below else {}))
@@ -122,7 +122,7 @@ def compose(reference: str, layers: Sequence[Layer], config: ImageConfig, base: 
 
 
 def image_of(parts: Parts, path: Path) -> Image:
-    """The image in an archive that was written."""
+    """The description of a written archive."""
     return Image(
         parts.reference,
         path,
@@ -134,7 +134,7 @@ def image_of(parts: Parts, path: Path) -> Image:
 
 
 def pack(to: Path, parts: Parts, without: Collection[str] = ()) -> None:
-    """Write an archive, atomically; layers whose digest is in ``without`` are left out."""
+    """Write an archive atomically, without the layers whose digests are in ``without``."""
     to.parent.mkdir(parents=True, exist_ok=True)
     with temporary(to.parent) as part:
         with tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as archive:
@@ -148,13 +148,13 @@ def pack(to: Path, parts: Parts, without: Collection[str] = ()) -> None:
 
 
 def thin(archive: Path, to: Path, without: Collection[str]) -> Path:
-    """Copy the archive of an image without some of its layers, for whoever has these already.
+    """Copy an image archive without some of its layers.
 
-    A container runtime that keeps layers by their digest, as containerd does, imports what is left.
+    A container runtime that already has these layers, such as containerd, can import the result.
 
     Args:
-        archive: the whole archive, as ``write`` makes it.
-        to: the archive to write; atomically.
+        archive: the complete archive, written by ``write``.
+        to: the archive to write atomically.
         without: digests of the layers to leave out, as in ``sha256:...``.
     """
     left_out = {blob_name(digest) for digest in without}
@@ -170,24 +170,24 @@ def thin(archive: Path, to: Path, without: Collection[str]) -> Path:
 
 
 def digest_of(data: bytes) -> str:
-    """The hash of some content, as images name it."""
+    """The digest of some content, as in ``sha256:...``."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def json_bytes(value: object) -> bytes:
-    """JSON, always written the same way."""
+    """Canonical JSON: the same bytes for the same value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _opened(layer: Layer, below: Archive | None) -> AbstractContextManager[IO[bytes]]:
     if layer.path is not None:
         return layer.path.open("rb")
-    assert below is not None, "a layer without a file belongs to the base"
+    assert below is not None, "a layer without a file is in the base"
     return below.blob(layer)
 
 
 def _config(config: ImageConfig, layers: Sequence[Layer], base: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration, on top of the base's."""
+    """The image configuration, merged with that of the base."""
     start = dict(base.get("config") or {})
     inherited = dict(one.partition("=")[::2] for one in start.get("Env") or [])
     environment = {**inherited, **config.environment}
@@ -221,7 +221,7 @@ def _manifest(config: bytes, layers: Sequence[Layer]) -> dict[str, Any]:
 
 
 def _documents(parts: Parts) -> dict[str, bytes]:
-    """Everything in the archive but the layers, by name: both the OCI layout and what docker reads."""
+    """All files of the archive except layers, by name: the OCI layout and Docker's manifest."""
     tag = parts.reference.rpartition("/")[2].partition(":")[2]
     described = {
         "mediaType": parts.media_type,

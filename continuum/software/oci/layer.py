@@ -1,4 +1,4 @@
-"""Layers of images: archives of files, kept under the hash of their content."""
+"""Layers of images: archives of files, stored under the hash of their content."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar"
 _FORM = tarfile.PAX_FORMAT
 
 Content = Path | str | bytes | None
-"""What a layer holds at a path: a file or folder of this host, or this text; None for an empty folder."""
+"""Content of a layer at a path: a file or folder of this host, or text; None for an empty folder."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer, not compressed.
+    """One layer.
 
     Attributes:
-        path: the archive; None for the layer of an image that is kept in that image's own archive.
-        digest: hash of it, as in ``sha256:...``.
-        size_bytes: its size.
-        media_type: its form, as the image specification names it.
-        diff_id: hash of it when it is not compressed.
+        path: the file; None for a layer inside the archive of an image.
+        digest: hash of its content, as in ``sha256:...``.
+        size_bytes: size of its content.
+        media_type: its media type in the OCI image specification.
+        diff_id: hash of its uncompressed content; empty if it is not compressed.
     """
 
     path: Path | None
@@ -39,26 +39,26 @@ class Layer:
     diff_id: str = ""
 
     def uncompressed_id(self) -> str:
-        """The hash of the layer when it is not compressed."""
+        """The hash of its uncompressed content."""
         return self.diff_id or self.digest
 
 
 def from_files(files: Mapping[str, Content], folder: Path) -> Layer:
-    """A layer that holds some files.
+    """Build a layer from files.
 
-    All belong to root and have no date, so that the same files make the same layer. Whether a file can be
-    executed is kept; text can be if it begins with ``#!``. Links stay links.
+    All files belong to root and have no modification time, so that the same files give the same layer.
+    Executable files stay executable, text is if it begins with ``#!``, and symbolic links stay links.
 
     Args:
-        files: by absolute path in the image, what is there: a file or a folder of this host, or text.
-        folder: where the layer is kept, by its hash; made when needed.
+        files: content by absolute path in the image.
+        folder: folder of layers, each stored under its hash; created when needed.
     """
 
     def fill(file: IO[bytes]) -> None:
         with tarfile.open(fileobj=file, mode="w", format=_FORM) as archive:
             _fill(archive, files)
 
-    return _keep(fill, folder)
+    return _store(fill, folder)
 
 
 def from_tar(
@@ -68,13 +68,13 @@ def from_tar(
     without: Collection[str] = (),
     extra: Mapping[str, Content] | None = None,
 ) -> Layer:
-    """A layer of what an archive holds, such as that of a root file system, without dates.
+    """Build a layer from a tar archive, such as a root file system, without modification times.
 
     Args:
         archive: the archive.
-        folder: where the layer is kept, by its hash; made when needed.
-        without: paths to leave out, with all below, without a leading slash.
-        extra: files to add, as ``from_files`` takes them.
+        folder: folder of layers, each stored under its hash; created when needed.
+        without: paths to leave out with everything below, without a leading slash.
+        extra: files to add, as in ``from_files``.
     """
 
     def fill(file: IO[bytes]) -> None:
@@ -91,11 +91,11 @@ def from_tar(
                     target.addfile(member, source.extractfile(member) if member.isreg() else None)
             _fill(target, extra or {}, made=source.getnames())
 
-    return _keep(fill, folder)
+    return _store(fill, folder)
 
 
 class _Hashing(io.RawIOBase):
-    """A file that is hashed while it is written."""
+    """A file whose content is hashed while it is written."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.digest = hashlib.sha256()
@@ -112,8 +112,8 @@ class _Hashing(io.RawIOBase):
         return self._file.write(data)
 
 
-def _keep(fill: Callable[[IO[bytes]], None], folder: Path) -> Layer:
-    """Write a layer and put it where its hash says."""
+def _store(fill: Callable[[IO[bytes]], None], folder: Path) -> Layer:
+    """Write a layer and store it under its hash."""
     folder.mkdir(parents=True, exist_ok=True)
     with temporary(folder) as part:
         with part.open("wb") as file:
@@ -127,7 +127,7 @@ def _keep(fill: Callable[[IO[bytes]], None], folder: Path) -> Layer:
 
 @contextmanager
 def temporary(folder: Path) -> Iterator[Path]:
-    """A file that is gone at the end unless it was moved elsewhere."""
+    """A temporary file, removed at the end unless it was moved."""
     descriptor, name = tempfile.mkstemp(dir=folder, prefix=".part-")
     os.close(descriptor)
     try:
@@ -137,7 +137,7 @@ def temporary(folder: Path) -> Iterator[Path]:
 
 
 def _fill(archive: tarfile.TarFile, files: Mapping[str, Content], made: Collection[str] = ()) -> None:
-    """Add files, and the folders they are in unless these are there."""
+    """Add files and their missing parent folders."""
     entries = {
         name.strip("/"): content
         for where, what in files.items()
@@ -149,7 +149,7 @@ def _fill(archive: tarfile.TarFile, files: Mapping[str, Content], made: Collecti
 
 
 def _expanded(where: PurePosixPath, what: Content) -> Iterator[tuple[str, Content]]:
-    """What a folder holds, one entry a file; None stands for a folder."""
+    """The entries of a folder, recursively; None stands for a folder."""
     if not isinstance(what, Path) or not what.is_dir() or what.is_symlink():
         yield str(where), what
         return

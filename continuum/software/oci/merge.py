@@ -1,4 +1,4 @@
-"""Several images in one archive, in which what they share is there once."""
+"""Merges several images into one archive, which contains shared layers once."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _INDEXES = ("oci-layout", "index.json", "manifest.json")
 
 
 def merge(to: Path, archives: Sequence[Path]) -> Path:
-    """Write an archive that holds all images of some archives, as ``image.write`` writes one.
+    """Write an archive that contains the images of several archives.
 
     Args:
-        to: the archive to write; atomically, and with the same bytes for the same input.
-        archives: OCI layouts, not compressed, as ``image.write`` and ``docker save`` make them.
+        to: the archive to write, atomically and reproducibly.
+        archives: uncompressed OCI layouts, written by ``image.write`` or ``docker save``.
 
     Raises:
-        ArchiveError: one of them has no OCI layout, as those that docker wrote before version 25.
+        ArchiveError: one of them is not an OCI layout; Docker writes these since version 25.
     """
     to.parent.mkdir(parents=True, exist_ok=True)
     manifests: list[Any] = []
@@ -59,7 +59,7 @@ def _open(path: Path) -> tarfile.TarFile:
     try:
         return tarfile.open(path, "r:")
     except (OSError, tarfile.TarError) as error:
-        raise ArchiveError(f"{path}: not the archive of an image ({error})") from error
+        raise ArchiveError(f"{path}: not an image archive ({error})") from error
 
 
 def _read(path: Path, source: tarfile.TarFile, name: str) -> Any:

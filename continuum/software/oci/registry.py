@@ -1,4 +1,4 @@
-"""Images from a registry, as archives, by the distribution API; no daemon is needed."""
+"""Pulls images from a registry as archives, by the distribution API, without a daemon."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Reference:
-    """What an image is called.
+    """The name of an image.
 
     Attributes:
-        registry: host, with a port if it has one.
-        repository: the image's name there.
+        registry: host, with its port if any.
+        repository: name of the image in the registry.
         tag: the tag, or a digest.
     """
 
@@ -42,14 +42,14 @@ class Reference:
     tag: str
 
     def url(self, kind: str, name: str) -> str:
-        """Where the registry has a manifest or blob of it."""
+        """The address of a manifest or a blob of the image."""
         host = _ITS_HOST if self.registry == _DEFAULT_REGISTRY else self.registry
         scheme = "http" if re.fullmatch(r"(localhost|127\.[\d.]+)(:\d+)?", host) else "https"
         return f"{scheme}://{host}/v2/{self.repository}/{kind}/{name}"
 
 
 def parse(text: str) -> Reference:
-    """A reference, with what may be left out of it: ``nginx`` is ``docker.io/library/nginx:latest``."""
+    """Parse a reference and add defaults: ``nginx`` is ``docker.io/library/nginx:latest``."""
     name, _, digest = text.partition("@")
     first, slash, rest = name.partition("/")
     if not slash or not re.search(r"[.:]|^localhost$", first):
@@ -60,11 +60,11 @@ def parse(text: str) -> Reference:
 
 @dataclass
 class Puller:
-    """Fetches images.
+    """Pulls images.
 
     Attributes:
-        blobs: folder in which what is fetched is kept under its hash.
-        mirror: address under which registries are folders; empty for the registries themselves.
+        blobs: folder of downloaded blobs, each stored under its hash.
+        mirror: address of a mirror whose folders are named as registries; empty for the registries.
         timeouts: how long each download may take.
     """
 
@@ -74,24 +74,24 @@ class Puller:
     _tokens: dict[str, str] = field(default_factory=dict)
 
     def pull(self, reference: str, architecture: str, to: Path, *, digest: str = "") -> str:
-        """Fetch an image for one architecture and write its archive; atomically.
+        """Pull an image for one architecture and write its archive atomically.
 
         Args:
             reference: the image's full name.
-            architecture: as images name it, such as ``amd64``.
+            architecture: as in images, such as ``amd64``.
             to: the archive to write.
-            digest: what the image must have; empty to take what the tag stands for now.
+            digest: the required digest; empty for the current digest of the tag.
 
         Returns:
-            What the tag stands for.
+            The digest of the tag.
 
         Raises:
-            DownloadError: it cannot be had, or is not what the digest says.
+            DownloadError: the image is unavailable or has another digest.
         """
         try:
             return self._pull(reference, architecture, to, digest)
         except (ValueError, KeyError, TypeError) as error:
-            raise DownloadError(f"its answer is not that of a registry ({error})") from error
+            raise DownloadError(f"unexpected response from the registry ({error})") from error
 
     def _pull(self, reference: str, architecture: str, to: Path, digest: str) -> str:
         image = parse(reference)
@@ -116,11 +116,11 @@ class Puller:
         data = self._authorized(image, lambda headers: document(url, self.timeouts, headers)[0])
         found = digest_of(data)
         if name.startswith("sha256:") and found != name:
-            raise DownloadError(f"its digest is {found}, but {name} was wanted")
+            raise DownloadError(f"its digest is {found} instead of {name}")
         return data, found
 
     def _blob(self, image: Reference, digest: str) -> Path:
-        """A blob, by its digest."""
+        """The file of a blob; downloaded if missing."""
         path = self.blobs / digest.replace(":", "-")
         if path.is_file() and f"sha256:{sha256_of(path)}" == digest:
             return path
@@ -133,12 +133,12 @@ class Puller:
         self._authorized(image, fetch)
         if f"sha256:{sha256_of(part)}" != digest:
             part.unlink()
-            raise DownloadError(f"a layer is not what its digest says ({digest})")
+            raise DownloadError(f"a layer does not match its digest {digest}")
         part.replace(path)
         return path
 
     def _authorized(self, image: Reference, ask: Callable[[Mapping[str, str]], _T]) -> _T:
-        """Ask a registry; as nobody in particular, with the token it hands out where it wants one."""
+        """Send a request anonymously; fetch a token if the registry asks for one, and repeat it."""
         scope = f"{image.registry}/{image.repository}"
         try:
             return ask(self._headers(scope))
@@ -159,15 +159,15 @@ def _for(architecture: str, manifests: Sequence[Mapping[str, Any]]) -> str:
         platform = one.get("platform", {})
         if (platform.get("os"), platform.get("architecture")) == ("linux", architecture):
             return str(one["digest"])
-    raise DownloadError(f"there is none for linux on {architecture}")
+    raise DownloadError(f"no image for linux/{architecture}")
 
 
 def _token(challenge: str, mirror: str, timeouts: Timeouts) -> str:
-    """A token for what a registry asks, from where it says; for everyone, without a name."""
+    """An anonymous token from the service that a registry's challenge names."""
     kind, _, rest = challenge.partition(" ")
     asked = dict(re.findall(r'(\w+)="([^"]*)"', rest))
     if kind.lower() != "bearer" or "realm" not in asked:
-        raise DownloadError(f"it wants to know who asks ({kind or 'no way'} to say so is not supported)")
+        raise DownloadError(f"it requires unsupported authentication ({kind or 'unknown scheme'})")
     query = urllib.parse.urlencode({name: asked[name] for name in ("service", "scope") if name in asked})
     data, _ = document(mirrored(f"{asked['realm']}?{query}", mirror), timeouts)
     answer = json.loads(data)

@@ -1,6 +1,6 @@
-"""A workload as an image: a base with Python, its libraries, its files, its code - each a layer of its own.
+"""Builds the image of a workload, with its base, libraries, files and code as separate layers.
 
-What changes most often is on top: after a change of code, only the last layer is another.
+The layers that change most often are on top: a change of the code changes only the last layer.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ ROOT = "/opt/continuum"
 ENVIRONMENT = f"{ROOT}/environment"
 CODE = f"{ROOT}/code"
 FOLDER = "/workload"
-"""Where a workload's files are in its image, and where it is started."""
+"""Folder of a workload's files in its image, and its working directory."""
 
 REGISTRY = "continuum.local"
-"""What stands for a registry in the names of images that are in none."""
+"""Registry in the names of images that are not in a registry."""
 
-_FORM = 1  # another number for whatever is changed here, so that older layers are not taken for these
-_KEPT_ARCHIVES = 6
+_FORM = 1  # increase it with every change of the content, to invalidate cached layers
+_MAX_ARCHIVES = 6
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class WorkloadImage:
     """The image of a workload.
 
     Attributes:
-        reference: its name, which stands for its content: the same name is the same image.
+        reference: its name, derived from its content.
         path: its archive, for ``ctr images import`` or ``docker load``.
-        image: what it consists of.
-        python: the interpreter in it, which ``{python}`` in a workload's command stands for.
-        folder: where its files are in it, and where it is to be started.
-        build_s: time it took to make; little if all of it was there.
+        image: description of the archive.
+        python: path of its interpreter, which replaces ``{python}`` in a workload's command.
+        folder: folder of the workload's files, and its working directory.
+        build_s: build time in seconds.
     """
 
     reference: str
@@ -65,21 +65,21 @@ def workload_image(
     mirror: str | None = None,
     cache: Path | None = None,
 ) -> WorkloadImage:
-    """The image of a workload, made unless it is there.
+    """The image of a workload; built if missing.
 
-    Environment and command are left to whoever starts it, for they differ from replica to replica.
+    It does not contain the workload's environment and command, which differ between replicas.
 
     Args:
-        workload: what it is for; its files, requirements, code and programs go into it.
-        architecture: of the nodes, as images name it.
-        base: archive of an image to begin with, which has Python; None for a Debian made for it.
-        mirror: where that Debian's packages come from; None for Debian's own.
-        cache: where images are kept; None for this user's cache.
+        workload: the workload, whose files, requirements, code and programs go into the image.
+        architecture: architecture of the nodes, as in images.
+        base: archive of a base image with Python; None for a Debian built for the workload.
+        mirror: address of a mirror of Debian packages; None for Debian's default.
+        cache: folder of images; None for this user's cache.
 
     Raises:
-        DeployError: the requirements cannot be met.
+        DeployError: the requirements cannot be resolved.
         HostError: mmdebstrap or uv is missing.
-        ProvisionError: the base cannot be made.
+        ProvisionError: the base cannot be built.
     """
     begin = time.monotonic()
     folder = (cache or cache_folder()) / "images"
@@ -105,19 +105,19 @@ def workload_image(
 
 
 def _archive(parts: Parts, path: Path) -> Path:
-    """Write the archive unless it is there; those that were not used for long make room."""
+    """Write the archive if it is missing; remove the least recently used ones."""
     if not path.is_file():
         pack(path, parts)
     with suppress(OSError):
         os.utime(path)
         used = sorted(path.parent.glob("*.tar"), key=lambda one: one.stat().st_mtime, reverse=True)
-        for one in used[_KEPT_ARCHIVES:]:
+        for one in used[_MAX_ARCHIVES:]:
             one.unlink(missing_ok=True)
     return path
 
 
 def _files(workload: Workload, folder: Path) -> Layer:
-    """The files it reads, in the folder it is started in."""
+    """The workload's files, in its working directory."""
     placed = {f"{FOLDER}/{name}": path for name, path in workload.files.items()}
     return from_files({FOLDER: None, **placed}, folder)
 
@@ -134,7 +134,7 @@ def _code(package: Package, folder: Path) -> Layer:
 
 
 def _libraries(package: Package, base: Base, folder: Path) -> Layer | None:
-    """The libraries, in a virtual environment; None if there are none."""
+    """The libraries in a virtual environment; None if there are none."""
     if not package.libraries:
         return None
     key = f"libraries {_FORM} {package.environment_id} {base.python}"
@@ -145,7 +145,7 @@ def _libraries(package: Package, base: Base, folder: Path) -> Layer | None:
         site = Path(temporary, "site-packages")
         for archive in package.libraries:
             with tarfile.open(archive.path) as packed:
-                packed.extractall(site)  # noqa: S202 - made by this project
+                packed.extractall(site)  # noqa: S202 - written by this project
         place = f"{ENVIRONMENT}/lib/python{package.interpreter.short_version}/site-packages"
         compile_tree(site, place, package.interpreter)
         python = Path(temporary, "python")

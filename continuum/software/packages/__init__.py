@@ -1,6 +1,6 @@
-"""Getting a workload's code and libraries onto nodes that do not share this host's Python.
+"""Delivers a workload's code and libraries to nodes that do not share this host's Python.
 
-``interpreter`` says what a node runs, ``lock`` and ``store`` find the wheels for it, ``trees`` installs them
-here, ``build`` puts a package together, ``deliver`` brings it to nodes, ``on_node`` talks to one of them, and
-``node_install`` is what runs there for that.
+``interpreter`` describes a node's Python, ``lock`` and ``store`` find the wheels for it, ``trees`` installs
+them into archives, ``build`` assembles a package, ``deliver`` copies it to nodes, ``on_node`` runs
+``node_install`` on a node, and ``extras`` finds packages that are missing on this host.
 """

@@ -1,4 +1,4 @@
-"""Libraries compiled here, so that no node does it: it is most of what a first import takes."""
+"""Compiles libraries on this host instead of on every node: it is most of the time of a first import."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from continuum.software.packages.lock import find_uv
 _FIND_TIMEOUT_S = 60
 _COMPILE_TIMEOUT_S = 600
 _TESTS = r"[/\\]tests?[/\\]"
-"""What nobody imports: the libraries' own tests, a third of their files."""
+"""The libraries' own tests, a third of their files, which no workload imports."""
 
 
 def tag(interpreter: Interpreter) -> str:
-    """Names the kind of bytecode an interpreter reads, and fit for a file's name."""
+    """The version of bytecode that an interpreter reads, usable in file names."""
     return f"{interpreter.implementation}{interpreter.short_version.replace('.', '')}"
 
 
 def compiler(interpreter: Interpreter) -> Path | None:
-    """An interpreter of this host whose bytecode another one reads; None where there is none.
+    """A Python of this host that compiles bytecode for an interpreter; None if there is none.
 
-    CPython's bytecode is that of its minor version, on every machine.
+    CPython's bytecode depends on its minor version only, not on the machine.
     """
     if interpreter.implementation != "cpython":
         return None
@@ -36,7 +36,7 @@ def compiler(interpreter: Interpreter) -> Path | None:
 
 @cache
 def _installed(version: str) -> Path | None:
-    """Where uv finds a CPython of this version; it does not fetch one."""
+    """The CPython of this version that uv finds on this host, without downloading one."""
     argv = [str(find_uv()), "python", "find", "--no-config", "--no-project", f"cpython@{version}"]
     try:
         done = subprocess.run(
@@ -55,15 +55,16 @@ def _installed(version: str) -> Path | None:
 
 
 def compile_tree(tree: Path, python: Path, place: str = "") -> bool:
-    """Put the bytecode of every module beside it; says whether there was an end to it.
+    """Write the bytecode of every module beside it; returns False if that timed out.
 
-    It is never compared with its source, whose time is lost on the way: what is below a package's hash, or in
-    an image, does not change. What cannot be compiled, such as templates, is left as it is.
+    Python does not compare this bytecode with its source, whose modification time is lost in archives; the
+    files of a package or an image never change. Files that cannot be compiled, such as templates, are
+    skipped.
 
     Args:
-        tree: the folder, whose files are compiled where they are.
-        python: what compiles them.
-        place: the path it will have; empty where that is not known.
+        tree: the folder to compile in place.
+        python: the interpreter that compiles.
+        place: the path of the folder where it will be used; empty if unknown.
     """
     words = ("-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash", "-x", _TESTS)
     argv = [str(python), "-I", *words, *(("-p", place) if place else ()), "."]

@@ -1,4 +1,4 @@
-"""Packages onto nodes: which Python they have, what they lack, copy it, install it there."""
+"""Delivers packages to nodes: reads the node's Python, copies the missing archives, installs them."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from continuum.software.packages.interpreter import Interpreter
 PROBE_TIMEOUT_S = 60.0
 PARALLEL = 8
 STREAMS = 3
-"""Archives on their way to one node at the same time."""
+"""Number of parallel copies to one node."""
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
-_building = threading.Lock()  # what one workload needs another may need, too: the second finds it there
+_building = threading.Lock()  # workloads share libraries: the second one finds them in the cache
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A package on a node, installed.
+class Installed:
+    """A package that is installed on a node.
 
     Attributes:
-        python: the interpreter to run the workload with.
-        code: folder its modules are imported from.
-        build_s: time to build the package; 0 on the nodes that take what was built for another.
-        copy_s: time to copy what the node lacked, unpacked there as it comes.
-        install_s: time to install it.
-        copied_bytes: how much was copied.
+        python: path of the interpreter to run the workload with.
+        code: folder to import the workload's modules from.
+        build_s: time to build the package in seconds; 0 on nodes that use one built for another node.
+        copy_s: time to copy and unpack the missing archives in seconds.
+        install_s: time to install them in seconds.
+        copied_bytes: size of the copied archives.
     """
 
     python: str
@@ -51,20 +51,20 @@ class Placed:
 
 
 def is_here(connection: Connection) -> bool:
-    """Whether a node is on this machine, so that it costs less to copy more than to decompress.
+    """Whether a node is on this machine, where copying uncompressed archives is faster.
 
     It is if it reads this machine's clock.
     """
     return connection.host_clock
 
 
-def prepare(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -> Mapping[str, Placed]:
-    """Build what these nodes need for a workload and install it on each, all at the same time.
+def prepare(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -> Mapping[str, Installed]:
+    """Build a workload's packages and install them on all nodes in parallel.
 
-    Nodes that share this host's Python need nothing and are left out.
+    Nodes that share this host's Python need no package and are absent from the result.
 
     Raises:
-        DeployError: a node has no Python, or one that does not do, or the package cannot be made.
+        DeployError: a node has no Python or an unsuitable one, or a package cannot be built.
     """
     foreign = [node for node in nodes if not node.shares_host]
     if not foreign:
@@ -107,7 +107,7 @@ def prepare(workload: Workload, nodes: Sequence[Node], deployment: Deployment) -
 
 
 def interpreter_of(node: Node, connection: Connection) -> Interpreter:
-    """The Python a node has; DeployError when it has none or one that is too old."""
+    """The Python of a node; DeployError if it has none or one that is too old."""
     python = node.python
     try:
         done = connection.run([python, "-c", interpreters.PROBE], timeout=PROBE_TIMEOUT_S)
@@ -121,15 +121,18 @@ def interpreter_of(node: Node, connection: Connection) -> Interpreter:
 
 def place(
     package: Package, node: Node, connection: Connection, found: Interpreter, *, is_first: bool = True
-) -> Placed:
-    """Copy what the node lacks of a package and install it.
+) -> Installed:
+    """Copy a package's missing archives to a node and install it.
 
     Args:
-        package: what to install.
-        node: where.
-        connection: the way there.
-        found: the Python the node has; nothing is copied where the package does not fit it.
-        is_first: whether the package was built for this node, which then has the time it took.
+        package: the package.
+        node: the node.
+        connection: the connection to the node.
+        found: the node's Python.
+        is_first: whether the package was built for this node; the result then contains the build time.
+
+    Raises:
+        DeployError: the package was built for another Python, or the node cannot install it.
     """
     interpreters.refuse_mismatch(node.name, package.interpreter, found)
     python = node.python
@@ -137,7 +140,7 @@ def place(
     copied = _copy(package, python, connection)
     copy_s = time.monotonic() - begin
     answer = on_node.install(connection, python, package.manifest())
-    return Placed(
+    return Installed(
         python=str(answer["python"]),
         code=str(answer["code"]),
         build_s=package.build_s if is_first else 0.0,
@@ -148,9 +151,9 @@ def place(
 
 
 def _copy(package: Package, python: str, connection: Connection) -> int:
-    """Copy the parts the node lacks, in some streams beside each other; returns the bytes."""
+    """Copy the parts that the node is missing, in parallel; returns the number of bytes."""
     parts = package.parts()
-    missing = on_node.lacking(connection, python, list(parts))
+    missing = on_node.missing(connection, python, list(parts))
     sizes = {name: parts[name].stat().st_size for name in missing}
 
     def send(names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Which Python a node has: what wheels must be made for, and whether a package fits it. Pure."""
+"""Describes a Python interpreter: the wheels it accepts, and whether a package runs on it; pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from continuum.errors import DeployError
 
 MINIMUM = (3, 10)
-"""Oldest Python that this project's own code runs on."""
+"""Oldest Python that this project supports."""
 
 _GLIBC_OF_UV = (17, *range(27, 41))
-"""Minor versions of glibc that uv has a platform for."""
+"""Minor versions of glibc that uv has a platform for; the major version is 2."""
 
 PROBE = """\
 import json, platform, sys
@@ -29,19 +29,19 @@ print(json.dumps({
     "machine": platform.machine(), "libc": libc, "libc_version": version,
 }))
 """
-"""Program that prints what ``parse`` reads; for any Python 3."""
+"""Program for any Python 3 that prints the input of ``parse``."""
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python interpreter, as far as wheels depend on it.
+    """The properties of a Python interpreter that wheels depend on.
 
     Attributes:
-        implementation: ``cpython`` for all that matter here.
+        implementation: name of the implementation, as in ``cpython``.
         version: major, minor and micro version.
         machine: hardware architecture, as in ``x86_64``.
         libc: ``glibc`` or ``musl``.
-        libc_version: major and minor version of it.
+        libc_version: major and minor version of the C library.
     """
 
     implementation: str
@@ -62,12 +62,12 @@ class Interpreter:
 
     @property
     def key(self) -> str:
-        """The same for all interpreters that take the same wheels, and fit for a file's name."""
+        """An identifier shared by interpreters that accept the same wheels; usable in file names."""
         libc = f"{self.libc}{_dotted(self.libc_version)}"
         return f"{self.implementation}{self.short_version}-{libc}-{self.machine}"
 
     def platforms(self) -> Iterator[str]:
-        """Platform tags of the wheels it takes, the best first (PEP 600 and PEP 656)."""
+        """Platform tags of the wheels that it accepts, in order of preference (PEP 600 and PEP 656)."""
         major, minor = self.libc_version
         if self.libc == "musl":
             yield from (f"musllinux_{major}_{least}_{self.machine}" for least in range(minor, -1, -1))
@@ -85,11 +85,11 @@ class Interpreter:
         return f"{self.machine}-manylinux_2_{self._glibc_minor()}"
 
     def _glibc_minor(self) -> int:
-        """The newest glibc whose wheels uv and the node both take."""
+        """The minor version of the newest glibc that both uv and the node support."""
         return max((known for known in _GLIBC_OF_UV if known <= self.libc_version[1]), default=17)
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in a manifest."""
+        """Its form in a manifest; the inverse of ``from_json``."""
         return {
             **vars(self),
             "version": list(self.version),
@@ -98,12 +98,12 @@ class Interpreter:
 
 
 def parse(text: str) -> Interpreter:
-    """What ``PROBE`` printed; ValueError when it is something else."""
+    """The interpreter described by the output of ``PROBE``; ValueError if that is malformed."""
     try:
         data = json.loads(text.strip().splitlines()[-1])
         return from_json(data)
     except (IndexError, KeyError, TypeError) as error:
-        raise ValueError(f"not what the probe prints: {text!r}") from error
+        raise ValueError(f"unexpected output of the Python probe: {text!r}") from error
 
 
 def from_json(data: dict[str, Any]) -> Interpreter:
@@ -120,16 +120,16 @@ def from_json(data: dict[str, Any]) -> Interpreter:
 
 
 def refuse_old(node: str, found: Interpreter) -> None:
-    """DeployError when a node's Python is too old for this project's own code."""
+    """DeployError if a node's Python is older than ``MINIMUM``."""
     if found.version[:2] < MINIMUM:
         raise DeployError(
-            f"{node} has {found}, and workloads need Python {_dotted(MINIMUM)} or newer;"
+            f"{node} has {found}, but workloads require Python {_dotted(MINIMUM)} or newer;"
             " use an image with a newer one"
         )
 
 
 def refuse_mismatch(node: str, built_for: Interpreter, found: Interpreter) -> None:
-    """DeployError, naming both, when what was built for one interpreter does not run on another."""
+    """DeployError if a package built for one interpreter does not run on another; names both."""
     same = (
         built_for.implementation == found.implementation
         and built_for.version[:2] == found.version[:2]
@@ -137,7 +137,7 @@ def refuse_mismatch(node: str, built_for: Interpreter, found: Interpreter) -> No
         and built_for.libc == found.libc
     )
     if not same or built_for.libc_version > found.libc_version:
-        raise DeployError(f"{node} has {found}, but the package was built for {built_for}; build it anew")
+        raise DeployError(f"{node} has {found}, but the package was built for {built_for}; build it again")
 
 
 def _dotted(numbers: tuple[int, ...]) -> str:

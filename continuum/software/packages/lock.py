@@ -1,7 +1,7 @@
-"""Requirements -> exact versions with hashes, for an interpreter that may be another than this one.
+"""Resolves requirements to exact versions with hashes, for any interpreter, with uv.
 
-Done by uv. Versions that are installed beside this program are preferred where they fit, so that nodes
-that share this host's Python and nodes that do not run the same libraries.
+Versions that are installed on this host are preferred, so that nodes that share this host's Python and nodes
+that do not run the same libraries.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ RESOLVE_TIMEOUT_S = 300
 
 
 def find_uv() -> Path:
-    """The program uv: beside this interpreter or on the PATH; DeployError says how to get it."""
+    """The path of uv, beside this interpreter or on the PATH; DeployError says how to install it."""
     beside = Path(sys.executable).parent / "uv"
     found = str(beside) if beside.is_file() else shutil.which("uv")
     if not found:
         raise DeployError(
-            "packages for nodes are made with uv, which is missing; run: pip install uv"
+            "building packages for nodes requires uv, which is not installed; run: pip install uv"
             " (or install Continuum with the extra `packages`)"
         )
     return Path(found)
 
 
 def resolve(requirements: Sequence[str], interpreter: Interpreter, cache: Path) -> str:
-    """The lock, one line ``name==version --hash=...`` a package; kept in ``cache`` for the next time.
+    """The lock, with a line ``name==version --hash=...`` for each package; cached in ``cache``.
 
     Raises:
-        DeployError: there is no set of versions that fits, or no index answers.
+        DeployError: no set of versions satisfies the requirements, or no package index is reachable.
     """
     if not requirements:
         return ""
-    kept = _path(requirements, interpreter.key, cache)
-    if kept.is_file():
-        return kept.read_text(encoding="utf-8")
+    path = _path(requirements, interpreter.key, cache)
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
     lock = _compile(_wanted(requirements), _preferred(), interpreter)
-    keep(lock, requirements, interpreter.key, cache)
+    remember(lock, requirements, interpreter.key, cache)
     return lock
 
 
-def keep(lock: str, requirements: Sequence[str], interpreter_key: str, cache: Path) -> None:
-    """Have ``resolve`` answer with this lock from now on, without asking an index."""
-    kept = _path(requirements, interpreter_key, cache)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    temporary = kept.with_name(f".{kept.name}.{os.getpid()}")
+def remember(lock: str, requirements: Sequence[str], interpreter_key: str, cache: Path) -> None:
+    """Let ``resolve`` return this lock from now on, without a package index."""
+    path = _path(requirements, interpreter_key, cache)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(lock, encoding="utf-8")
-    temporary.replace(kept)
+    temporary.replace(path)
 
 
 def _wanted(requirements: Sequence[str]) -> str:
@@ -69,7 +69,7 @@ def _path(requirements: Sequence[str], interpreter_key: str, cache: Path) -> Pat
 
 
 def compile_command(uv: Path, interpreter: Interpreter, requirements: Path, output: Path) -> list[str]:
-    """The command that resolves; what ``output`` holds already are versions to prefer."""
+    """The command that resolves requirements; uv prefers the versions that ``output`` already contains."""
     return [
         *(str(uv), "pip", "compile", "--quiet", "--no-header", "--no-annotate"),
         *("--generate-hashes", "--only-binary=:all:"),
@@ -79,7 +79,7 @@ def compile_command(uv: Path, interpreter: Interpreter, requirements: Path, outp
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment for uv: a package index that pip is told of is uv's, too."""
+    """The environment for uv, with the package index and certificate that pip is configured with."""
     own = dict(inherited)
     if "PIP_INDEX_URL" in own and not {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & own.keys():
         own["UV_DEFAULT_INDEX"] = own["PIP_INDEX_URL"]
@@ -104,7 +104,7 @@ def _compile(wanted: str, preferred: str, interpreter: Interpreter) -> str:
 
 
 def _preferred() -> str:
-    """What is installed here, as versions to prefer."""
+    """The versions installed on this host, as requirements."""
     installed = {
         one.metadata["Name"]: one.version for one in metadata.distributions() if one.metadata["Name"]
     }

@@ -1,11 +1,11 @@
-"""Runs on the node, under its own Python, with the standard library alone: installs what is sent.
+"""Installs packages on a node; runs there under the node's Python, with the standard library only.
 
-    python3 -c SOURCE ROOT lacks NAME...          which of these archives are not there yet
-    python3 -c SOURCE ROOT receive NAME:BYTES...  unpack archives that come in this order on standard input
-    python3 -c SOURCE ROOT install MANIFEST       make what they were sent for, whoever else asks for it too
+    python3 -c SOURCE ROOT missing NAME...        print the archives that are not unpacked yet
+    python3 -c SOURCE ROOT receive NAME:BYTES...  unpack archives from standard input, in this order
+    python3 -c SOURCE ROOT install MANIFEST       create the environment of a package, once
 
-Nothing is fetched. An archive's name begins with its hash; it is unpacked as it comes and kept if the hash is
-right. A virtual environment holds hard links to what was unpacked for it.
+Nothing is downloaded. An archive's name begins with its hash; it is unpacked while it is received and
+discarded if the hash differs. A virtual environment contains hard links to the unpacked files.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _CHUNK_BYTES = 1 << 18
 
 
 class Incoming:
-    """One archive on its way: so many bytes of a longer stream.
+    """One archive in a stream of several.
 
     Args:
-        stream: where it comes from.
-        size_bytes: how much of it is this archive.
+        stream: the stream, positioned at the archive's first byte.
+        size_bytes: size of the archive.
     """
 
     def __init__(self, stream: IO[bytes], size_bytes: int) -> None:
@@ -41,24 +41,24 @@ class Incoming:
         self._digest = hashlib.sha256()
 
     def read(self, size: int = _CHUNK_BYTES) -> bytes:
-        """The next bytes; empty at the archive's end."""
+        """The next bytes; empty at the end of the archive."""
         data = self._stream.read(min(size, self._left))
         self._left -= len(data)
         self._digest.update(data)
         return data
 
     def sha256(self) -> str:
-        """Hash of the whole archive, once the rest of it has come."""
+        """Hash of the archive; reads the rest of it first."""
         while self.read():
             pass
         return self._digest.hexdigest()
 
 
-class Place:
-    """Where packages are on this node.
+class NodeStore:
+    """The packages on this node.
 
     Args:
-        root: the folder that holds them all.
+        root: the folder that contains them.
     """
 
     def __init__(self, root: Path) -> None:
@@ -66,14 +66,14 @@ class Place:
         for name in ("unpacked", "environments", "locks"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
-    def lacking(self, names: list[str]) -> list[str]:
-        """Those archives that were not unpacked yet."""
+    def missing(self, names: list[str]) -> list[str]:
+        """The archives that are not unpacked yet."""
         return [name for name in names if not self._tree(name).exists()]
 
     def receive(self, announced: list[str], stream: IO[bytes]) -> list[str]:
-        """Unpack archives that come one after the other, each once; those that were not there yet.
+        """Unpack the archives in a stream, unless they already are; returns the names of the new ones.
 
-        Exits when one is not what its name says.
+        Exits if the hash of an archive differs from its name.
         """
         fresh = []
         for name, _, size in (one.partition(":") for one in announced):
@@ -90,7 +90,7 @@ class Place:
         shutil.rmtree(part, ignore_errors=True)
         try:
             with tarfile.open(fileobj=archive, mode="r|*", bufsize=_CHUNK_BYTES) as packed:  # type: ignore[call-overload]
-                packed.copybufsize = _CHUNK_BYTES  # pieces of 16 KiB copy the rest of the buffer for each
+                packed.copybufsize = _CHUNK_BYTES  # smaller pieces copy the rest of the buffer each time
                 packed.extractall(part)  # noqa: S202 - made by this project
         except (tarfile.TarError, EOFError, zlib.error) as error:
             _refuse(f"{tree.name}: {error}")
@@ -100,14 +100,14 @@ class Place:
         part.rename(tree)
 
     def install(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        """Make the environment if there is none; one process at a time, the others find it done."""
+        """Create the environment unless it exists; one process at a time, the others wait for it."""
         begin = time.monotonic()
         made, python = self._environment(str(manifest["environment"]), manifest["libraries"])
         code = str(self._tree(manifest["code"]))
         return {"python": python, "code": code, "fresh": made, "seconds": time.monotonic() - begin}
 
     def _environment(self, name: str, libraries: list[str]) -> tuple[bool, str]:
-        """Whether a virtual environment had to be made, and its interpreter."""
+        """Whether a virtual environment was created, and its interpreter."""
         if not name:
             return False, sys.executable
         folder = self.root / "environments" / name
@@ -134,24 +134,24 @@ class Place:
 
 
 def _link(source: str, target: str) -> None:
-    """Another name for a file; the last of those that want the same name has it."""
+    """Create a hard link; replaces an existing file."""
     Path(target).unlink(missing_ok=True)
     os.link(source, target)
 
 
 def _refuse(what: str) -> None:
-    sys.exit(f"{what}: what came is not what was sent; try again")
+    sys.exit(f"{what}: the received data is corrupt; try again")
 
 
 def main(root: str, verb: str, *arguments: str) -> None:
-    """Do what the command line says and print the answer as JSON."""
-    place = Place(Path(root))
-    if verb == "lacks":
-        answer: Any = place.lacking(list(arguments))
+    """Execute the command line and print the result as JSON."""
+    store = NodeStore(Path(root))
+    if verb == "missing":
+        answer: Any = store.missing(list(arguments))
     elif verb == "receive":
-        answer = place.receive(list(arguments), sys.stdin.buffer)
+        answer = store.receive(list(arguments), sys.stdin.buffer)
     else:
-        answer = place.install(json.loads(arguments[0]))
+        answer = store.install(json.loads(arguments[0]))
     print(json.dumps(answer))
 
 

@@ -1,4 +1,4 @@
-"""Talks to ``node_install`` on a node: what is lacking there, here it comes, make an environment of it."""
+"""Calls ``node_install`` on a node: lists missing archives, sends archives, installs a package."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from continuum.connection.base import Process
 from continuum.errors import ConnectionFailure, DeployError
 
 ROOT = PurePosixPath("/var/lib/continuum/packages")
-"""Where packages are on a node."""
+"""Folder of packages on a node."""
 
 TIMEOUT_S = 600.0
 _CHUNK_BYTES = 1 << 20
 _JOIN_TIMEOUT_S = 10.0
 
 
-def lacking(connection: Connection, python: str, names: Sequence[str]) -> list[str]:
-    """Those of the archives that the node does not have."""
-    found: list[str] = _ask(connection, python, ["lacks", *names], [])
+def missing(connection: Connection, python: str, names: Sequence[str]) -> list[str]:
+    """The archives that the node does not have."""
+    found: list[str] = _ask(connection, python, ["missing", *names], [])
     return found
 
 
 def send(connection: Connection, python: str, archives: Mapping[str, Path]) -> list[str]:
-    """Send archives, which are unpacked as they come; returns the names of those that were not there yet."""
+    """Send archives, which the node unpacks; returns the names of those that it did not have."""
     words = [f"{name}:{path.stat().st_size}" for name, path in archives.items()]
-    fresh: list[str] = _ask(connection, python, ["receive", *words], list(archives.values()))
-    return fresh
+    added: list[str] = _ask(connection, python, ["receive", *words], list(archives.values()))
+    return added
 
 
 def install(connection: Connection, python: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Make what the manifest says out of archives that are there."""
+    """Install a package from archives that the node already has; returns its interpreter and code folder."""
     answer: dict[str, Any] = _ask(connection, python, ["install", json.dumps(manifest)], [])
     return answer
 
 
 def _ask(connection: Connection, python: str, words: Sequence[str], files: Sequence[Path]) -> Any:
-    """What ``node_install`` answers; outside the node's limits, for it is not what is measured."""
+    """The result of ``node_install``; not subject to the node's limits, since it is not measured."""
     argv = [python, "-I", "-c", _source(), str(ROOT), *words]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
@@ -55,15 +55,15 @@ def _ask(connection: Connection, python: str, words: Sequence[str], files: Seque
             process.kill()
             raise
         feeding.join(_JOIN_TIMEOUT_S)
-        said = log.read_text(encoding="utf-8", errors="replace").strip()
+        output = log.read_text(encoding="utf-8", errors="replace").strip()
     if status:
-        tail = "\n".join(f"  {line}" for line in said.splitlines()[-8:])
+        tail = "\n".join(f"  {line}" for line in output.splitlines()[-8:])
         raise DeployError(f"{connection.node}: the package cannot be installed (status {status}):\n{tail}")
-    return json.loads(said.splitlines()[-1])
+    return json.loads(output.splitlines()[-1])
 
 
 def _feed(process: Process, files: Sequence[Path]) -> None:
-    """Give the program what it reads; if it ends before, its status and last words say why."""
+    """Write files to the program's standard input; if it ends early, its status and output tell why."""
     try:
         for path in files:
             with path.open("rb") as file:

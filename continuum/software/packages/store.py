@@ -1,7 +1,6 @@
-"""Wheels of this user's cache, each kept under the hash of its content.
+"""The wheels in this user's cache, each stored under the hash of its content.
 
-A wheel comes in once, is checked by pip against its hash then, and never changes; whatever needs it names
-it by that hash.
+A wheel is downloaded once, verified by pip against its hash, and never changes.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ class Wheel:
     """A wheel in the store.
 
     Attributes:
-        name: its file name, which says what it is for.
-        sha256: hash of its content, in hexadecimal digits.
+        name: its file name, with the tags of its platform.
+        sha256: hash of its content, in hexadecimal.
         size_bytes: its size.
     """
 
@@ -40,7 +39,7 @@ class Wheel:
 
 
 def cache_folder() -> Path:
-    """Where this user's packages are kept between runs (``$XDG_CACHE_HOME/continuum``)."""
+    """The folder of this user's cache (``$XDG_CACHE_HOME/continuum``)."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "continuum"
 
@@ -49,25 +48,25 @@ class Store:
     """The wheels below one folder.
 
     Args:
-        folder: where they are kept; made when needed.
+        folder: the folder; created when needed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, wheel: Wheel) -> Path:
-        """Where a wheel is."""
+        """The path of a wheel."""
         return self.folder / wheel.sha256 / wheel.name
 
     def has(self, wheel: Wheel) -> bool:
-        """Whether a wheel is there, whole."""
+        """Whether the store contains a wheel with the expected size."""
         try:
             return self.path(wheel).stat().st_size == wheel.size_bytes
         except OSError:
             return False
 
     def add(self, source: Path) -> Wheel:
-        """Take a file into the store; it is moved there."""
+        """Move a file into the store."""
         wheel = Wheel(source.name, sha256_of(source), source.stat().st_size)
         target = self.path(wheel)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -75,10 +74,10 @@ class Store:
         return wheel
 
     def wheels(self, lock: str, interpreter: Interpreter) -> tuple[Wheel, ...]:
-        """The wheels a lock names for an interpreter; downloaded unless all of them are here.
+        """The wheels of a lock for an interpreter; downloads them unless the store contains all of them.
 
         Raises:
-            DeployError: one cannot be had.
+            DeployError: a wheel cannot be downloaded.
         """
         if not lock.strip():
             return ()
@@ -94,7 +93,7 @@ class Store:
         return found
 
     def remember(self, lock: str, interpreter_key: str, wheels: Iterable[Wheel]) -> None:
-        """Have ``wheels`` answer with these from now on, while they are here."""
+        """Let ``wheels`` return these from now on, as long as the store contains them."""
         _write_index(self._index(lock, interpreter_key), wheels)
 
     def _index(self, lock: str, interpreter_key: str) -> Path:
@@ -102,7 +101,7 @@ class Store:
 
 
 def download_command(interpreter: Interpreter, lock: Path, to: Path) -> list[str]:
-    """The command that fetches what a lock names, for another interpreter than this one."""
+    """The command that downloads the wheels of a lock for any interpreter."""
     tag = f"cp{interpreter.version[0]}{interpreter.version[1]}"
     platforms = [f"--platform={name}" for name in interpreter.platforms()]
     return [

@@ -1,8 +1,8 @@
-"""Wheels as they are once installed: one archive each, made once here, and only unpacked on nodes.
+"""Installed wheels as archives: created once on this host, only unpacked on nodes.
 
-uv installs each wheel into a folder of its own, for the node's interpreter; where this host has one of that
-version, modules are compiled, too. The archive of that folder is the same bytes whenever the wheel is the
-same, and is kept beside the wheels under the wheel's hash.
+uv installs each wheel into a separate folder for the node's interpreter. If this host has a Python of the
+same version, modules are compiled as well. The archive of the folder is reproducible and stored under the
+wheel's hash.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from continuum.software.packages.store import Store, Wheel
 INSTALL_TIMEOUT_S = 300
 _GZIP_LEVEL = 1
 _LEFT_OUT = frozenset({"./.lock", "./bin"})
-"""uv's own, and programs that would be started with this host's interpreter."""
+"""A file of uv, and scripts that refer to this host's interpreter."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """Something for nodes to unpack.
+    """An archive that nodes unpack.
 
     Attributes:
-        path: where it is on this host.
-        sha256: hash of its content, in hexadecimal digits.
+        path: its path on this host.
+        sha256: hash of its content, in hexadecimal.
     """
 
     path: Path
@@ -48,17 +48,17 @@ class Archive:
 
     @property
     def name(self) -> str:
-        """What it is called on nodes: its hash, and how it is packed."""
+        """Its name on nodes: its hash and its suffix."""
         return self.sha256 + "".join(self.path.suffixes)
 
 
 @dataclass(frozen=True)
 class Maker:
-    """What a tree is made with.
+    """The interpreters involved in installing a wheel.
 
     Attributes:
-        interpreter: what it is for.
-        compiler: what compiles its modules; None where nothing here can.
+        interpreter: the interpreter of the node.
+        compiler: path of the Python on this host that compiles its bytecode; None if there is none.
     """
 
     interpreter: Interpreter
@@ -66,7 +66,7 @@ class Maker:
 
     @property
     def tag(self) -> str:
-        """Part of the archive's name: a wheel may be for several interpreters, bytecode is not."""
+        """Part of the archive's name, since bytecode is specific to an interpreter and a wheel may not be."""
         return f"-{bytecode.tag(self.interpreter)}" if self.compiler else ""
 
 
@@ -74,9 +74,9 @@ class Trees:
     """The archives below one folder.
 
     Args:
-        folder: where they are kept; made when needed.
-        wheels: where the wheels are.
-        is_packed: whether they are compressed: a third of the size, three times the work to unpack.
+        folder: the folder; created when needed.
+        wheels: the store of wheels.
+        is_packed: whether archives are compressed: a third of the size, three times the CPU time to unpack.
     """
 
     def __init__(self, folder: Path, wheels: Store, *, is_packed: bool) -> None:
@@ -84,25 +84,25 @@ class Trees:
         self.suffix = ".tar.gz" if is_packed else ".tar"
 
     def archives(self, wheels: Sequence[Wheel], interpreter: Interpreter) -> tuple[Archive, ...]:
-        """One archive a wheel, in their order; made unless they are here.
+        """The archive of each wheel, in their order; created if missing.
 
         Raises:
             DeployError: a wheel cannot be installed.
         """
-        made_by = Maker(interpreter, bytecode.compiler(interpreter))
-        known = [self._kept(wheel, made_by) for wheel in wheels]
+        maker = Maker(interpreter, bytecode.compiler(interpreter))
+        known = [self._cached(wheel, maker) for wheel in wheels]
         if all(known):
             return tuple(archive for archive in known if archive)
         self.folder.mkdir(parents=True, exist_ok=True)
-        # uv and zlib do most of it, outside of Python's lock; the largest first.
+        # uv and zlib run without Python's global lock; largest wheels first.
         order = sorted(wheels, key=lambda wheel: -wheel.size_bytes)
         with tempfile.TemporaryDirectory(dir=self.folder) as temporary, ThreadPoolExecutor() as pool:
-            made = pool.map(lambda wheel: self._make(wheel, made_by, Path(temporary)), order)
+            made = pool.map(lambda wheel: self._make(wheel, maker, Path(temporary)), order)
             found = dict(zip(order, made, strict=True))
         return tuple(found[wheel] for wheel in wheels)
 
-    def _kept(self, wheel: Wheel, maker: Maker) -> Archive | None:
-        """A wheel's archive, if it is here, whole."""
+    def _cached(self, wheel: Wheel, maker: Maker) -> Archive | None:
+        """A wheel's archive with the expected size; None if absent."""
         try:
             path = self._path(wheel, maker)
             index = json.loads(_index(path).read_text(encoding="utf-8"))
@@ -135,7 +135,7 @@ def _index(archive: Path) -> Path:
 
 
 def install_command(wheel: Path, interpreter: Interpreter, to: Path) -> list[str]:
-    """The command that installs a wheel for another interpreter than this one."""
+    """The command that installs a wheel for any interpreter."""
     return [
         *(str(find_uv()), "pip", "install", "--quiet", "--no-config", "--no-index", "--no-deps"),
         *("--python", sys.executable, "--link-mode", "hardlink"),
@@ -155,7 +155,7 @@ def _install(wheel: Path, interpreter: Interpreter, to: Path, cache: Path) -> No
 
 
 def pack(tree: Path, to: Path) -> None:
-    """Write the archive of a folder; the same bytes for the same files."""
+    """Write a reproducible archive of a folder."""
     with _writer(to) as file, tarfile.open(fileobj=file, mode="w") as archive:
         archive.add(tree, ".", filter=_plain)
 
@@ -171,7 +171,7 @@ def _writer(to: Path) -> Iterator[IO[bytes]]:
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """An entry without what differs from host to host; None for what nodes have no use for."""
+    """An entry without host-specific metadata; None for files that nodes do not need."""
     if entry.name in _LEFT_OUT or entry.name.endswith(".dist-info/direct_url.json"):
         return None
     entry.uid = entry.gid = entry.mtime = 0

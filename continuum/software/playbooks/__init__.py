@@ -1,9 +1,9 @@
-"""Software on nodes: Ansible playbooks of the modules, run through the nodes' own connections.
+"""Installs software on nodes with the modules' Ansible playbooks, through the nodes' connections.
 
-A module's playbook for a phase is ``playbooks/<phase>.yml`` in its folder. Ansible is an optional
-dependency (``pip install "continuum-bench[playbooks]"``), imported when a playbook is run and not before.
+A module's playbook for a phase is ``playbooks/<phase>.yml`` in its folder. Ansible is an optional dependency
+(``pip install "continuum-bench[playbooks]"``), imported only when a playbook is run.
 """
 
-from continuum.software.playbooks.play import Played, find, lacking, play
+from continuum.software.playbooks.play import PlaybookResult, find, missing_requirement, play
 
-__all__ = ["Played", "find", "lacking", "play"]
+__all__ = ["PlaybookResult", "find", "missing_requirement", "play"]

@@ -1,11 +1,11 @@
-"""Lends a deployment's connections to Ansible's processes, over a Unix socket in the run's folder.
+"""Shares a deployment's connections with Ansible's processes, over a Unix socket in the run's folder.
 
-Ansible runs every task in a process of its own. Instead of opening each node's connection in each of them
-again, they send what is to be done here; so any kind of Connection serves playbooks, and none is opened
-twice. The other end is ``ansible/connection/continuum_node.py``.
+Ansible runs every task in a separate process. These processes send their commands and files here instead of
+opening a connection each, so playbooks work with any kind of Connection and each is opened once. The client
+is ``ansible/connection/continuum_node.py``.
 
-A request is two frames: a JSON object, then what goes to standard input. An answer is three: a JSON object,
-standard output, standard error. A frame is eight bytes of length (big end first) and that many bytes.
+A request is two frames: a JSON object and the standard input. A response is three: a JSON object, standard
+output and standard error. A frame is its length in eight bytes (big-endian) followed by that many bytes.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _POLL_S = 0.05
 
 
 @contextmanager
-def lend(connections: Mapping[str, Connection], folder: Path, timeout_s: float) -> Iterator[None]:
-    """Answer requests meanwhile.
+def share(connections: Mapping[str, Connection], folder: Path, timeout_s: float) -> Iterator[None]:
+    """Serve requests while the context is open.
 
     Args:
-        connections: by node.
-        folder: an existing folder, only its owner's, in which the socket is made.
-        timeout_s: longest time one command may take.
+        connections: the connection to each node, by its name.
+        folder: an existing folder for the socket, accessible to its owner only.
+        timeout_s: longest time that one command may take.
     """
     with short_path(folder, SOCKET_NAME) as address:
         server = _Server(address, Broker(connections, timeout_s))
@@ -51,13 +51,13 @@ def lend(connections: Mapping[str, Connection], folder: Path, timeout_s: float) 
 
 
 class Broker:
-    """Does on nodes what is asked; as the arguments of ``lend``."""
+    """Executes requests on nodes; for the arguments see ``share``."""
 
     def __init__(self, connections: Mapping[str, Connection], timeout_s: float) -> None:
         self._connections, self._timeout_s = connections, timeout_s
 
     def answer(self, request: Mapping[str, Any], stdin: bytes) -> tuple[dict[str, Any], bytes, bytes]:
-        """Do what is asked; what goes wrong is part of the answer."""
+        """Execute a request; errors become part of the response."""
         try:
             connection = self._connections[request["node"]]
             if request["verb"] == "run":
@@ -84,7 +84,7 @@ class Broker:
 
 
 class _Handler(socketserver.StreamRequestHandler):
-    """One process of Ansible: request after request until it ends."""
+    """The requests of one Ansible process, until it ends."""
 
     def handle(self) -> None:
         assert isinstance(self.server, _Server)
@@ -97,7 +97,7 @@ class _Handler(socketserver.StreamRequestHandler):
                 for part in (json.dumps(answer).encode(), stdout, stderr):
                     self.wfile.write(_LENGTH.pack(len(part)) + part)
             except OSError:
-                return  # whoever asked has ended
+                return  # the client has ended
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -111,7 +111,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 def _read_frame(stream: BufferedIOBase) -> bytes | None:
-    """The next frame; None when the other end is gone."""
+    """The next frame; None if the other end has closed the socket."""
     length = stream.read(_LENGTH.size)
     if len(length) < _LENGTH.size:
         return None

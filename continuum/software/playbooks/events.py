@@ -1,4 +1,4 @@
-"""What Ansible says while a playbook goes on, made into a log, progress lines and reasons of failure."""
+"""Turns Ansible's events during a playbook into a log, progress lines and reasons for failure."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Failure:
     Attributes:
         node: the node's name.
         task: the task's name.
-        message: what the task said.
-        output: the end of what its command wrote.
+        message: the task's error message.
+        output: the last lines of its command's output.
     """
 
     node: str
@@ -35,13 +35,13 @@ class Failure:
     output: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        said = f": {self.message}" if self.message else ""
+        reason = f": {self.message}" if self.message else ""
         end = "".join(f"\n  {line}" for line in self.output)
-        return f'task "{self.task}" failed{said}{end}'
+        return f'task "{self.task}" failed{reason}{end}'
 
 
 def describe(failures: Iterable[Failure]) -> list[str]:
-    """The failures in words, each once, with the nodes that it happened on."""
+    """One text for each distinct failure, preceded by the nodes on which it occurred."""
     nodes: dict[str, list[str]] = {}
     for one in failures:
         nodes.setdefault(str(one), []).append(one.node)
@@ -53,7 +53,7 @@ def describe(failures: Iterable[Failure]) -> list[str]:
 
 @dataclass
 class _Task:
-    """What is not told yet of a task: on how many nodes it was done, and how long it took at most."""
+    """A task that is not reported yet: the number of nodes it ran on, and its longest duration."""
 
     name: str
     nodes: int = 0
@@ -69,24 +69,24 @@ class _Task:
 
 
 class Follower:
-    """Takes the events of one playbook, in their order.
+    """Processes the events of one playbook in order.
 
     Args:
-        log: where Ansible's output goes, free of escape codes.
-        tell: takes a line for the user after every task, where nodes go on by themselves several a task.
+        log: receives Ansible's output without escape codes.
+        tell: receives a progress line after every task; several per task if nodes do not run in lockstep.
 
     Attributes:
-        failures: what failed, in the order it did; some may have been rescued by the playbook.
-        failed_s: when the first of these did, by the monotonic clock; infinite as long as none has.
-        changed: tasks that changed something, by node; complete once the playbook has ended.
-        last_lines: the end of the output.
+        failures: failed tasks in order, including those that the playbook rescued.
+        failed_s: time of the first failure on the monotonic clock; infinite if there is none.
+        changed: number of tasks that changed something, by node; complete once the playbook has ended.
+        last_lines: the last lines of the output.
         task_s: how long each task took, by its name and node.
     """
 
     def __init__(self, log: TextIO, tell: Callable[[str], None]) -> None:
         self._log, self._tell = log, tell
         self._names: dict[str, str] = {}
-        self._untold: dict[str, _Task] = {}
+        self._unreported: dict[str, _Task] = {}
         self.failures: list[Failure] = []
         self.failed_s = math.inf
         self.changed: Counter[str] = Counter()
@@ -94,16 +94,16 @@ class Follower:
         self.task_s: dict[str, dict[str, float]] = {}
 
     def __call__(self, event: Mapping[str, Any]) -> bool:
-        """Take an event; False keeps the runner from writing it to a file of its own."""
+        """Process an event; returns False so that ansible-runner does not write it to a file."""
         if self._log.closed:
-            return False  # nobody waits any longer, and Ansible still had something to say
+            return False  # the playbook was abandoned, but Ansible still sends events
         kind, data = event.get("event", ""), event.get("event_data", {})
         self._write(event.get("stdout", ""))
         if kind in _TASK_STARTS:
-            self._tell_untold()
+            self._report()
             self._names[_task_of(data)] = str(data.get("name") or data.get("task") or "?")
         elif kind == "playbook_on_stats":
-            self._tell_untold()
+            self._report()
         elif kind in _RESULTS and "include_" not in str(data.get("task_action", "")):
             self._result(kind, data)
         return False
@@ -120,16 +120,16 @@ class Follower:
         if changed:
             self.changed[node] += 1
         key = _task_of(data)
-        task = self._untold.setdefault(key, _Task(self._names.get(key, name)))
+        task = self._unreported.setdefault(key, _Task(self._names.get(key, name)))
         task.nodes += 1
         task.changed += changed
         task.failed += failed
         task.seconds = max(task.seconds, seconds)
 
-    def _tell_untold(self) -> None:
-        for task in self._untold.values():
+    def _report(self) -> None:
+        for task in self._unreported.values():
             self._tell(str(task))
-        self._untold.clear()
+        self._unreported.clear()
 
     def _write(self, text: str) -> None:
         lines = plain(text).splitlines()
@@ -140,7 +140,7 @@ class Follower:
 
 
 def _task_of(data: Mapping[str, Any]) -> str:
-    """What tells tasks apart; results of one may come while another goes on elsewhere."""
+    """The key of a task; tasks may overlap, since nodes do not wait for each other."""
     return str(data.get("task_uuid") or data.get("task") or data.get("name"))
 
 
@@ -150,7 +150,7 @@ def plain(text: str) -> str:
 
 
 def failure(node: str, task: str, result: Mapping[str, Any]) -> Failure:
-    """A failure from what a task's module returned; of a loop, its first failed item."""
+    """A failure made from the result of a task; for a loop, from its first failed item."""
     bad = [item for item in result.get("results") or () if item.get("failed") or item.get("unreachable")]
     if bad:
         return failure(node, task, bad[0])
@@ -159,7 +159,7 @@ def failure(node: str, task: str, result: Mapping[str, Any]) -> Failure:
 
 
 def _output(result: Mapping[str, Any], message: str) -> Iterator[str]:
-    """The last lines of what the command wrote; where there was none, the rest of the message."""
+    """The last lines of the command's output; without output, the rest of the message."""
     texts = (result.get(name) for name in _OUTPUTS)
     text = next((text for text in texts if isinstance(text, str) and text.strip()), "")
     lines = plain(text).strip().splitlines() or message.splitlines()[1:]

@@ -1,4 +1,4 @@
-"""What Ansible is told of a deployment: its nodes by tier, and the way to each; pure."""
+"""The Ansible inventory of a deployment: its nodes by tier, and how to connect to each; pure."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def inventory(
     groups: Mapping[str, Sequence[str]] | None = None,
     of_node: Mapping[str, Variables] | None = None,
 ) -> dict[str, Any]:
-    """An inventory in the form of Ansible's YAML plugin, which reads JSON too.
+    """An inventory in the format of Ansible's YAML plugin, which also reads JSON.
 
     Args:
         deployment: the nodes.
-        folder: where the broker's socket is.
-        groups: further groups, besides one of each tier's name.
+        folder: folder of the broker's socket.
+        groups: names of nodes by additional group; each tier is a group.
         of_node: variables of single nodes.
     """
     own = of_node or {}
@@ -43,10 +43,10 @@ def inventory(
 
 
 def access(node: Node, connection: Connection, folder: Path) -> dict[str, Any]:
-    """How Ansible reaches a node: by ssh where ssh alone makes us root, else through our connection."""
+    """How Ansible connects to a node: by ssh if that logs in as root, else through the broker."""
     common = {
         "ansible_python_interpreter": node.python,
-        "ansible_remote_tmp": f"{node.folder}/ansible",  # beside all else of ours; the home stays as it is
+        "ansible_remote_tmp": f"{node.folder}/ansible",  # not in the home folder, which stays unchanged
     }
     if isinstance(connection, SshConnection) and not connection.target.sudo:
         return {**_by_ssh(connection.client()), **common}
@@ -59,10 +59,10 @@ def access(node: Node, connection: Connection, folder: Path) -> dict[str, Any]:
 
 
 def _by_ssh(command: Sequence[str]) -> dict[str, Any]:
-    """The variables that make Ansible start ``ssh`` with the very options of a command like it.
+    """The variables with which Ansible starts ``ssh`` with the same options as a command.
 
     Args:
-        command: ``ssh OPTION... -- [USER@]HOST``, which needs no more than that to get in.
+        command: ``ssh OPTION... -- [USER@]HOST``.
     """
     *words, _, destination = command
     user, _, host = destination.rpartition("@")
@@ -70,10 +70,10 @@ def _by_ssh(command: Sequence[str]) -> dict[str, Any]:
         "ansible_connection": "ssh",
         "ansible_host": host,
         **({"ansible_user": user} if user else {}),
-        # Nothing of Ansible's own: it would start a connection that outlives it.
+        # Ansible's default options start a connection that outlives it.
         "ansible_ssh_args": "",
         "ansible_ssh_common_args": shlex.join(words[1:]),
-        "ansible_ssh_transfer_method": "piped",  # these are options of ssh, not of sftp and scp
+        "ansible_ssh_transfer_method": "piped",  # sftp and scp do not accept all options of ssh
     }
 
 

@@ -1,4 +1,4 @@
-"""Runs one playbook on a deployment's nodes, by ansible-runner and the connections we have."""
+"""Runs one playbook on a deployment's nodes with ansible-runner, through the nodes' connections."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from continuum.connection.deployment import Deployment
 from continuum.errors import DeployError, HostError
 from continuum.rundir.run import Run
 from continuum.software.artifacts import Artifact
+from continuum.software.packages import extras
 from continuum.software.playbooks import settings
-from continuum.software.playbooks.broker import lend
+from continuum.software.playbooks.broker import share
 from continuum.software.playbooks.events import Follower, describe
 from continuum.software.playbooks.inventory import Variables, inventory
 
 FOLDER = "playbooks"
-"""Folder of a run in which Ansible keeps its files, one folder within it a playbook."""
+"""Folder of a run that holds Ansible's files, in one subfolder for each playbook."""
 
 TIMEOUT_S = 900.0
 _POLL_S = 0.05
@@ -33,14 +34,14 @@ _SHOWN_FAILURES = 5
 
 
 @dataclass(frozen=True)
-class Played:
-    """A playbook that came to its end.
+class PlaybookResult:
+    """The result of a successful playbook.
 
     Attributes:
-        changed: tasks that changed something, by node; a node of which nothing had to be changed is absent.
-        seconds: how long it took.
-        log: Ansible's output.
-        task_s: how long each task took, by its name and node.
+        changed: number of tasks that changed something, by node; nodes without changes are absent.
+        seconds: duration of the playbook.
+        log: file with Ansible's output.
+        task_s: duration of each task in seconds, by its name and node.
     """
 
     changed: Mapping[str, int]
@@ -50,19 +51,18 @@ class Played:
 
 
 def find(folder: Path, phase: str) -> Path | None:
-    """A module's playbook for a phase: ``playbooks/<phase>.yml`` in its folder; None when it has none."""
+    """A module's playbook for a phase: ``playbooks/<phase>.yml`` in its folder; None if absent."""
     path = folder / "playbooks" / f"{phase}.yml"
     return path if path.is_file() else None
 
 
-def lacking() -> str:
-    """What keeps playbooks from being run here, with its remedy; empty when nothing does."""
+def missing_requirement() -> str:
+    """Why playbooks cannot be run on this host and how to fix that; empty if they can."""
     if importlib.util.find_spec("ansible_runner") and importlib.util.find_spec("ansible"):
         return ""
-    where = settings.ROOT if (settings.ROOT / "pyproject.toml").is_file() else "continuum-bench"
     return (
-        "installing software on nodes needs ansible-runner and ansible-core, which are not installed; "
-        f'run: pip install "{where}[playbooks]"'
+        "installing software on nodes requires ansible-runner and ansible-core, which are not installed; "
+        f"run: {extras.install_command('playbooks')}"
     )
 
 
@@ -78,36 +78,36 @@ def play(
     artifacts: Sequence[Artifact] = (),
     timeout_s: float = TIMEOUT_S,
     linger_s: float = math.inf,
-) -> Played:
+) -> PlaybookResult:
     """Run a playbook; its output goes to ``logs/<module>-<playbook>.log`` of the run.
 
     Args:
         playbook: a file ``<module>/playbooks/<phase>.yml``.
         deployment: the nodes; their tiers are groups of the inventory.
         run: the run they belong to.
-        nodes: names of those it is for; empty for all.
-        groups: names of nodes by further groups.
-        variables: for all nodes, besides ``continuum_run``, ``continuum_artifact_dir`` and
+        nodes: names of the nodes to run it on; empty for all.
+        groups: names of nodes by additional group.
+        variables: variables of all nodes, besides ``continuum_run``, ``continuum_artifact_dir`` and
             ``continuum_package_mirror``.
-        of_node: for single nodes, besides ``continuum_node``, ``continuum_tier``, ``continuum_address``,
-            ``continuum_folder`` and ``continuum_shares_host``.
-        artifacts: files it installs on nodes; it finds them by name in ``continuum_artifacts``.
-        timeout_s: longest time it may take.
-        linger_s: longest time other nodes may go on once a task has failed on one, for playbooks whose
-            nodes wait for each other and rescue nothing.
+        of_node: variables of single nodes, besides ``continuum_node``, ``continuum_tier``,
+            ``continuum_address``, ``continuum_folder`` and ``continuum_shares_host``.
+        artifacts: files that it installs; it finds their paths by name in ``continuum_artifacts``.
+        timeout_s: time-out of the playbook.
+        linger_s: longest time that the other nodes may continue after a task failed on one; for playbooks
+            in which nodes wait for each other and no failure is rescued.
 
     Raises:
-        DeployError: a task failed on a node, a node could not be reached, or there was no end in time.
+        DeployError: a task failed on a node, a node was unreachable, or the playbook timed out.
         HostError: Ansible is not installed.
     """
-    if lack := lacking():
-        raise HostError(lack)
+    if message := missing_requirement():
+        raise HostError(message)
     name = f"{playbook.parent.parent.name}-{playbook.stem}"
     folder = _private_folder(run, name)
     given = inventory(deployment, folder, groups=groups, of_node=of_node)
     _write_inputs(folder, given, forks=len(nodes) or len(deployment.nodes))
     log, start = run.log(name), time.monotonic()
-    with log.open("a", encoding="utf-8") as file, lend(deployment.connections, folder, timeout_s):
+    with log.open("a", encoding="utf-8") as file, share(deployment.connections, folder, timeout_s):
         follower = Follower(file, lambda line: run.tell(f"  {name}: {line}"))
         arguments = {
             "private_data_dir": str(folder),
@@ -118,15 +118,15 @@ def play(
             "limit": ",".join(nodes) or None,
         }
         status = _run(arguments, follower, timeout_s, linger_s)
-    shutil.rmtree(folder / "artifacts", ignore_errors=True)  # its copy of our environment above all
+    shutil.rmtree(folder / "artifacts", ignore_errors=True)  # contains a copy of this process's environment
     (folder / "packages.tar").unlink(missing_ok=True)
     if status != "successful":
         raise DeployError(_explain(name, status, follower, log, timeout_s))
-    return Played(dict(follower.changed), time.monotonic() - start, log, follower.task_s)
+    return PlaybookResult(dict(follower.changed), time.monotonic() - start, log, follower.task_s)
 
 
 def _private_folder(run: Run, name: str) -> Path:
-    """Ansible's folder for this playbook, made afresh."""
+    """Ansible's folder for this playbook, newly created."""
     folder = run.directory / FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(mode=0o700, exist_ok=True)
@@ -135,7 +135,7 @@ def _private_folder(run: Run, name: str) -> Path:
 
 
 def _write_inputs(folder: Path, given: Mapping[str, Any], forks: int) -> None:
-    text = json.dumps(given, indent=1)  # which is YAML, too
+    text = json.dumps(given, indent=1)  # JSON is valid YAML
     (folder / "inventory.yml").write_text(f"{text}\n", encoding="utf-8")
     (folder / "ansible.cfg").write_text(settings.configuration(folder, forks), encoding="utf-8")
     (folder / settings.PROGRAMS).mkdir()
@@ -145,7 +145,7 @@ def _write_inputs(folder: Path, given: Mapping[str, Any], forks: int) -> None:
 
 
 def _run(arguments: dict[str, Any], follower: Follower, timeout_s: float, linger_s: float) -> str:
-    """Let ansible-runner work in a thread, so that a signal ends it at once; its last word on how it went."""
+    """Call ansible-runner in a thread, so that a signal ends it at once; returns its final status."""
     import ansible_runner
 
     cancelled, ended = threading.Event(), []
@@ -175,16 +175,19 @@ def _run(arguments: dict[str, Any], follower: Follower, timeout_s: float, linger
 
 
 def _explain(name: str, status: str, follower: Follower, log: Path, timeout_s: float) -> str:
-    """Why a playbook failed, as far as it can be known."""
+    """The message of a failed playbook."""
     where = log
     with suppress(ValueError):
         where = log.relative_to(Path.cwd())
     if status == "timeout":
-        return f"{name}: no end within {timeout_s:g} s; its output is in {where}"
+        return f"{name}: timed out after {timeout_s:g} s; the output is in {where}"
     failures = describe(follower.failures)
     shown = failures[:_SHOWN_FAILURES]
     if len(failures) > len(shown):
         shown.append(f"and {len(failures) - len(shown)} more")
     if not shown:
-        shown = [f"{name}: Ansible ended early ({status})", *(f"  {line}" for line in follower.last_lines)]
-    return "\n".join([*shown, f"all of the output is in {where}"])
+        shown = [
+            f"{name}: Ansible ended early ({status})",
+            *(f"  {line}" for line in follower.last_lines),
+        ]
+    return "\n".join([*shown, f"the full output is in {where}"])

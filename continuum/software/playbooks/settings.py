@@ -1,4 +1,4 @@
-"""How Ansible is set up: nothing of the user's own configuration, no files outside the run's folder."""
+"""Ansible's settings: independent of the user's configuration, with all files in the run's folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from continuum.rundir.run import Run
 from continuum.sdk import protocol
-from continuum.software.artifacts import Artifact, obtain
+from continuum.software.artifacts import Artifact, resolve
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -21,18 +21,18 @@ ROLES = HERE / "ansible" / "roles"
 CONNECTIONS = HERE / "ansible" / "connection"
 MOST_FORKS = 16
 POLL_S = 0.02
-"""How often Ansible looks for results; as often as it does by itself, it takes a quarter of a processor."""
+"""Interval at which Ansible polls for results; its default of 1 ms takes a quarter of a CPU."""
 
 PROGRAMS = "bin"
-"""Folder within Ansible's own in which its program is found."""
+"""Subfolder of Ansible's folder with the ``ansible-playbook`` program."""
 
 
 def configuration(folder: Path, forks: int) -> str:
     """The text of ``ansible.cfg``.
 
     Args:
-        folder: Ansible's folder of this playbook.
-        forks: nodes it works on at the same time, where the host bears it.
+        folder: Ansible's folder for this playbook.
+        forks: number of nodes to work on in parallel, up to ``MOST_FORKS``.
     """
     return "\n".join(
         [
@@ -60,7 +60,7 @@ def configuration(folder: Path, forks: int) -> str:
 
 
 def program() -> str:
-    """A script that becomes Ansible, and is killed when the orchestrator is: none goes on installing."""
+    """A script that executes Ansible and lets the kernel kill it if the orchestrator dies."""
     beside = Path(sys.executable).with_name("ansible-playbook")
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which("ansible-playbook") or str(beside)
     tied = "setpriv --pdeathsig KILL" if shutil.which("setpriv") else ""
@@ -68,7 +68,7 @@ def program() -> str:
 
 
 def environment(run: Run, folder: Path) -> dict[str, str]:
-    """Variables for Ansible's processes, on top of our own."""
+    """Additional environment variables of Ansible's processes."""
     return {
         "PATH": os.pathsep.join([str(folder / PROGRAMS), os.environ.get("PATH", os.defpath)]),
         "LC_ALL": "C.UTF-8",
@@ -77,24 +77,24 @@ def environment(run: Run, folder: Path) -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_FORCE_COLOR": "0",
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
-        "ANSIBLE_HOST_KEY_CHECKING": "True",  # or the runner switches it off
+        "ANSIBLE_HOST_KEY_CHECKING": "True",  # ansible-runner disables it by default
         protocol.ENV_RUN: run.id,
         protocol.ENV_RUN_DIRECTORY: str(run.directory),
     }
 
 
 def variables(run: Run, folder: Path, artifacts: Sequence[Artifact] = ()) -> dict[str, Any]:
-    """What every playbook may use of a run: its id, and where software comes from.
+    """The variables of every playbook: the run's id and the sources of software.
 
-    The Debian packages of ``artifact_dir`` are packed into one archive, since there may be many.
+    The Debian packages in ``artifact_dir`` are packed into one archive, since there may be many.
 
     Args:
         run: the run.
-        folder: Ansible's folder of this playbook.
-        artifacts: files the playbook installs; those that are not there yet are downloaded.
+        folder: Ansible's folder for this playbook.
+        artifacts: files that the playbook installs; missing ones are downloaded.
 
     Raises:
-        HostError: ``artifact_dir`` lacks a file, or holds a damaged one.
+        HostError: a file in ``artifact_dir`` is missing or corrupt.
         DeployError: a file cannot be downloaded.
     """
     section = run.config.infrastructure
@@ -105,7 +105,7 @@ def variables(run: Run, folder: Path, artifacts: Sequence[Artifact] = ()) -> dic
         with tarfile.open(archive, "w") as file:
             for package in packages:
                 file.add(package, package.name, recursive=False)
-    paths = obtain(artifacts, run.config, run.tell) if artifacts else {}
+    paths = resolve(artifacts, run.config, run.tell) if artifacts else {}
     return {
         "continuum_run": run.id,
         "continuum_artifacts": {name: str(path) for name, path in paths.items()},

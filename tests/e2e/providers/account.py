@@ -121,7 +121,7 @@ def daemon(account: Account) -> Iterator[None]:
     settings.mkdir(parents=True)
     (settings / "qemu.conf").write_text('stdio_handler = "file"\n')  # else virtlogd is left
     _give(account.home / ".config")
-    with libvirtd.kept(account.folder, _START, account.home / "run" / "libvirt" / "libvirt-sock"):
+    with libvirtd.supervised(account.folder, _START, account.home / "run" / "libvirt" / "libvirt-sock"):
         yield
 
 

@@ -41,7 +41,7 @@ def kubernetes_image(docker_daemon: dockerd.Dockerd) -> str:
 @pytest.fixture(scope="session")
 def guest_image() -> Path:
     """Folder of the base image for guests: the one this user has built, or one that is built now and kept."""
-    if lack := libvirtd.lacking():
+    if lack := libvirtd.missing_requirement():
         pytest.skip(lack)
     return libvirtd.provide_image()
 
@@ -56,7 +56,7 @@ def libvirt_uri(guest_image: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def kubernetes_guest_image() -> Path:
     """A base image with the packages that a container engine needs, so that no guest installs them."""
-    if lack := libvirtd.lacking():
+    if lack := libvirtd.missing_requirement():
         pytest.skip(lack)
     return libvirtd.provide_image_with(libvirtd.KUBERNETES_PACKAGES)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import libvirtd
 from tests.e2e import sshd
 
-WHY_NOT = libvirtd.lacking() or sshd.WHY_NOT
+WHY_NOT = libvirtd.missing_requirement() or sshd.WHY_NOT
 
 _CLIENT = """\
 IdentityFile {folder}/key

@@ -12,7 +12,7 @@ from tests.e2e import debs, program
 pytestmark = [
     pytest.mark.root,
     pytest.mark.providers,
-    pytest.mark.skipif(bool(playbooks.lacking()), reason=playbooks.lacking()),
+    pytest.mark.skipif(bool(playbooks.missing_requirement()), reason=playbooks.missing_requirement()),
     pytest.mark.skipif(bool(debs.WHY_NOT), reason=debs.WHY_NOT),
 ]
 

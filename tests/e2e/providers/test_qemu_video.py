@@ -136,7 +136,7 @@ def form(value: Any) -> Any:
 
 
 @pytest.mark.long  # test_docker_playbooks has the same benchmark on containers
-@pytest.mark.skipif(bool(playbooks.lacking()), reason=playbooks.lacking())
+@pytest.mark.skipif(bool(playbooks.missing_requirement()), reason=playbooks.missing_requirement())
 @pytest.mark.skipif(bool(debs.WHY_NOT), reason=debs.WHY_NOT)
 def test_mist_installs_the_broker_and_an_edge_guest_serves_by_mqtt(
     libvirt_uri: str, guest_image: Path, tmp_path: Path

@@ -12,7 +12,7 @@ from continuum.modules import registry
 from continuum.rundir import run as runs
 from continuum.rundir.journal import Journal
 from continuum.rundir.run import Run
-from tests.fake_provider import FakeProvider
+from continuum.testing.fake_provider import FakeProvider
 
 TEXT = """
 [infrastructure]

@@ -14,8 +14,8 @@ from continuum.modules import registry
 from continuum.pipeline import teardown
 from continuum.rundir import run as rundir
 from continuum.rundir.run import Run
+from continuum.testing.fake_provider import FakeProvider
 from infrastructure.baremetal.settings import NamedHost
-from tests.fake_provider import FakeProvider
 
 TEXT = """
 [infrastructure]

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import continuum.connection
-from continuum.connection.fake import FakeConnection
 from continuum.connection.forward import forward
 from continuum.errors import ConnectionFailure
+from continuum.testing.fake_connection import FakeConnection
 
 LARGE = b"x" * 3_000_000
 

@@ -8,7 +8,6 @@ import pytest
 
 from continuum.config import loader as config
 from continuum.config.planner import load_modules, make_plan
-from continuum.connection.fake import FakeConnection
 from continuum.errors import ConfigError, DeployError
 from continuum.model.config import Config
 from continuum.model.workload import Workload
@@ -16,6 +15,7 @@ from continuum.modules.plan import Plan
 from continuum.sdk.protocol import ENV_ADDRESS as ADDRESS
 from continuum.sdk.protocol import ENV_FRONT as FRONT
 from continuum.software import oci
+from continuum.testing.fake_connection import FakeConnection
 from execution_model.openfaas import clock_offsets, function, on_kubernetes, openfaas_manifests, single_node
 from execution_model.openfaas.openfaas_manifests import Function
 
@@ -109,12 +109,12 @@ def test_programs_are_taken_out_of_their_images(tmp_path: Path, monkeypatch: pyt
     upper = oci.from_files({"/bin/x": b"#!new"}, tmp_path / "layers")
     archive = tmp_path / "image.tar"
     oci.write(archive, "example.org/x:1", [lower, upper], oci.ImageConfig())
-    taken = oci.take(archive, "/bin/x", tmp_path / "kept")
+    taken = oci.extract(archive, "/bin/x", tmp_path / "kept")
     assert taken.read_bytes() == b"#!new"
     assert taken.stat().st_mode & 0o111
-    assert oci.take(archive, "bin/x", tmp_path / "kept") == taken
+    assert oci.extract(archive, "bin/x", tmp_path / "kept") == taken
     with pytest.raises(oci.ArchiveError, match="no file bin/z"):
-        oci.take(archive, "bin/z", tmp_path / "kept")
+        oci.extract(archive, "bin/z", tmp_path / "kept")
 
 
 def test_what_an_image_starts_is_found_as_its_runtime_would(tmp_path: Path) -> None:
@@ -131,13 +131,13 @@ def test_an_image_without_the_program_ends_in_its_name(
 ) -> None:
     archive = tmp_path / "image.tar"
     oci.write(archive, "ghcr.io/openfaas/gateway:1", [], oci.ImageConfig())
-    monkeypatch.setattr("continuum.software.artifacts.obtain", lambda *_: {"gateway": archive})
+    monkeypatch.setattr("continuum.software.artifacts.resolve", lambda *_: {"gateway": archive})
 
     class Run:
         config = None
         tell = None
 
-    with pytest.raises(DeployError, match=r"gateway: .*does not say what program"):
+    with pytest.raises(DeployError, match=r"gateway: .*no entry point and no command"):
         single_node.program("gateway", (), Run())  # type: ignore[arg-type]
 
 

@@ -156,6 +156,57 @@ def test_other_package_of_the_same_name_is_refused_with_both_paths(tree: Path, t
     assert str(tree / "infrastructure" / "__init__.py") in said
 
 
+def announce(tree: Path, points: str, packages: dict[str, str]) -> str:
+    """Put a distribution beside the tree; returns the path for an interpreter."""
+    site = tree / "site"
+    metadata = site / "continuum_more-2.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: continuum-more\nVersion: 2.0\n")
+    (metadata / "entry_points.txt").write_text(points)
+    for package, code in packages.items():
+        add(site, package, code)
+    return f"{tree}:{site}"
+
+
+def test_a_distribution_announces_modules_as_entry_points(tree: Path) -> None:
+    points = "[continuum.providers]\nloft = more_loft\n[continuum.applications]\nidle = more.idle\n"
+    path = announce(tree, points, {"more_loft": PROVIDER, "more": "raise SystemExit(1)", "more/idle": ""})
+    (tree / "site" / "more_loft" / "aliases").write_text("garret\n")
+    assert json.loads(ask(tree, "registry.names('provider')", path)) == ["loft", "shed"]
+    assert json.loads(ask(tree, "registry.names('application')", path)) == ["idle"]
+    assert ask(tree, "registry.provider('garret').summary", path) == "nodes in a shed"
+    assert ask(tree, "str(registry.found()[1].folder)", path) == str(tree / "site" / "more_loft")
+
+
+def test_two_modules_of_one_name_are_refused_and_both_named(tree: Path) -> None:
+    points = "[continuum.providers]\nshed = more_shed\nattic = more_attic\n"
+    path = announce(tree, points, {"more_shed": PROVIDER, "more_attic": PROVIDER})
+    said = ask(tree, "registry.provider('shed')", path)
+    assert said == (
+        'the provider "shed" exists more than once: infrastructure/shed and more_shed of continuum-more 2.0;'
+        " rename one of them"
+    )
+    assert json.loads(ask(tree, "registry.broken()", path)) == [said]
+    assert ask(tree, "registry.provider('attic').summary", path) == "nodes in a shed"
+
+
+@pytest.mark.parametrize(
+    ("code", "complaint"),
+    [
+        (None, "more_odd of continuum-more 2.0 needs the Python package more_odd, which is not installed"),
+        (
+            "import nowhere_at_all",
+            "needs the Python package nowhere_at_all, which is not installed; install ",
+        ),
+        ("MODULE = 3", "more_odd of continuum-more 2.0: MODULE must be a subclass of Provider"),
+    ],
+)
+def test_a_broken_distribution_is_named(tree: Path, code: str | None, complaint: str) -> None:
+    path = announce(tree, "[continuum.providers]\nodd = more_odd\n", {"more_odd": code} if code else {})
+    assert complaint in ask(tree, "registry.provider('odd')", path)
+    assert ask(tree, "registry.provider('shed').summary", path) == "nodes in a shed"
+
+
 def test_only_the_named_module_is_loaded(tree: Path) -> None:
     add(tree, "infrastructure/attic", "raise SystemExit('not asked for')")
     loaded = ask(tree, "(registry.provider('shed'), sorted(m for m in sys.modules if 'infra' in m))[1]")

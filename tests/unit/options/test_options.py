@@ -14,20 +14,20 @@ from continuum.options import (
     Duration,
     FilePath,
     Flag,
+    Fraction,
     Integer,
-    Kind,
     Latency,
     Memory,
     Name,
     Option,
     Percent,
     Real,
-    Share,
     Text,
     Texts,
     Throughput,
+    ValueType,
 )
-from continuum.options.tolerance import Tolerance, ToleranceKind
+from continuum.options.tolerance import Tolerance, ToleranceType
 
 ROOT = Path(__file__).parents[3]
 
@@ -44,9 +44,9 @@ ROOT = Path(__file__).parents[3]
         (Real(), "5.", 5.0),
         (Real(), "1e3", 1000.0),
         (Real(), "-1.5E-1", -0.15),
-        (Share(), "0.66", 0.66),
-        (Share(), "50 %", 0.5),
-        (Share(), "100%", 1.0),
+        (Fraction(), "0.66", 0.66),
+        (Fraction(), "50 %", 0.5),
+        (Fraction(), "100%", 1.0),
         (Memory(), "16", 16384),
         (Memory(), "16 GB", 16384),
         (Memory(), "16gib", 16384),
@@ -99,11 +99,11 @@ ROOT = Path(__file__).parents[3]
         (FilePath(), "~/a b.mp4", "~/a b.mp4"),
         (Texts(), "a@b, c@d,,", ("a@b", "c@d")),
         (Texts(), '"a", "b"', ("a", "b")),
-        (ToleranceKind(), "3 %", Tolerance(3.0, 0.3, 3.0)),
-        (ToleranceKind(), "10, 1 ms", Tolerance(10.0, 1.0, 10.0)),
+        (ToleranceType(), "3 %", Tolerance(3.0, 0.3, 3.0)),
+        (ToleranceType(), "10, 1 ms", Tolerance(10.0, 1.0, 10.0)),
     ],
 )
-def test_text_is_read_as_value(kind: Kind, text: str, value: object) -> None:
+def test_text_is_read_as_value(kind: ValueType, text: str, value: object) -> None:
     read = kind.parse(text)
     assert read == pytest.approx(value) if isinstance(value, float) else read == value
     assert type(read) is type(value)
@@ -126,39 +126,39 @@ def test_text_is_read_as_value(kind: Kind, text: str, value: object) -> None:
         (Real(), "-inf", 'not a number; write e.g. "2.5"'),
         (Real(), "7,21", "decimal comma; write 7.21"),
         (Real(), "1e999", 'too large for a number; write e.g. "2.5"'),
-        (Share(), "0", "too small; at least 0.01"),
-        (Share(), "1.01", "too large; at most 1"),
-        (Share(), "101 %", "too large; at most 1"),
+        (Fraction(), "0", "too small; at least 0.01"),
+        (Fraction(), "1.01", "too large; at most 1"),
+        (Fraction(), "101 %", "too large; at most 1"),
         (Memory(), "lots", 'not a size; write e.g. "4 GB"'),
         (Memory(), "GB", 'not a size; write e.g. "4 GB"'),
-        (Memory(), "4 5 GB", '"5 GB" is no unit of a size; write e.g. "4 GB"'),
-        (Memory(), "4 Mbit", '"Mbit" is no unit of a size; write e.g. "4 GB"'),
+        (Memory(), "4 5 GB", '"5 GB" is not a unit of a size; write e.g. "4 GB"'),
+        (Memory(), "4 Mbit", '"Mbit" is not a unit of a size; write e.g. "4 GB"'),
         (Memory(), "4,5 GB", "decimal comma; write 4.5"),
         (Memory(), "0", "too small; at least 1 MiB"),
-        (Memory(), "1 EB", '"EB" is no unit of a size; write e.g. "4 GB"'),
+        (Memory(), "1 EB", '"EB" is not a unit of a size; write e.g. "4 GB"'),
         (Memory(), "100000 TB", "too large; at most 65536 GB"),
         (Latency(), "-1 ms", "too small; at least 0 ms"),
-        (Latency(), "2 h", '"h" is no unit of a delay; write e.g. "45 ms"'),
+        (Latency(), "2 h", '"h" is not a unit of a delay; write e.g. "45 ms"'),
         (Throughput(), "0", "too small; at least 0.001 Mbit/s"),
         (
             Throughput(),
             "100 MB/s",
             'MB/s counts bytes; write bits, e.g. "100 Mbit" (1 MB/s is 8 Mbit)',
         ),
-        (DiskRate(), "100 Mbit/s", '"Mbit/s" is no unit of a disk rate; write e.g. "100 MB/s"'),
+        (DiskRate(), "100 Mbit/s", '"Mbit/s" is not a unit of a disk rate; write e.g. "100 MB/s"'),
         (Duration(minimum=1), "0.5", "too small; at least 1 s"),
-        (Cores(), "500m", '"m" is no unit of a number of cores; write e.g. "2 cores"'),
+        (Cores(), "500m", '"m" is not a unit of a number of cores; write e.g. "2 cores"'),
         (Percent(), "101", "too large; at most 100 %"),
         (Flag(), "maybe", "neither True nor False; write one of them"),
-        (Name(), "../etc", "not a name: letters, digits and -._ inside, at most 60"),
-        (Name(), "a" * 61, "not a name: letters, digits and -._ inside, at most 60"),
+        (Name(), "../etc", "not a name: use letters and digits, with -._ inside, at most 60"),
+        (Name(), "a" * 61, "not a name: use letters and digits, with -._ inside, at most 60"),
         (Choice("auto", "netem", "fabric"), "fabrik", "not one of: fabric, auto, netem"),
-        (FilePath(), "a\0b", "no path can hold a NUL character"),
-        (ToleranceKind(), "2 ms", '"ms" is no unit of a percentage; write e.g. "2 %"'),
-        (ToleranceKind(), "2 %,", 'not a delay; write e.g. "45 ms"'),
+        (FilePath(), "a\0b", "a path cannot contain a NUL character"),
+        (ToleranceType(), "2 ms", '"ms" is not a unit of a percentage; write e.g. "2 %"'),
+        (ToleranceType(), "2 %,", 'not a delay; write e.g. "45 ms"'),
     ],
 )
-def test_text_is_refused_in_these_words(kind: Kind, text: str, complaint: str) -> None:
+def test_text_is_refused_in_these_words(kind: ValueType, text: str, complaint: str) -> None:
     with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole message is compared below
         kind.parse(text)
     assert str(refused.value) == complaint
@@ -167,7 +167,7 @@ def test_text_is_refused_in_these_words(kind: Kind, text: str, complaint: str) -
 def test_every_default_is_what_its_own_text_is_read_as() -> None:
     for option in (*CORE.values(), *TIER):
         if option.default is not None and not isinstance(option.default, tuple):
-            assert option.kind.parse(option.kind.show(option.default)) == option.default, option
+            assert option.value_type.parse(option.value_type.show(option.default)) == option.default, option
 
 
 def test_every_core_option_says_what_it_is_for() -> None:

@@ -27,8 +27,8 @@ from continuum.pipeline.steps import Modules
 from continuum.rundir import index
 from continuum.rundir import run as rundir
 from continuum.rundir.run import Run
+from continuum.testing.fake_provider import FOLDER, FakeProvider
 from resource_manager.none.manager import NoManager
-from tests.fake_provider import FOLDER, FakeProvider
 
 TEXT = """
 [infrastructure]

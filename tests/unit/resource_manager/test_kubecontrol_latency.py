@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from continuum.connection.fake import FakeConnection
 from continuum.errors import ConnectionFailure
 from continuum.model.result import PartLatency, Result
 from continuum.report import setup_tables
 from continuum.rundir import manager_latency
+from continuum.testing.fake_connection import FakeConnection
 from resource_manager.kubecontrol import api_probe, control_plane_latency, histograms
 from resource_manager.kubecontrol.api_https import ApiConnection
 from resource_manager.kubecontrol.control_plane_latency import Scrape

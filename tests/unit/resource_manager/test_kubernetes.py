@@ -355,8 +355,8 @@ def test_a_cluster_needs_a_cloud_node_and_a_worker() -> None:
 
 def test_a_version_that_does_not_exist_is_refused() -> None:
     (said,) = problems(f"{INFRASTRUCTURE}{BENCHMARK}kube_version = v1.99.0\n")
-    assert 'kube_version = "v1.99.0": no such version; the nearest known ones are: v1.' in said
-    assert "no such version" in problems(f"{INFRASTRUCTURE}{BENCHMARK}kube_version = latest\n")[0]
+    assert 'kube_version = "v1.99.0": unknown version; the nearest known versions are: v1.' in said
+    assert "unknown version" in problems(f"{INFRASTRUCTURE}{BENCHMARK}kube_version = latest\n")[0]
 
 
 def test_releases_of_old_files_are_taken_for_the_oldest_there_is() -> None:

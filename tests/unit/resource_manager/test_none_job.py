@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from continuum.connection import Completed
-from continuum.connection.fake import FakeConnection
 from continuum.errors import ConnectionFailure, DeployError
 from continuum.model.workload import Workload
+from continuum.testing.fake_connection import FakeConnection
 from resource_manager.none.direct_job import DirectJob, Replica
 
 

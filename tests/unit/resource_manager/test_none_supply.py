@@ -13,12 +13,12 @@ from continuum.model.node import Node
 from continuum.model.topology import NodeSpec, Tier, Topology
 from continuum.model.workload import Workload
 from continuum.rundir.run import Run
-from continuum.software.packages.deliver import Placed
+from continuum.software.packages.deliver import Installed
 from resource_manager.none import manager
 
 SPECS = (NodeSpec("cloud0", "cloud", 0, 1, 1), NodeSpec("endpoint0", "endpoint", 0, 1, 1))
 WORKLOADS = (Workload("server", "cloud", ("s",), serves=True), Workload("client", "endpoint", ("c",)))
-PLACED = Placed("/usr/bin/python3", "/code", 1.0, 2.0, 3.0, 4)
+PLACED = Installed("/usr/bin/python3", "/code", 1.0, 2.0, 3.0, 4)
 
 
 def test_workloads_that_share_a_node_take_turns() -> None:
@@ -35,7 +35,9 @@ def test_nodes_are_supplied_at_the_same_time_and_the_run_knows_with_what(
 ) -> None:
     both = threading.Barrier(2, timeout=20)
 
-    def packages(_workload: Workload, nodes: Sequence[Node], _deployment: Deployment) -> Mapping[str, Placed]:
+    def packages(
+        _workload: Workload, nodes: Sequence[Node], _deployment: Deployment
+    ) -> Mapping[str, Installed]:
         both.wait()  # breaks where one waits for the other
         return {node.name: PLACED for node in nodes}
 

@@ -1,4 +1,4 @@
-"""A folder of artifacts against what is needed: every file that is wrong is named, each in its way."""
+"""A folder of artifacts against what is required: every file that is wrong is named, each in its way."""
 
 import hashlib
 import json
@@ -71,14 +71,14 @@ def test_an_image_under_another_name_is_not_the_one(there: Path) -> None:
     folder.write(there, [folder.entry_of(PAUSE, there / PAUSE.file)])
     (fault,) = folder.check(there, [PAUSE])
     assert fault.what == "wrong version"
-    assert "it holds registry.example/pause-amd64:3.10, not registry.example/pause:3.10" in fault.message
+    assert "it contains registry.example/pause-amd64:3.10, not registry.example/pause:3.10" in fault.message
 
 
 def test_what_is_no_image_is_said(there: Path) -> None:
     (there / PAUSE.file).write_bytes(b"pause")
     folder.write(there, [folder.entry_of(PAUSE, there / PAUSE.file)])
     (fault,) = folder.check(there, [PAUSE])
-    assert fault.message == f"{there / PAUSE.file}: not the archive of an image"
+    assert fault.message == f"{there / PAUSE.file}: not an image archive"
 
 
 def test_another_version_or_architecture_is_told_from_none(there: Path) -> None:
@@ -86,14 +86,14 @@ def test_another_version_or_architecture_is_told_from_none(there: Path) -> None:
     arm = Artifact("pause", "3.10", "image", "arm64", image="x")
     found = folder.check(there, [newer, arm, Artifact("etcd", "3.5", "image", image="x")])
     assert [fault.what for fault in found] == ["wrong version", "wrong version", "missing"]
-    assert "kubelet v1.33.5 for amd64 is needed" in found[0].message
+    assert "kubelet v1.33.5 for amd64 is required" in found[0].message
     assert f"{KUBELET.file} (v1.33.4, amd64)" in found[0].message
 
 
 def test_a_file_without_a_line_in_the_manifest_is_not_trusted(tmp_path: Path) -> None:
     (tmp_path / KUBELET.file).write_bytes(b"x")
     (fault,) = folder.check(tmp_path, [KUBELET])
-    assert "not in manifest.json" in fault.message
+    assert "not listed in manifest.json" in fault.message
 
 
 def test_files_that_others_built_are_told_apart(there: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_manifest_that_makes_no_sense_is_refused(tmp_path: Path, text: str) ->
 
 
 def test_a_run_gets_the_paths_in_its_folder(there: Path) -> None:
-    assert artifacts.obtain([KUBELET, PAUSE], using(there)) == {
+    assert artifacts.resolve([KUBELET, PAUSE], using(there)) == {
         "kubelet": there / KUBELET.file,
         "pause": there / PAUSE.file,
     }
@@ -128,7 +128,7 @@ def test_a_run_is_refused_for_every_file_at_once(there: Path) -> None:
     (there / PAUSE.file).unlink()
     (there / KUBELET.file).write_bytes(b"")
     with pytest.raises(HostError) as refused:
-        artifacts.obtain([KUBELET, PAUSE], using(there))
+        artifacts.resolve([KUBELET, PAUSE], using(there))
     first, second = map(str, refused.value.problems)
     assert first.startswith(
         f'x.cfg:6: [infrastructure] artifact_dir = "{there}": {there / KUBELET.file}: corrupt'
@@ -139,7 +139,7 @@ def test_a_run_is_refused_for_every_file_at_once(there: Path) -> None:
 
 def test_a_folder_outlives_what_is_not_asked_for(there: Path) -> None:
     (there / PAUSE.file).unlink()
-    assert artifacts.obtain([KUBELET], using(there)) == {"kubelet": there / KUBELET.file}
+    assert artifacts.resolve([KUBELET], using(there)) == {"kubelet": there / KUBELET.file}
 
 
 def using(there: Path) -> config.Config:

@@ -7,7 +7,7 @@ import pytest
 from continuum.errors import HostError
 from continuum.model.workload import Program, Workload
 from continuum.software.artifacts import libraries
-from continuum.software.artifacts.libraries import Wish
+from continuum.software.artifacts.libraries import LibraryRequest
 from continuum.software.oci import base, from_files, layer_cache
 from continuum.software.packages import lock
 from continuum.software.packages.store import Store, Wheel
@@ -15,7 +15,7 @@ from continuum.software.packages.store import Store, Wheel
 NEEDS = ("tool>=1", "other")
 LOCKED = "tool==1.2 --hash=sha256:0\n"
 WORKLOAD = Workload("worker", "cloud", ("x",), requirements=NEEDS, programs=(Program("ls", "coreutils"),))
-WISH = Wish((WORKLOAD,), "amd64", in_images=True)
+REQUEST = LibraryRequest((WORKLOAD,), "amd64", in_images=True)
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
     cache = tmp_path / "one" / "continuum"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
     (tmp_path / "tool-1.2-py3-none-any.whl").write_bytes(b"a wheel" * 1000)
-    store, interpreter = Store(cache / "wheels"), WISH.interpreter()
+    store, interpreter = Store(cache / "wheels"), REQUEST.interpreter()
     added = store.add(tmp_path / "tool-1.2-py3-none-any.whl")
     store.remember(LOCKED, interpreter.key, [added])
-    lock.keep(LOCKED, NEEDS, interpreter.key, cache)
+    lock.remember(LOCKED, NEEDS, interpreter.key, cache)
     layer = from_files({"/bin/python": "x"}, cache / "images")
     facts = {"interpreter": interpreter.to_json(), "python": "/bin/python"}
     layer_cache.remember(cache / "images", base.debian_key("amd64", ("coreutils",)), layer, **facts)
@@ -37,7 +37,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
 @pytest.fixture
 def folder(tmp_path: Path, wheel: Wheel, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that was filled from that cache; this user's is empty, and there is no network."""
-    libraries.export(WISH, tmp_path / "files", lambda _line: None)
+    libraries.export(REQUEST, tmp_path / "files", lambda _line: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "two"))
     monkeypatch.setattr(lock, "_compile", lambda *_: pytest.fail("an index was asked"))
     return tmp_path / "files"
@@ -45,7 +45,7 @@ def folder(tmp_path: Path, wheel: Wheel, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def test_what_was_exported_is_all_that_is_needed(folder: Path, wheel: Wheel, tmp_path: Path) -> None:
     libraries.adopt(folder)
-    cache, interpreter = tmp_path / "two" / "continuum", WISH.interpreter()
+    cache, interpreter = tmp_path / "two" / "continuum", REQUEST.interpreter()
     assert lock.resolve(NEEDS, interpreter, cache) == LOCKED
     store = Store(cache / "wheels")
     assert store.wheels(LOCKED, interpreter) == (wheel,)
@@ -85,7 +85,7 @@ def test_a_file_that_is_gone_is_named(folder: Path) -> None:
 def test_a_note_that_makes_no_sense_is_refused(folder: Path) -> None:
     (path,) = (folder / "libraries").glob("sets/*.json")
     path.write_text("{}")
-    with pytest.raises(HostError, match="not what `continuum artifacts` writes"):
+    with pytest.raises(HostError, match="not written by `continuum artifacts`"):
         libraries.adopt(folder)
 
 
@@ -99,5 +99,7 @@ def test_workloads_on_plain_nodes_need_no_base(
     wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(libraries, "debian_base", lambda *_: pytest.fail("a base was made"))
-    libraries.export(Wish((WORKLOAD,), "amd64", in_images=False), tmp_path / "files", lambda _line: None)
+    libraries.export(
+        LibraryRequest((WORKLOAD,), "amd64", in_images=False), tmp_path / "files", lambda _line: None
+    )
     assert {path.name for path in (tmp_path / "files" / "libraries").iterdir()} == {"wheels", "sets"}

@@ -77,7 +77,7 @@ def test_a_release_is_known_by_short_forms(folder: Path, written: str | None, me
     [("v1.33.9", "v1.33.10"), ("1.33.1", "v1.33.4"), ("v1.32.99", "v1.32.8"), ("1.3", "v1.32.8")],
 )
 def test_a_release_that_does_not_exist_names_the_nearest(folder: Path, written: str, first: str) -> None:
-    with pytest.raises(UsageError, match=f"nearest known ones are: {first}"):
+    with pytest.raises(UsageError, match=f"nearest known versions are: {first}"):
         table.release_of(folder, written)
 
 
@@ -85,21 +85,21 @@ def test_the_check_of_a_config_names_file_line_and_value(folder: Path) -> None:
     nodes = "[infrastructure]\ncloud_nodes = 1\ncloud_cores = 1\ncloud_memory = 1\ninfra_only = True\n"
     section = config.parse(f"{nodes}[run]\nname = 2.0\n", "x.cfg").run
     (problem,) = artifacts.check_version(section, "name", folder)
-    assert str(problem).startswith('x.cfg:7: [run] name = "2.0": no such version; the nearest')
+    assert str(problem).startswith('x.cfg:7: [run] name = "2.0": unknown version; the nearest')
     assert not list(artifacts.check_version(section.with_values({"name": "1.33"}), "name", folder))
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("default: v1.33.4", "default: v9", "default v9 is not among"),
-        (A, A[:-1], "is no checksum"),
-        (f"sha256:{B}", B, "is no checksum"),
-        ("amd64", "x86", "is no checksum"),
-        ("kind: binary", "kind: programme", "its kind must be"),
-        ("    image: registry.example/pause:{version}\n", "", "has a reference"),
+        ("default: v1.33.4", "default: v9", "default v9 is not a release"),
+        (A, A[:-1], "is not a checksum"),
+        (f"sha256:{B}", B, "is not a checksum"),
+        ("amd64", "x86", "is not a checksum"),
+        ("kind: binary", "kind: programme", "kind must be"),
+        ("    image: registry.example/pause:{version}\n", "", "must have an image reference"),
         ("v1.32.8: {pause: 3.10", "v1.32.8: {pause: 3.9", "pause has no version 3.9"),
-        ("{pause: 3.10, plugins: v1.7.0}", "{paus: 3.10}", "there is no artifact paus"),
+        ("{pause: 3.10, plugins: v1.7.0}", "{paus: 3.10}", "unknown artifact paus"),
         ("releases:", "release:", "must have"),
     ],
 )

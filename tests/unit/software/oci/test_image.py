@@ -156,5 +156,5 @@ def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.tar"
     with tarfile.open(path, "w") as archive:
         archive.addfile(tarfile.TarInfo("file"))
-    with pytest.raises(ArchiveError, match="not the archive of an image"):
+    with pytest.raises(ArchiveError, match="not an image archive"):
         Archive(path)

@@ -125,7 +125,7 @@ def test_only_what_is_missing_has_to_be_copied(tmp_path: Path, beneath: Path, ch
 def test_old_archives_make_room(
     tmp_path: Path, beneath: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workload, "_KEPT_ARCHIVES", 2)
+    monkeypatch.setattr(workload, "_MAX_ARCHIVES", 2)
     made = []
     for number in range(4):
         (checkout / "app" / "worker.py").write_text(f"print({number})\n")

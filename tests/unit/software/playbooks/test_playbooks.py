@@ -11,7 +11,6 @@ import pytest
 from continuum.config import loader as config
 from continuum.config import topology_builder
 from continuum.connection.deployment import Deployment
-from continuum.connection.fake import FakeConnection
 from continuum.connection.ssh.command import ssh
 from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import ConfigError
@@ -23,6 +22,7 @@ from continuum.rundir.run import Run
 from continuum.software import node_programs, playbooks
 from continuum.software.playbooks import inventory, settings
 from continuum.software.playbooks.events import Failure, Follower, describe, failure, plain
+from continuum.testing.fake_connection import FakeConnection
 
 NODES = "[infrastructure]\ninfra_only = True\n" + "".join(
     f"{tier}_nodes = {count}\n{tier}_cores = 1\n{tier}_memory = 1\n"
@@ -167,7 +167,7 @@ def test_escape_codes_are_removed() -> None:
 
 def test_no_ansible_is_one_line_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    lack = playbooks.lacking()
+    lack = playbooks.missing_requirement()
     assert "ansible-runner" in lack
     assert "[playbooks]" in lack
     assert "\n" not in lack
@@ -184,14 +184,15 @@ WORKER = Workload("worker", "edge", ("x",), programs=(BROKER,))
 
 def test_a_program_this_host_lacks_is_a_problem_unless_packages_are_at_hand(tmp_path: Path) -> None:
     bare = config.parse(f"{NODES}[benchmark]\ntransport = mqtt\n", "x.cfg")
-    (problem,) = node_programs.lacking_here([WORKER], bare, facts.read())
-    assert "no no-such-broker on this host; apt install broker-package, or use another transport" in str(
-        problem
+    (problem,) = node_programs.missing_programs([WORKER], bare, facts.read())
+    assert (
+        "no-such-broker is not installed on this host; apt install broker-package, or use another transport"
+        in str(problem)
     )
-    assert list(node_programs.lacking_here([Workload("w", "edge", ("x",))], bare, facts.read())) == []
+    assert list(node_programs.missing_programs([Workload("w", "edge", ("x",))], bare, facts.read())) == []
     supplied = config.parse(NODES.replace("infra_only", f"artifact_dir = {tmp_path}\ninfra_only"), "x.cfg")
-    if not playbooks.lacking():
-        assert list(node_programs.lacking_here([WORKER], supplied, facts.read())) == []
+    if not playbooks.missing_requirement():
+        assert list(node_programs.missing_programs([WORKER], supplied, facts.read())) == []
 
 
 def test_sources_of_software_are_checked(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Ansible's way to a node: every command and file goes through the orchestrator's own Connection.
+"""Ansible's connection plugin for nodes: sends every command and file through the orchestrator's Connection.
 
-Loaded by Ansible, not by the orchestrator, in whatever process a task runs; the other end is
-``continuum.software.playbooks.broker``. Only the standard library and Ansible may be imported here.
+Ansible loads it in the process of each task; the server is ``continuum.software.playbooks.broker``. It may
+import only the standard library and Ansible.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ansible.plugins.connection import ConnectionBase
 
 DOCUMENTATION = """
 name: continuum_node
-short_description: through the connection that the orchestrator holds
+short_description: use the connection of the orchestrator
 description:
-  - Sends commands and names of files to the orchestrator over a Unix socket in the run's folder.
+  - Sends commands and file names to the orchestrator over a Unix socket in the run's folder.
 author: Continuum
 options:
   folder:
@@ -41,7 +41,7 @@ _LENGTH = struct.Struct(">Q")
 
 
 class Connection(ConnectionBase):  # type: ignore[misc]
-    """A socket to the orchestrator, for one node."""
+    """A socket to the orchestrator for one node."""
 
     transport = "continuum_node"
     has_pipelining = True
@@ -56,11 +56,13 @@ class Connection(ConnectionBase):  # type: ignore[misc]
             folder = os.open(self.get_option("folder"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
-                # By descriptor: a socket's address holds 108 bytes, and run folders lie anywhere.
+                # By descriptor: a socket's address is limited to 108 bytes, but paths of run folders are not.
                 self._socket.connect(f"/proc/self/fd/{folder}/{SOCKET_NAME}")
             except OSError as error:
                 self.close()
-                raise AnsibleConnectionFailure(f"the orchestrator is gone: {error}") from error
+                raise AnsibleConnectionFailure(
+                    f"the orchestrator has closed the connection: {error}"
+                ) from error
             finally:
                 os.close(folder)
             self._connected = True
@@ -77,7 +79,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]
         """Copy a file to the node."""
         super().put_file(in_path, out_path)
         if not os.path.isfile(in_path):  # noqa: PTH113
-            raise AnsibleFileNotFound(f"there is no file {in_path}")
+            raise AnsibleFileNotFound(f"file not found: {in_path}")
         self._ask({"verb": "put", "here": in_path, "there": out_path})
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
@@ -86,14 +88,14 @@ class Connection(ConnectionBase):  # type: ignore[misc]
         self._ask({"verb": "get", "here": out_path, "there": in_path})
 
     def close(self) -> None:
-        """Give up the socket."""
+        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
         self._connected = False
 
     def _ask(self, request: dict[str, Any], stdin: bytes = b"") -> tuple[int, bytes, bytes]:
-        """Send a request and wait for its answer: status, standard output, standard error."""
+        """Send a request and return the response: status, standard output, standard error."""
         self._connect()
         assert self._socket is not None
         header = json.dumps({**request, "node": self.get_option("node")}).encode()
@@ -103,7 +105,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]
             answer, stdout, stderr = json.loads(self._frame()), self._frame(), self._frame()
         except (OSError, EOFError) as error:
             self.close()
-            raise AnsibleConnectionFailure(f"the orchestrator is gone: {error}") from error
+            raise AnsibleConnectionFailure(f"the orchestrator has closed the connection: {error}") from error
         if answer.get("error"):
             raise AnsibleConnectionFailure(answer["error"])
         return int(answer["status"]), stdout, stderr
@@ -117,6 +119,6 @@ class Connection(ConnectionBase):  # type: ignore[misc]
         while len(data) < count:
             piece = self._socket.recv(min(count - len(data), 1 << 20))
             if not piece:
-                raise EOFError("no answer")
+                raise EOFError("connection closed")
             data += piece
         return bytes(data)

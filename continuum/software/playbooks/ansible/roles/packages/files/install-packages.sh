@@ -1,8 +1,8 @@
 #!/bin/sh
-# Install Debian packages; the node's own package sources stay as they are, and no service is started.
+# Install Debian packages without changing the node's package sources and without starting services.
 # usage: install-packages.sh FOLDER MIRROR PACKAGE...
-# FOLDER is ours. Packages come from FOLDER/files.tar if there is one, else from MIRROR, else (if that is empty)
-# from where the node gets them.
+# FOLDER is a scratch folder. Packages come from FOLDER/files.tar if it exists, else from MIRROR unless it is empty,
+# else from the node's package sources.
 set -eu
 folder=$1 mirror=$2
 shift 2

@@ -16,11 +16,11 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import ClassVar
 
-from continuum.connection.fake import FakeConnection
 from continuum.model.node import Node
 from continuum.model.topology import NodeSpec
 from continuum.modules.provider import Provider
 from continuum.rundir.run import Run
+from continuum.testing.fake_connection import FakeConnection
 
 FIRST_ADDRESS = IPv4Address("127.77.0.1")
 FOLDER = "fake-nodes"
@@ -66,5 +66,5 @@ def _end_processes_in(folder: Path) -> None:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError, ProcessLookupError):
-                if Path(os.readlink(entry / "cwd")).is_relative_to(folder):
+                if (entry / "cwd").readlink().is_relative_to(folder):
                     os.kill(int(entry.name), signal.SIGKILL)

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from continuum.connection import Connection
-from continuum.connection.fake import FakeConnection
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from continuum.measure import clock
+from continuum.testing.fake_connection import FakeConnection
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The path on this machine of every artifact that a run needs."""
+"""Finds the path on this host of every artifact that a run needs; downloads missing ones."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from continuum.software.artifacts.artifact import Artifact
 from continuum.software.packages.store import cache_folder
 
 
-def obtain(
+def resolve(
     needed: Sequence[Artifact], config: Config, tell: Callable[[str], None] = lambda _line: None
 ) -> Mapping[str, Path]:
-    """Where each artifact is, by its name, whole: in ``artifact_dir`` if that is given, else downloaded.
+    """The path of each artifact, by its name: in ``artifact_dir`` if it is set, else in the download cache.
 
     Args:
-        needed: what is wanted.
-        config: says ``artifact_dir`` and ``artifact_mirror``.
-        tell: told of downloads.
+        needed: the artifacts.
+        config: may set ``artifact_dir`` and ``artifact_mirror``.
+        tell: receives a line of text for each download.
 
     Raises:
-        HostError: a file of ``artifact_dir`` is missing or corrupt; every such file is named.
-        DeployError: a file cannot be downloaded; it is named.
+        HostError: files of ``artifact_dir`` are missing or corrupt; the message names all of them.
+        DeployError: files cannot be downloaded; the message names all of them.
     """
     given = config.infrastructure.path("artifact_dir")
     if given is None:
@@ -39,22 +39,22 @@ def obtain(
     return {name: (given / entry.file).absolute() for name, entry in found.items() if entry}
 
 
-def lacking(needed: Sequence[Artifact], config: Config) -> Iterator[Problem]:
-    """What is missing or corrupt in ``artifact_dir``, before anything is created; reads only."""
+def problems(needed: Sequence[Artifact], config: Config) -> Iterator[Problem]:
+    """A problem for each missing or corrupt file in ``artifact_dir``; read-only, for the phase ``probe``."""
     given = config.infrastructure.path("artifact_dir")
     if given is not None and needed:
         yield from _problems(given, needed, config)
 
 
 def cache() -> Path:
-    """Where downloads of this user are kept between runs."""
+    """The folder of this user's downloads, shared by all runs."""
     return cache_folder() / "artifacts"
 
 
 def _problems(given: Path, needed: Sequence[Artifact], config: Config) -> Iterator[Problem]:
     from continuum.software.artifacts import folder as folders
 
-    remedy = f"`continuum artifacts {config.path} --download FOLDER`, where there is a network, fetches it"
+    remedy = f"`continuum artifacts {config.path} --download FOLDER`, on a machine with a network, fetches it"
     try:
         faults = folders.check(given, needed)
     except UsageError as error:
@@ -64,4 +64,4 @@ def _problems(given: Path, needed: Sequence[Artifact], config: Config) -> Iterat
         yield config.infrastructure.problem("artifact_dir", f"{fault.message}; {remedy}")
 
 
-__all__ = ["DeployError", "cache", "lacking", "obtain"]
+__all__ = ["DeployError", "cache", "problems", "resolve"]
