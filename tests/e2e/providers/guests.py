@@ -28,7 +28,7 @@ endpoint_write_speed = 5 MB/s
 infra_only = True
 {more}
 [link cloud-endpoint]
-latency = 20 ms
+latency = 100 ms
 jitter = 0 ms
 bandwidth = 10 Mbit
 """

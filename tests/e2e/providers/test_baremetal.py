@@ -119,7 +119,7 @@ def test_what_hosts_lack_is_said_before_anything_is_done(tmp_path: Path, hosts: 
         (hosts.camera.folder / "on").touch()
     assert done.returncode == 3
     assert "cloud0 (testcloud) has" in done.stderr
-    assert "MiB of memory, and cloud_memory says 6000000 MiB" in done.stderr
+    assert "MiB of memory, and cloud_memory is 6000000 MiB" in done.stderr
     assert "endpoint0: testcamera cannot be reached" in done.stderr
     assert not (tmp_path / "runs").exists()
 

@@ -94,7 +94,7 @@ def test_links_are_shaped_in_both_guests(up: Path) -> None:
     """What guests take by themselves is off the delay, so it is at most what is configured."""
     queues = {node: inside(up, node, "tc qdisc show dev eth0") for node in ("cloud0", "endpoint0")}
     delays_ms = [float(re.findall(r"delay ([\d.]+)ms", queue)[0]) for queue in queues.values()]
-    assert all(0 < delay_ms <= 20 for delay_ms in delays_ms)
+    assert all(0 < delay_ms <= 100 for delay_ms in delays_ms)
     assert all("rate 10093Kbit" in queue for queue in queues.values())
     for node, other in (("cloud0", "endpoint0"), ("endpoint0", "cloud0")):
         rtt = inside(up, node, f"ping -q -c 5 -i 0.1 {other}").rpartition("=")[2].split("/")

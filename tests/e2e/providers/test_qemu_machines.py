@@ -181,7 +181,7 @@ def test_a_machine_that_lets_nobody_in_is_named(config: Path, tmp_path: Path, ot
     stranger.write_text(config.read_text().replace(other.uri, f"root@{other.address}"))
     done = continuum("up", stranger, cwd=tmp_path)
     assert done.returncode == 3
-    assert f"can you log in there with: ssh -o BatchMode=yes root@{other.address}" in done.stderr
+    assert f"this must work: ssh -o BatchMode=yes root@{other.address}" in done.stderr
     assert not (tmp_path / "runs").exists()
 
 

@@ -49,7 +49,7 @@ def test_a_daemon_that_takes_long_is_told_of_and_waited_for(
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
     config = guests.config(tmp_path, slow_uri, guest_image, "qemu_boot_timeout = 1 s")
     done = guests.continuum("up", config, cwd=tmp_path, environment=environment)
-    assert "libvirt looks at QEMU and takes long over it" in done.stderr
+    assert "libvirt is probing QEMU, which takes long" in done.stderr
     assert "sudo chmod 600 /dev/kvm" in done.stderr
     # Guests have their time from their start on; what the daemon took is not taken off it.
     assert "login failed until the time limit" in done.stderr, done.stderr

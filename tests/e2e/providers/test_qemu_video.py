@@ -14,7 +14,7 @@ from infrastructure.qemu import names, recipe
 from tests.e2e import debs, program
 from tests.e2e.providers import libvirtd
 
-pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.measures, pytest.mark.timeout(1500)]
 
 TIMEOUT_S = 1400
 """For one run: guests are interpreted, on processors that others use, too."""
