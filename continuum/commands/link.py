@@ -1,17 +1,18 @@
-"""``continuum link RUN [A-B]``: show or change links while a run is up."""
+"""``continuum link RUN [A-B]``: show or change the links of a run that is up."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from continuum.errors import UsageError
-from continuum.model.topology import Link
+from continuum.model.link_names import LinkName
+from continuum.model.topology import Link, Topology
 from continuum.network.engines import open_engine
+from continuum.network.plan import current_link
 from continuum.options.quantities import Latency, Percent, Throughput
 from continuum.options.value_types import Kind
 from continuum.pipeline import open_run
@@ -41,13 +42,11 @@ def execute(options: argparse.Namespace) -> int:
     deployment = open_run.deployment(run)
     current = {(link.src, link.dst): link for link in open_run.links(run)}
     changes = _changes(options)
-    pairs = (
-        _pairs(options.link, deployment.topology.tier_names(), deployment.connections) if options.link else []
-    )
+    pairs = _pairs(options.link, deployment.topology) if options.link else ()
     if changes and not pairs:
         msg = "continuum link: name the link to change, such as edge-cloud or edge->cloud"
         raise UsageError(msg)
-    changed = [replace(_current(current, *pair), **changes) for pair in pairs]
+    changed = [replace(current_link(current, deployment.topology, *pair), **changes) for pair in pairs]
     if changes:
         engine = open_engine(deployment.engine)
         engine.change(deployment, run, changed)
@@ -75,29 +74,18 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
     return changes
 
 
-def _pairs(text: str, tiers: Iterable[str], nodes: Iterable[str]) -> list[tuple[str, str]]:
-    """The directions that a link's name stands for."""
-    known = {*tiers, *nodes}
-    found = re.fullmatch(r"\s*([A-Za-z0-9_]+)\s*(->|-)\s*([A-Za-z0-9_]+)\s*", text)
-    if not found or not {found[1], found[3]} <= known:
-        names = ", ".join(sorted(tiers))
-        msg = f'continuum link: "{text}" is not a link; write A-B or A->B with tiers ({names}) or nodes'
+def _pairs(text: str, topology: Topology) -> tuple[tuple[str, str], ...]:
+    """The directions that the name of a link stands for."""
+    tiers = topology.tier_names()
+    try:
+        name = LinkName.parse(text)
+    except ValueError:
+        name = None
+    if name is None or not {*name.ends} <= {*tiers, *(node.name for node in topology.nodes)}:
+        known = ", ".join(sorted(tiers))
+        msg = f'continuum link: "{text}" is not a link; write A-B or A->B with tiers ({known}) or nodes'
         raise UsageError(msg)
-    src, arrow, dst = found.groups()
-    return [(src, dst)] if arrow == "->" or src == dst else [(src, dst), (dst, src)]
-
-
-def _current(links: dict[tuple[str, str], Link], src: str, dst: str) -> Link:
-    """A link as it is now; that of a node's tier where it has none of its own."""
-    for pair in ((src, dst), (src, _tier(dst)), (_tier(src), dst), (_tier(src), _tier(dst))):
-        if pair in links:
-            return replace(links[pair], src=src, dst=dst)
-    return Link(src, dst)
-
-
-def _tier(node: str) -> str:
-    """The tier of a node: its name without the number."""
-    return node.rstrip("0123456789")
+    return name.directions
 
 
 def _print(links: Iterable[Link], *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from continuum.config.link_presets import BUILTIN_TIERS
 from continuum.config.select_modules import SelectedModules
 from continuum.errors import Problem
 from continuum.model.config import Config
+from continuum.model.link_names import LinkName
 from continuum.model.section import Entry, Section
 from continuum.model.topology import MAX_NODES
 from continuum.modules import registry
@@ -124,8 +125,8 @@ def _is_off(switch: Entry) -> bool:
 
 def _links_without_nodes(config: Config) -> Iterator[Problem]:
     for link in config.links.values():
-        ends = link.name.removeprefix("link ").replace("->", "-").split("-")
-        idle = [end for end in dict.fromkeys(ends) if not config.tiers[end].values["nodes"]]
+        name = LinkName.parse(link.name.removeprefix("link "))
+        idle = [end for end in dict.fromkeys(name.ends) if not config.tiers[end].values["nodes"]]
         if link.line and idle:
             message = f"no effect: there are no {' and no '.join(idle)} nodes"
             yield Problem(message, link.file, link.line, _as_written(link), severity="warning")

@@ -16,6 +16,7 @@ from continuum.config.core_options import CORE, FLAT, FOREIGN_KEYS, LINK, TIER
 from continuum.config.ini import Document
 from continuum.config.link_presets import BUILTIN_TIERS
 from continuum.errors import Problem
+from continuum.model.link_names import LinkName
 from continuum.model.section import Entry
 from continuum.modules import registry
 from continuum.modules.base import Module
@@ -114,18 +115,16 @@ def link_name(text: str, tiers: tuple[str, ...]) -> str:
     Raises:
         ValueError: the text does not name two of ``tiers``.
     """
-    arrow = "->" if "->" in text else "-"
-    ends = [end.strip() for end in text.split(arrow)]
-    if len(ends) != 2 or not all(ends):
-        raise ValueError("not a link; write [link A-B] for both directions or [link A->B] for one")
-    for end in ends:
+    link = LinkName.parse(text)
+    for end in link.ends:
         if end not in tiers:
             near = nearest(end, tiers)
             hint = f"did you mean {near}?" if near else f"there are: {', '.join(tiers)}"
             raise ValueError(f'no tier "{end}"; {hint}')
-    if arrow == "-":
-        ends.sort(key=tiers.index)
-    return arrow.join(ends)
+    if link.both:
+        first, second = sorted(link.ends, key=tiers.index)
+        link = LinkName(first, second, both=True)
+    return str(link)
 
 
 def _find(home: str, key: str, options: Options) -> tuple[str, str, Option] | None:

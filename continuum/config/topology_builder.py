@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from continuum.model import link_names
 from continuum.model.config import Config
 from continuum.model.section import Section
 from continuum.model.topology import Link, NodeSpec, Tier, Topology
@@ -55,7 +56,7 @@ def _link(config: Config, src: str, dst: str, emulated: bool) -> Link:
     from continuum.config.link_presets import default_link
 
     link = default_link(src, dst, config.infrastructure.text("wireless_network_preset"))
-    for name in (f"{src}-{dst}", f"{dst}-{src}", f"{src}->{dst}"):
+    for name in link_names.names_of(src, dst):
         section = config.links.get(name)
         if section is not None:
             link = _overridden(link, section)

@@ -42,8 +42,6 @@ class NodeUse:
         cpu_percent: CPU time used, 100 for all of ``cores`` x ``quota``; None where it cannot be read.
         memory_peak_mb: highest memory use in MiB; None where it cannot be read.
         out_of_memory_kills: processes killed at its memory limit.
-        sent_bytes: bytes sent over the emulated links; None where it was not counted.
-        received_bytes: bytes received.
     """
 
     name: str
@@ -54,8 +52,6 @@ class NodeUse:
     cpu_percent: float | None = None
     memory_peak_mb: float | None = None
     out_of_memory_kills: int = 0
-    sent_bytes: int | None = None
-    received_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -93,11 +93,6 @@ class Link:
     bandwidth_mbit: float | None = None
     loss_percent: float = 0.0
 
-    @property
-    def is_shaped(self) -> bool:
-        """Whether this link differs from a plain wire."""
-        return bool(self.latency_ms or self.jitter_ms or self.bandwidth_mbit or self.loss_percent)
-
 
 @dataclass(frozen=True)
 class Topology:
@@ -143,8 +138,12 @@ class Topology:
         return self._nodes[name]
 
     def link(self, src: str, dst: str) -> Link:
-        """The link between two tiers; a plain wire when none was described."""
+        """The link between two tiers; an unshaped one if none is defined."""
         return self._links.get((src, dst), Link(src, dst))
+
+    def tier_links(self) -> tuple[Link, ...]:
+        """The link of every ordered pair of tiers between which two different nodes exist."""
+        return tuple(self.link(src, dst) for src, dst in self.tier_pairs())
 
     def tier_pairs(self) -> Iterator[tuple[str, str]]:
         """Every ordered pair of tiers between which two different nodes exist."""

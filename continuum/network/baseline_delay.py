@@ -1,8 +1,8 @@
-"""Delay that the real network between nodes has by itself, and what is left to emulate on top of it.
+"""The delay that the real network between nodes has by itself, and what remains to be emulated.
 
-Of use where nodes are machines apart from each other: what packets take anyway is measured before any link
-is shaped, subtracted from what is configured, and a link that is to be faster than that is refused. Virtual
-machines take time over packets, too; that varies, and nobody can put them closer, so nothing is refused.
+For nodes that are separate machines: the delay of the real network is measured before links are shaped and
+subtracted from the configured delay. On a real network, a link that is configured to be faster than that is
+refused. Between virtual machines it is only reported: their delay varies, and the user cannot reduce it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 Pair = tuple[str, str]
 
 LONGEST_DELAY_MS = 250.0
-"""One-way delay up to which answers are waited for."""
+"""Longest one-way delay that the measurement waits for."""
 
 
 def measure(deployment: Deployment, logs: Path) -> dict[Pair, float]:
-    """One-way delay in ms between every ordered pair of tiers, half the median round trip.
+    """One-way delay in ms between every ordered pair of tiers: half the median round trip.
 
     Raises:
         ProvisionError: nodes cannot reach each other.
@@ -39,84 +39,71 @@ def measure(deployment: Deployment, logs: Path) -> dict[Pair, float]:
     trips = verify.round_trips(replace(deployment, topology=topology), logs)
     silent = [f"{src} -> {dst}" for (src, dst), trip_ms in trips.items() if trip_ms is None]
     if silent:
-        raise ProvisionError(f"no packet came back on {', '.join(silent)}: does a firewall stop UDP?")
+        raise ProvisionError(f"no answer to UDP packets on {', '.join(silent)}; check the firewalls")
     return {pair: trip_ms / 2 for pair, trip_ms in trips.items() if trip_ms is not None}
 
 
 def settle(deployment: Deployment, delays_ms: Mapping[Pair, float]) -> tuple[Deployment, tuple[str, ...]]:
-    """The deployment with what its links will really do, and what is to be said about them.
+    """The deployment with the links as they will be, and notes about them for the user.
 
-    A link without a delay of its own takes what the network takes.
+    A link without a configured delay gets the delay of the real network.
 
     Raises:
-        ProvisionError: links that are to be faster than the network, where that is refused; all of them.
+        ProvisionError: links are configured to be faster than a real network; lists all of them.
     """
     topology = deployment.topology
-    what = "the real network's" if deployment.native_refuses else "the nodes' own"
+    what = "the real network" if deployment.native_refuses else "the nodes"
     notes, links = [], []
-    for src, dst in topology.tier_pairs():
-        link = topology.link(src, dst) if topology.emulated else Link(src, dst)
+    for link in topology.tier_links():
+        native_ms = round(delays_ms[link.src, link.dst], 3)
+        links.append(link if link.latency_ms else replace(link, latency_ms=native_ms))
         if not link.latency_ms:
-            link = replace(link, latency_ms=round(delays_ms[src, dst], 3))
-            notes.append(f"{src} -> {dst}: no delay is configured; {what} {link.latency_ms:g} ms stand")
-        links.append(link)
-    if deployment.native_refuses:
-        _refuse(links, delays_ms)
-    else:
-        notes += _too_fast(links, delays_ms)
+            notes.append(f"{_name(link)}: no delay is configured; {what} adds {native_ms:g} ms")
+    too_fast = [link for link in links if is_below(link.latency_ms, delays_ms[link.src, link.dst])]
+    if too_fast and deployment.native_refuses:
+        raise ProvisionError("\n".join(_refusal(link, delays_ms[link.src, link.dst]) for link in too_fast))
+    notes += [
+        f"{_name(link)}: {link.latency_ms:g} ms is not possible;"
+        f" the nodes alone take {delays_ms[link.src, link.dst]:.2f} ms"
+        for link in too_fast
+    ]
     settled = replace(topology, links=tuple(links), emulated=True)
     return replace(deployment, topology=settled, native_delays_ms=dict(delays_ms)), tuple(notes)
 
 
 def rest(deployment: Deployment, routes: Iterable[Route]) -> tuple[Route, ...]:
-    """The routes with what is left of their delays to emulate.
+    """The routes with the part of their delays that remains to be emulated.
 
     Raises:
-        ProvisionError: links that are to be faster than the network, where that is refused; all of them.
+        ProvisionError: links are configured to be faster than a real network; lists all of them.
     """
     delays_ms, tiers = deployment.native_delays_ms, {node.name: node.tier for node in deployment.nodes}
     if not delays_ms:
         return tuple(routes)
-    left, wrong = [], {}
+    left, refused = [], {}
     for route in routes:
         native_ms = delays_ms.get((tiers[route.src], tiers[route.dst]), 0.0)
         link = route.link
         if deployment.native_refuses and is_below(link.latency_ms, native_ms):
-            wrong[link.src, link.dst] = _words(link, native_ms)
+            refused[link.src, link.dst] = _refusal(link, native_ms)
         delay_ms = max(0.0, link.latency_ms - native_ms)
         left.append(replace(route, link=replace(link, latency_ms=delay_ms)))
-    if wrong:
-        raise ProvisionError("\n".join(wrong.values()))
+    if refused:
+        raise ProvisionError("\n".join(refused.values()))
     return tuple(left)
 
 
 def is_below(latency_ms: float, native_ms: float) -> bool:
-    """Whether a link cannot be this fast; 0 asks for nothing, and rounding is forgiven."""
+    """Whether a link is configured to be faster than the network; a latency of 0 is not, nor is rounding."""
     return 0 < latency_ms < native_ms - 0.001
 
 
-def _refuse(links: Iterable[Link], delays_ms: Mapping[Pair, float]) -> None:
-    wrong = [
-        _words(link, delays_ms[link.src, link.dst])
-        for link in links
-        if is_below(link.latency_ms, delays_ms[link.src, link.dst])
-    ]
-    if wrong:
-        raise ProvisionError("\n".join(wrong))
+def _name(link: Link) -> str:
+    return f"{link.src} -> {link.dst}"
 
 
-def _too_fast(links: Iterable[Link], delays_ms: Mapping[Pair, float]) -> list[str]:
-    """What is to be said about links that nodes are too slow for."""
-    return [
-        f"{link.src} -> {link.dst}: {link.latency_ms:g} ms cannot be had, the nodes themselves take"
-        f" {delays_ms[link.src, link.dst]:.2f} ms"
-        for link in links
-        if is_below(link.latency_ms, delays_ms[link.src, link.dst])
-    ]
-
-
-def _words(link: Link, native_ms: float) -> str:
+def _refusal(link: Link, native_ms: float) -> str:
     return (
-        f"link {link.src} -> {link.dst}: {link.latency_ms:g} ms cannot be had, the real network takes"
-        f" {native_ms:.2f} ms; write more than that, or put the nodes closer to each other"
+        f"link {_name(link)}: {link.latency_ms:g} ms is not possible; the real network takes"
+        f" {native_ms:.2f} ms. Configure a longer delay, or move the nodes closer to each other"
     )

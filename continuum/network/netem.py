@@ -1,13 +1,13 @@
 """Links by the kernel's traffic control: an HTB class and a netem queue per destination, on the egress.
 
-HTB only tells destinations apart; rate, delay, jitter and loss are all netem's. It sets each packet's time
-of departure when the packet comes, so that a timer that fires late, as in a busy virtual machine, delays a
-packet but takes nothing off the rate; HTB's tokens would be lost (see docs/adr/0050).
+HTB only separates destinations; netem does rate, delay, jitter and loss. netem sets the departure time of a
+packet at its arrival. A timer that fires late, as in a busy virtual machine, then delays a packet but does
+not reduce the rate, whereas HTB would lose tokens (see docs/adr/0050).
 
-The commands are built by pure functions and run by thin ones, a whole node's at once (``tc -batch``).
+Pure functions build the commands; the commands of a node run in one batch (``tc -batch``).
 
-What differs from the fabric, because the kernel does it so: a delay below 0 is cut off at 0 instead of
-drawn again, jitter is drawn for every packet, and loss strikes before the rate does.
+Differences from the fabric: the kernel truncates a delay below 0 to 0 instead of drawing again, draws jitter
+for every packet, and applies loss before the rate.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from continuum.model.topology import Link, Topology
 from continuum.network.fabric.shape import MTU_BYTES, queue_bytes
@@ -29,7 +29,7 @@ T = TypeVar("T")
 Command = tuple[str, ...]
 
 LEAST_QUEUE_PACKETS = 1000
-"""netem's own default; fewer would drop bursts on slow links."""
+"""The default of netem; less would drop bursts on slow links."""
 
 UNLIMITED_MBIT = 10_000.0
 """Rate that the queue of an unlimited link is sized for."""
@@ -41,16 +41,16 @@ _TIMEOUT_S = 120.0
 
 
 def root_command(interface: str) -> Command:
-    """The root of all classes. HTB cannot be changed in place, so nothing may be there yet."""
+    """The root of all classes. HTB cannot be changed in place, so the interface must have no queue yet."""
     return ("tc", "qdisc", "replace", "dev", interface, "root", "handle", "1:", "htb")
 
 
 def route_commands(interface: str, number: int, route: Route) -> tuple[Command, ...]:
-    """What one destination needs; the same commands again change it in place.
+    """The commands that shape traffic to one destination; repeated, they change it in place.
 
     Args:
         interface: the sender's interface.
-        number: of the destination, from 1 to 4095, the same whenever it is shaped.
+        number: constant number of the destination, from 1 to 4095.
         route: destination and link.
     """
     minor, rate = f"{number:x}", _UNLIMITED_RATE
@@ -76,9 +76,9 @@ def route_commands(interface: str, number: int, route: Route) -> tuple[Command, 
 def netem_options(link: Link) -> Command:
     """The netem queue of a link with its parameters.
 
-    With a ``rate`` netem keeps packets in order under jitter, because it counts from the last packet's
-    time to send; one far above any link's costs nothing. tc refuses a distribution without a delay, so
-    jitter alone is given the smallest one.
+    With a ``rate`` netem keeps packets in order under jitter, because it counts from the departure of the
+    packet before; a rate far above that of any link has no other effect. tc rejects a distribution without a
+    delay, so jitter without delay gets the smallest one.
     """
     words = ["netem", "limit", str(queue_packets(link))]
     if link.latency_ms or link.jitter_ms:
@@ -93,9 +93,9 @@ def netem_options(link: Link) -> Command:
 
 
 def queue_packets(link: Link) -> int:
-    """Packets netem must hold: those in flight (bandwidth x delay and jitter) and those in the queue.
+    """Queue limit in packets: those in flight (bandwidth x delay and jitter) and those waiting.
 
-    A limit below that caps the throughput silently: the default of 1,000 packets at 100 ms is 120 Mbit/s.
+    A lower limit silently caps the throughput: the default of 1,000 packets at 100 ms allows 120 Mbit/s.
     """
     bytes_per_second = (link.bandwidth_mbit or UNLIMITED_MBIT) * 1e6 / 8
     in_flight = bytes_per_second * (link.latency_ms + 3 * link.jitter_ms) / 1e3
@@ -104,12 +104,12 @@ def queue_packets(link: Link) -> int:
 
 
 def removal_command(interface: str) -> Command:
-    """What takes all of it away."""
+    """The command that removes everything; it fails if the interface is not shaped."""
     return ("tc", "qdisc", "del", "dev", interface, "root")
 
 
 def _rate(link: Link) -> str:
-    """The rate for netem, which counts Ethernet headers too, while bandwidth is meant at the IP layer."""
+    """The rate for netem, which includes Ethernet headers; bandwidth is defined at the IP layer."""
     if link.bandwidth_mbit is None:
         return _UNLIMITED_RATE
     return f"{round(link.bandwidth_mbit * 1e6 * (MTU_BYTES + _ETHERNET_BYTES) / MTU_BYTES)}bit"
@@ -120,14 +120,14 @@ def _microseconds(milliseconds: float) -> str:
 
 
 def class_numbers(topology: Topology) -> dict[str, int]:
-    """A number for every node as a destination, the same in every call."""
+    """The constant number of every node as a destination."""
     return {node.name: number for number, node in enumerate(topology.nodes, start=1)}
 
 
 def by_node(
     deployment: Deployment, routes: Iterable[Route], numbers: Mapping[str, int], *, fresh: bool
 ) -> dict[str, tuple[Command, ...]]:
-    """Every node's commands, in order; with the root class when ``fresh``."""
+    """The commands of every node, in order; with the root class if ``fresh``."""
     commands: dict[str, list[Command]] = {}
     for route in routes:
         interface = _interface(deployment, route.src)
@@ -141,9 +141,10 @@ def _interface(deployment: Deployment, node: str) -> str:
 
 
 def execute(deployment: Deployment, commands: Mapping[str, Sequence[Command]], *, fresh: bool) -> None:
-    """Run every node's commands, on all nodes at once; CommandFailed names the node that refused.
+    """Run the commands of all nodes in parallel; removes existing queues first if ``fresh``.
 
-    ``fresh`` takes away first what is there.
+    Raises:
+        CommandFailed: a command failed on a node.
     """
 
     def on_node(name: str, connection: Connection) -> None:
@@ -156,28 +157,8 @@ def execute(deployment: Deployment, commands: Mapping[str, Sequence[Command]], *
     _everywhere({name: deployment.connections[name] for name in commands}, on_node)
 
 
-def remove(deployment: Deployment) -> None:
-    """Take every node's queues away; harmless when there are none."""
-
-    def on_node(name: str, connection: Connection) -> None:
-        connection.run(removal_command(_interface(deployment, name)), timeout=_TIMEOUT_S, check=False)
-
-    _everywhere(deployment.connections, on_node)
-
-
-def statistics(deployment: Deployment) -> dict[str, Any]:
-    """The queues of every node as ``tc -s -j`` shows them, by the node's name."""
-    import json
-
-    def on_node(name: str, connection: Connection) -> Any:
-        argv = ("tc", "-s", "-j", "qdisc", "show", "dev", _interface(deployment, name))
-        return json.loads(connection.run(argv, timeout=_TIMEOUT_S).stdout or "[]")
-
-    return _everywhere(deployment.connections, on_node)
-
-
 def _everywhere(connections: Mapping[str, Connection], act: Callable[[str, Connection], T]) -> dict[str, T]:
-    """The same on many nodes at once; raises what any of them raised."""
+    """Act on all nodes in parallel; raises the first error."""
     if not connections:
         return {}
     with ThreadPoolExecutor(max_workers=min(32, len(connections))) as pool:

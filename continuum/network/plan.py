@@ -1,22 +1,23 @@
-"""What shall be emulated between which nodes, and which engine does it. Pure, but for the engines' deeds."""
+"""Which link applies between which nodes. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from continuum.model.topology import Link, Topology
+from continuum.network.fabric.precedence import applicable
 
 
 @dataclass(frozen=True)
 class Route:
-    """The way from one node to another.
+    """The path from one node to another.
 
     Attributes:
         src: node that sends.
         dst: node that receives.
         address: IPv4 address of the receiver.
-        link: what happens on the way.
+        link: the link that the path takes.
     """
 
     src: str
@@ -25,30 +26,34 @@ class Route:
     link: Link
 
 
-def tier_links(topology: Topology) -> tuple[Link, ...]:
-    """The links between tiers to put in force; plain wires where nothing is to be emulated."""
-    pairs = topology.tier_pairs()
-    if not topology.emulated:
-        return tuple(Link(src, dst) for src, dst in pairs)
-    return tuple(topology.link(src, dst) for src, dst in pairs)
-
-
 def routes(
     topology: Topology, addresses: Mapping[str, str], links: Sequence[Link] | None = None
 ) -> Iterator[Route]:
-    """The way between every ordered pair of nodes, grouped by the node that sends.
+    """The path between every ordered pair of nodes, grouped by sender.
 
     Args:
         topology: the nodes.
-        addresses: IPv4 address of each, by its name.
-        links: only the ways that these concern (``src`` and ``dst`` name a tier or a node, and a node's
-            link goes before its tier's); all of the topology's if None.
+        addresses: IPv4 address of each node, by its name.
+        links: only paths that take one of these; all links of the topology if None. ``src`` and ``dst`` name
+            a tier or a node; the link of a node overrides that of its tier.
     """
-    chosen = tier_links(topology) if links is None else links
-    table = {(link.src, link.dst): link for link in chosen}
+    table = {(link.src, link.dst): link for link in (topology.tier_links() if links is None else links)}
     for src in topology.nodes:
         for dst in topology.nodes:
-            keys = ((src.name, dst.name), (src.name, dst.tier), (src.tier, dst.name), (src.tier, dst.tier))
-            link = next((table[key] for key in keys if key in table), None)
+            link = applicable(table, (src.name, src.tier), (dst.name, dst.tier))
             if link is not None and src.name != dst.name:
                 yield Route(src.name, dst.name, addresses[dst.name], link)
+
+
+def current_link(links: Mapping[tuple[str, str], Link], topology: Topology, src: str, dst: str) -> Link:
+    """The link in effect between two ends, each a node or a tier; unshaped if none is defined.
+
+    Args:
+        links: the links in effect, by the names of sender and receiver.
+        topology: tells the tier of a node.
+        src: node or tier that sends.
+        dst: node or tier that receives.
+    """
+    tiers = {node.name: node.tier for node in topology.nodes}
+    found = applicable(links, (src, tiers.get(src, src)), (dst, tiers.get(dst, dst)))
+    return Link(src, dst) if found is None else replace(found, src=src, dst=dst)

@@ -24,7 +24,6 @@ from continuum.modules.plan import Plan
 from continuum.modules.provider import Provider
 from continuum.network.engine import Engine, NoEngine
 from continuum.network.engines import choose_engine, open_engine
-from continuum.network.plan import tier_links
 from continuum.pipeline import inventory
 from continuum.pipeline.context import Context
 from continuum.pipeline.progress import Progress
@@ -55,7 +54,7 @@ def provision(context: Context, progress: Progress) -> Deployment:
     write_json(run.directory / "resolved.json", context.config.resolved())
     run.own("provider", name)
     engine = engine_for(context.config, provider)
-    links = [vars(link) for link in tier_links(topology)]
+    links = [vars(link) for link in topology.tier_links()]
     run.update_state(status="running", provider=name, engine=engine.name, links=links)
     engine.prepare(run)
     nodes = provider.create(topology.nodes, run)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from continuum import network
 from continuum.config import loader as config
 from continuum.config import topology_builder
 from continuum.connection import Connection
@@ -16,6 +15,7 @@ from continuum.connection.deployment import Deployment
 from continuum.model.node import Node, Usage
 from continuum.modules import registry
 from continuum.modules.provider import Provider
+from continuum.network.fabric import ending
 from continuum.pipeline.steps import engine_for
 from continuum.rundir import run as rundir
 from continuum.rundir.run import Run
@@ -82,9 +82,8 @@ def make(run: Run) -> Nodes:
 
 def destroy(provider: Provider, run: Run) -> None:
     """What teardown does."""
-    owned = run.owned()
-    provider.destroy(run, owned)
-    network.destroy(run, owned)
+    provider.destroy(run, run.owned())
+    ending.end(run.directory, run.id)
 
 
 @contextmanager

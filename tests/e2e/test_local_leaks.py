@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from continuum import network
 from continuum.config import topology_builder
 from continuum.errors import ConnectionFailure, ProvisionError
 from continuum.host import facts
 from continuum.modules import registry
+from continuum.network.fabric import ending
 from continuum.pipeline import teardown
 from continuum.pipeline.steps import engine_for
 from infrastructure.local import processes
@@ -185,4 +185,4 @@ def test_without_a_fabric_nothing_is_left(tmp_path: Path) -> None:
             registry.provider("local").create(topology_builder.from_config(run.config).nodes, run)
         wait_until_gone(run.id)
         registry.provider("local").destroy(run, run.owned())
-        network.destroy(run, run.owned())
+        ending.end(run.directory, run.id)

@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from time import monotonic
 from typing import Any
 
+from .precedence import applicable
 from .segment import MAX_PACKET_BYTES, VNET_BYTES, Train, is_train, measure
 from .shape import Shape, draw_delay, from_link
 from .state import BURST_SECONDS, Counters, Lateness, Node, Pair
@@ -92,11 +93,7 @@ class Switch:
                 pair.shape = self._shape_between(node, pair.target)
 
     def _shape_between(self, src: Node, dst: Node) -> Shape:
-        shapes = self._shapes
-        for key in (src.name, dst.name), (src.name, dst.tier), (src.tier, dst.name), (src.tier, dst.tier):
-            if key in shapes:
-                return shapes[key]
-        return self._plain
+        return applicable(self._shapes, (src.name, src.tier), (dst.name, dst.tier)) or self._plain
 
     # The datapath
 

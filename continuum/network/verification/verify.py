@@ -23,7 +23,6 @@ from continuum.network.link_model import (
     one_way,
     throughput_problem,
 )
-from continuum.network.plan import tier_links
 from continuum.network.verification.agents import Agents
 from continuum.network.verification.node_agent import busiest, processors
 from continuum.options.tolerance import Tolerance
@@ -147,7 +146,7 @@ def round_trips(deployment: Deployment, run_log_dir: Path) -> dict[tuple[str, st
 
 
 def _cases(deployment: Deployment) -> list[_Case]:
-    links = {(link.src, link.dst): link for link in tier_links(deployment.topology)}
+    links = {(link.src, link.dst): link for link in deployment.topology.tier_links()}
     cases = []
     for (src, dst), link in links.items():
         sender = deployment.nodes_of(src)[0].name

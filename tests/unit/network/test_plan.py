@@ -1,6 +1,7 @@
-"""Which links are put in force, and by which engine."""
+"""Which links are applied, and by which engine."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,16 +20,12 @@ UP, DOWN = Link("endpoint", "cloud", 45, 5, 7.21), Link("cloud", "endpoint", 40)
 ADDRESSES = {"cloud0": "10.77.0.1", "endpoint0": "10.77.0.2", "endpoint1": "10.77.0.3"}
 
 
-def topology(*, emulated: bool = True) -> Topology:
-    return Topology((CLOUD, ENDPOINT), NODES, (UP, DOWN), emulated)
+def topology() -> Topology:
+    return Topology((CLOUD, ENDPOINT), NODES, (UP, DOWN), emulated=True)
 
 
-def test_every_tier_pair_that_can_speak_has_a_link() -> None:
-    assert plan.tier_links(topology()) == (DOWN, UP, Link("endpoint", "endpoint"))
-
-
-def test_nothing_is_shaped_without_emulation() -> None:
-    assert not any(link.is_shaped for link in plan.tier_links(topology(emulated=False)))
+def test_every_pair_of_tiers_that_can_communicate_has_a_link() -> None:
+    assert topology().tier_links() == (DOWN, UP, Link("endpoint", "endpoint"))
 
 
 def test_routes_join_every_ordered_pair_of_nodes() -> None:
@@ -49,6 +46,22 @@ def test_a_change_concerns_its_routes_alone_and_a_node_goes_before_its_tier() ->
     slow, slower = Link("endpoint", "cloud", 80), Link("endpoint1", "cloud0", 90)
     routes = list(plan.routes(topology(), ADDRESSES, [slow, slower]))
     assert [(r.src, r.link.latency_ms) for r in routes] == [("endpoint0", 80), ("endpoint1", 90)]
+
+
+def test_the_current_link_of_a_node_is_its_own_or_that_of_its_tier() -> None:
+    links = {(UP.src, UP.dst): UP, ("endpoint1", "cloud"): Link("endpoint1", "cloud", 80)}
+    assert plan.current_link(links, topology(), "endpoint0", "cloud0") == replace(
+        UP, src="endpoint0", dst="cloud0"
+    )
+    assert plan.current_link(links, topology(), "endpoint1", "cloud0").latency_ms == 80
+    assert plan.current_link(links, topology(), "cloud", "endpoint") == Link("cloud", "endpoint")
+
+
+def test_the_tier_of_a_node_is_looked_up_not_guessed_from_its_name() -> None:
+    spec = NodeSpec("fog20", "fog2", 0, 1, 1024)
+    planned = Topology((Tier("fog2", 1, 1, 1024), CLOUD), (spec, NODES[0]), ())
+    links = {("fog2", "cloud"): Link("fog2", "cloud", 30)}
+    assert plan.current_link(links, planned, "fog20", "cloud0").latency_ms == 30
 
 
 WORKS = {"fabric": "", "netem": ""}
