@@ -9,9 +9,8 @@ from pathlib import Path
 
 from continuum.commands.run import load_all
 from continuum.config.planner import load_modules, make_plan
-from continuum.errors import HostError, Problem
+from continuum.errors import HostError
 from continuum.host import facts
-from continuum.model.config import Config
 from continuum.pipeline.steps import probe
 
 
@@ -25,8 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Check the files, then whether this host can run them."""
     for config in load_all(options.config):
+        modules = load_modules(config)
+        plan = make_plan(config, modules)
         if not options.no_host:
-            problems = _probe(config)
+            problems = probe(modules, plan, facts.read())
             if any(problem.severity == "error" for problem in problems):
                 raise HostError(problems)
             for problem in problems:
@@ -34,7 +35,3 @@ def execute(options: argparse.Namespace) -> int:
         print(json.dumps(config.resolved(), indent=1) if options.json else f"{config.path}: ok")
     return 0
 
-
-def _probe(config: Config) -> tuple[Problem, ...]:
-    modules = load_modules(config)
-    return probe(modules, make_plan(config, modules), facts.read())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from continuum.config import topology_builder
+from continuum.errors import ConfigError, Problem
 from continuum.model.config import Config
 from continuum.model.topology import Topology
 from continuum.model.workload import Workload
@@ -31,10 +32,16 @@ def load_modules(config: Config) -> Modules:
 
 
 def make_plan(config: Config, modules: Modules) -> Plan:
-    """The plan of a run with these modules."""
+    """The plan of a run with these modules.
+
+    Raises:
+        ConfigError: a workload would run on nodes that do not exist.
+    """
     topology = modules.resource_manager.demand(topology_builder.from_config(config), config)
     offered = modules.resource_manager.offer(topology, config)
     workloads, servers = _workloads(modules, offered, config)
+    if problems := [problem for one in workloads for problem in _without_nodes(one, offered, config)]:
+        raise ConfigError(problems)
     return Plan(
         config=config,
         topology=topology,
@@ -56,6 +63,18 @@ def _workloads(modules: Modules, offered: Topology, config: Config) -> tuple[tup
     if model is None:
         return workloads, servers
     return model.arrange(workloads, offered, config), model.servers(servers, workloads, offered, config)
+
+
+def _without_nodes(workload: Workload, offered: Topology, config: Config) -> Iterator[Problem]:
+    """Problems with a workload whose tier or nodes do not exist, or are not offered to applications."""
+    there = {node.name for node in offered.nodes_of(workload.tier)}
+    if not there:
+        tiers = ", ".join(offered.tier_names()) or "none"
+        message = f"workload {workload.name} runs on tier {workload.tier}, which has no nodes for it"
+        yield config.benchmark.problem("application", f"{message}; tiers with nodes: {tiers}")
+    elif missing := sorted(set(workload.nodes) - there):
+        message = f"workload {workload.name} runs on {', '.join(missing)}, which does not exist"
+        yield config.benchmark.problem("application", message)
 
 
 def _stages(modules: Modules) -> tuple[str, ...]:
