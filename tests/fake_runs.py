@@ -119,6 +119,7 @@ def make_result(scenario: Scenario, spans: trace.Trace) -> Result:
     measured = analysis.benchmark(
         spans,
         application="video",
+        processing="process",
         load={"frequency": scenario.frequency, "duration": scenario.duration_s, "model": "digits.onnx"},
         capacity=scenario.servers * len({request.worker for request in spans.requests} - {""}),
     )

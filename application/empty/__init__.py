@@ -30,6 +30,7 @@ class Empty(Application):
         Option("benchmark", "sleep_time", Duration(minimum=1), 60.0, "How long each instance sleeps."),
     )
     stages: ClassVar[tuple[str, ...]] = ("sleep",)
+    processing: ClassVar[str] = "sleep"
 
     def check(self, config: Config) -> Iterable[Problem]:
         """Whether instances that are limited in memory can hold an interpreter."""

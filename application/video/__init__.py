@@ -41,6 +41,8 @@ class Video(Application):
     options = OPTIONS
     stages: ClassVar[tuple[str, ...]] = ("preprocess", "uplink", "queue", "process", "downlink")
     arrival = "queue"
+    processing = "process"
+    reported_packages = ("eclipse-zenoh", "onnxruntime", "opencv-python-headless", "paho-mqtt")
 
     def check(self, config: Config) -> Iterable[Problem]:
         """Tiers, resources and files that do not go together."""

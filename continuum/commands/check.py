@@ -34,4 +34,3 @@ def execute(options: argparse.Namespace) -> int:
                 print(problem, file=sys.stderr)
         print(json.dumps(config.resolved(), indent=1) if options.json else f"{config.path}: ok")
     return 0
-

@@ -68,7 +68,12 @@ INFRASTRUCTURE = (
         "one that the provider supports and that works here (`auto`).",
     ),
     Option(
-        "infrastructure", "netperf", Flag(), False, "Measure every link at length, beyond the usual check."
+        "infrastructure",
+        "netperf",
+        Flag(),
+        False,
+        "Benchmark the network: measure delay and throughput of every link for 5 to 10 seconds each, "
+        "instead of the short check that every run does.",
     ),
     Option(
         "infrastructure",

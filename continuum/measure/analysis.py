@@ -8,8 +8,9 @@ from typing import Any
 
 from continuum.measure.statistics import summarise
 from continuum.measure.trace import Request, Trace
+from continuum.model.benchmark import Benchmark, RequestCounts
 from continuum.model.phase import Phase
-from continuum.model.result import Benchmark, LinkFidelity, NodeUse, RequestCounts
+from continuum.model.result import LinkFidelity, NodeUse
 from continuum.model.summary import Summary
 
 LATE_SHARE = 0.1
@@ -24,7 +25,7 @@ def benchmark(
     model: str = "",
     load: Mapping[str, Any] | None = None,
     capacity: int | None = None,
-    work_stage: str = "process",
+    processing: str = "",
 ) -> Benchmark:
     """Compute every statistic of a run from its trace; warm-up is left out of all of them.
 
@@ -35,7 +36,7 @@ def benchmark(
         model: the execution model.
         load: what was asked of the system; only runs of equal load can be compared.
         capacity: requests that all workers together can process at once; None when unknown.
-        work_stage: the stage whose time occupies one unit of capacity.
+        processing: the stage during which a request occupies one unit of capacity; empty if there is none.
     """
     measured, completed = trace.measured(), trace.measured("completed")
     offered_per_s, schedule_s, window_s = _rates(measured)
@@ -53,7 +54,7 @@ def benchmark(
         workers=len({request.worker for request in completed} - {""}),
         capacity=capacity,
         accuracy=_accuracy(completed),
-        system_load_percent=_load_percent(offered_per_s, stages_ms.get(work_stage), capacity),
+        system_load_percent=_load_percent(offered_per_s, stages_ms.get(processing), capacity),
         stages=trace.stages,
         end_to_end_ms=_summary_ms([request.end_to_end_ns for request in completed]),
         stages_ms=stages_ms,

@@ -1,8 +1,8 @@
-"""The life of every instance of a workload, from the order to make it to its end. Pure.
+"""The timeline of every instance of a workload, from the request to create it to its end. Pure.
 
-An instance is a replica that a resource manager runs: a process, a container, a pod. Managers say when each
-reached which stage (``Job.marks``); not every manager knows every stage. Readings of different clocks are
-brought to one before they are subtracted.
+An instance is a replica that a resource manager runs: a process, a container, a pod. Managers report when
+each instance reached which stage (``Job.marks``); not every manager knows every stage. Readings of different
+clocks are converted to the reference clock before they are subtracted.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from itertools import accumulate, pairwise
 
 from continuum.measure.clock import NodeClock
 from continuum.measure.statistics import summarise as summary_of
+from continuum.model.benchmark import Lifecycle
 from continuum.model.marks import CREATED, STAGES, Mark
-from continuum.model.result import Lifecycle
 from continuum.model.summary import Summary
 
 
 @dataclass(frozen=True)
-class Life:
-    """What is known of one instance.
+class InstanceTimeline:
+    """When one instance reached its stages.
 
     Attributes:
         instance: its name.
-        node: the node it ran on; empty when it got to none.
-        at_ns: when it reached each stage that is known, on the reference clock, in the order of stages.
-        error_ns: the largest possible error of each of these.
+        node: its node; empty if it was never assigned to one.
+        at_ns: time of each known stage on the reference clock, in the order of stages.
+        error_ns: largest possible error of each of these times.
         simulated: whether it was on a simulated node.
     """
 
@@ -38,18 +38,23 @@ class Life:
     simulated: bool = False
 
 
-def build(marks: Iterable[Mark], clocks: Mapping[str, NodeClock] | None = None) -> tuple[Life, ...]:
-    """Put the marks of every instance together, those created first in front.
+def build(
+    marks: Iterable[Mark], clocks: Mapping[str, NodeClock] | None = None
+) -> tuple[InstanceTimeline, ...]:
+    """Combine the marks of every instance; returns the timelines in the order of creation.
 
-    Of several marks of one stage the most exact one counts, of equally exact ones the earliest: sources
-    overlap, and containers are started again. What is left of their errors shrinks by the order of stages.
+    Sources overlap, and containers are restarted: if a stage has several marks, the one with the smallest
+    error counts, and the earliest among equals. The order of the stages then reduces the remaining errors.
+
+    Raises:
+        ValueError: a mark is of an unknown stage.
     """
     found: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
     nodes: dict[str, str] = {}
     simulated: set[str] = set()
     for mark in marks:
         if mark.stage not in STAGES:
-            raise ValueError(f"{mark.instance}: there is no stage {mark.stage!r} in a life")
+            raise ValueError(f"{mark.instance}: unknown stage {mark.stage!r}")
         at_ns, error_ns = _on_reference(mark, clocks or {})
         known = found[mark.instance].get(mark.stage)
         if known is None or (error_ns, at_ns) < known:
@@ -58,11 +63,11 @@ def build(marks: Iterable[Mark], clocks: Mapping[str, NodeClock] | None = None) 
             nodes[mark.instance] = mark.node
         if mark.simulated:
             simulated.add(mark.instance)
-    lives = [
-        replace(_life(instance, nodes.get(instance, ""), stages), simulated=instance in simulated)
+    timelines = [
+        replace(_timeline(instance, nodes.get(instance, ""), stages), simulated=instance in simulated)
         for instance, stages in found.items()
     ]
-    return tuple(sorted(lives, key=lambda life: (min(life.at_ns.values()), life.instance)))
+    return tuple(sorted(timelines, key=lambda one: (min(one.at_ns.values()), one.instance)))
 
 
 def _on_reference(mark: Mark, clocks: Mapping[str, NodeClock]) -> tuple[int, int]:
@@ -72,9 +77,9 @@ def _on_reference(mark: Mark, clocks: Mapping[str, NodeClock]) -> tuple[int, int
     return clock.to_reference(mark.clock_ns), mark.error_ns + clock.error_ns
 
 
-def _life(instance: str, node: str, stages: Mapping[str, tuple[int, int]]) -> Life:
+def _timeline(instance: str, node: str, stages: Mapping[str, tuple[int, int]]) -> InstanceTimeline:
     times = _narrowed({stage: stages[stage] for stage in STAGES if stage in stages})
-    return Life(
+    return InstanceTimeline(
         instance,
         node,
         {stage: at_ns for stage, (_, at_ns) in times.items()},
@@ -83,57 +88,57 @@ def _life(instance: str, node: str, stages: Mapping[str, tuple[int, int]]) -> Li
 
 
 def _narrowed(stages: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
-    """The same (error, time) of each stage, as exact as its neighbours allow, since stages follow each other.
+    """The (error, time) of each stage, narrowed by its neighbours, since stages follow each other.
 
-    A stage is not before the earliest possible time of one that precedes it, nor after the latest of one
-    that follows. Where that leaves no time at all, sources contradict each other, and what was told stands.
+    A stage is neither before the earliest possible time of a preceding one nor after the latest of a
+    following one. If that leaves no time at all, the sources contradict each other, and the reported value is
+    kept.
     """
     earliest = dict(zip(stages, accumulate((at - error for error, at in stages.values()), max), strict=True))
     names = [*stages][::-1]
     backwards = accumulate((sum(stages[name]) for name in names), min)
     latest = dict(zip(names, backwards, strict=True))
     narrowed = {}
-    for stage, told in stages.items():
+    for stage, reported in stages.items():
         low, high = earliest[stage], latest[stage]
-        narrowed[stage] = ((high - low + 1) // 2, (low + high) // 2) if low <= high else told
+        narrowed[stage] = ((high - low + 1) // 2, (low + high) // 2) if low <= high else reported
     return narrowed
 
 
-def summarise(lives: Sequence[Life]) -> Lifecycle | None:
-    """How long instances took to each stage; None without any instance."""
-    if not lives:
+def summarise(timelines: Sequence[InstanceTimeline]) -> Lifecycle | None:
+    """How long instances took to reach each stage; None without instances."""
+    if not timelines:
         return None
-    stages = tuple(stage for stage in STAGES if any(stage in life.at_ns for life in lives))
-    first_ns = min(min(life.at_ns.values()) for life in lives)
+    stages = tuple(stage for stage in STAGES if any(stage in one.at_ns for one in timelines))
+    first_ns = min(min(one.at_ns.values()) for one in timelines)
+    last_ns = {stage: max(one.at_ns[stage] for one in timelines if stage in one.at_ns) for stage in stages}
     return Lifecycle(
-        instances=len(lives),
+        instances=len(timelines),
         stages=stages,
-        reached={stage: sum(stage in life.at_ns for life in lives) for stage in stages},
-        since_created_ms={stage: _since(lives, CREATED, stage) for stage in stages if stage != CREATED},
-        step_ms={stage: _steps(lives, stage) for stage in stages if stage != CREATED},
-        all_ms={
-            stage: (max(life.at_ns[stage] for life in lives if stage in life.at_ns) - first_ns) / 1e6
-            for stage in stages
-        },
+        reached={stage: sum(stage in one.at_ns for one in timelines) for stage in stages},
+        since_created_ms={stage: _since(timelines, CREATED, stage) for stage in stages if stage != CREATED},
+        step_ms={stage: _steps(timelines, stage) for stage in stages if stage != CREATED},
+        all_ms={stage: (last_ns[stage] - first_ns) / 1e6 for stage in stages},
     )
 
 
-def steps(life: Life) -> dict[str, tuple[str, int]]:
-    """By stage, the one known before it and the time in ns that lies between them."""
-    return {stage: (before, life.at_ns[stage] - life.at_ns[before]) for before, stage in pairwise(life.at_ns)}
+def steps(timeline: InstanceTimeline) -> dict[str, tuple[str, int]]:
+    """By stage, the preceding known stage and the time in ns between both."""
+    at_ns = timeline.at_ns
+    return {stage: (before, at_ns[stage] - at_ns[before]) for before, stage in pairwise(at_ns)}
 
 
-def _since(lives: Sequence[Life], start: str, stage: str) -> Summary:
-    both = [life for life in lives if start in life.at_ns and stage in life.at_ns]
-    error_ns = max((life.error_ns[start] + life.error_ns[stage] for life in both), default=0)
-    return summary_of([(life.at_ns[stage] - life.at_ns[start]) / 1e6 for life in both], error_ns / 1e6)
+def _since(timelines: Sequence[InstanceTimeline], start: str, stage: str) -> Summary:
+    both = [one for one in timelines if start in one.at_ns and stage in one.at_ns]
+    error_ns = max((one.error_ns[start] + one.error_ns[stage] for one in both), default=0)
+    return summary_of([(one.at_ns[stage] - one.at_ns[start]) / 1e6 for one in both], error_ns / 1e6)
 
 
-def _steps(lives: Sequence[Life], stage: str) -> Summary:
+def _steps(timelines: Sequence[InstanceTimeline], stage: str) -> Summary:
     values, error_ns = [], 0
-    for life in lives:
-        if (step := steps(life).get(stage)) is not None:
+    for one in timelines:
+        if (step := steps(one).get(stage)) is not None:
             before, took_ns = step
             values.append(took_ns / 1e6)
-            error_ns = max(error_ns, life.error_ns[before] + life.error_ns[stage])
+            error_ns = max(error_ns, one.error_ns[before] + one.error_ns[stage])
     return summary_of(values, error_ns / 1e6)

@@ -1,31 +1,28 @@
-"""The result of a run: what ``result.json`` holds, as frozen dataclasses that read and write it.
+"""The result of a run: the content of ``result.json`` as frozen dataclasses that read and write it.
 
-Version 1 of the schema. Fields may be added within a version; a reader ignores those it does not know and
-fills in those it misses.
+Version 1 of the schema. A version may gain fields: a reader ignores unknown fields and uses defaults for
+missing ones.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from continuum.errors import UsageError
-from continuum.model import sample_table
+from continuum.model import result_json, sample_table
+from continuum.model.benchmark import Benchmark, Lifecycle
 from continuum.model.phase import Phase
-from continuum.model.summary import Summary
 
 SCHEMA = 1
 FILE = "result.json"
 SAMPLES_FILE = "samples.csv"
 INSTANCES_FILE = "instances.csv"
 
-T = TypeVar("T")
 Numbers = Mapping[str, "float | None"]
 
 
@@ -36,11 +33,11 @@ class NodeUse:
     Attributes:
         name: the node's name.
         tier: its tier.
-        cores: cores it was given.
-        memory_mb: memory it was given, in MiB.
-        quota: share of each core it was given, 0 to 1.
-        cpu_percent: CPU time used, 100 for all of ``cores`` x ``quota``; None where it cannot be read.
-        memory_peak_mb: highest memory use in MiB; None where it cannot be read.
+        cores: its cores.
+        memory_mb: its memory in MiB.
+        quota: share of each core that it may use, 0 to 1.
+        cpu_percent: CPU time used, in percent of ``cores`` x ``quota``; None if unknown.
+        memory_peak_mb: peak memory use in MiB; None if unknown.
         out_of_memory_kills: processes killed at its memory limit.
     """
 
@@ -56,16 +53,16 @@ class NodeUse:
 
 @dataclass(frozen=True)
 class LinkFidelity:
-    """A link as it was configured beside what it was measured to do.
+    """A link as configured and as measured.
 
     Attributes:
         src: tier that sends.
         dst: tier that receives.
         configured: ``latency_ms`` (one-way), ``jitter_ms``, ``bandwidth_mbit`` (None is unlimited),
-            ``loss_percent``; perhaps ``rtt_ms``, the round trip that all of that should give.
-        measured: ``rtt_ms`` (median), ``throughput_mbit`` (at the IP layer); None where not measured.
-        ok: whether it is within tolerance; None when it was not measured.
-        note: what is wrong, or why it was not measured.
+            ``loss_percent``; optionally ``rtt_ms``, the round trip that results.
+        measured: ``rtt_ms`` (median), ``throughput_mbit`` (at the IP layer) and more; None if not measured.
+        ok: whether it is within tolerance; None if not measured.
+        note: what is out of tolerance, or why it was not measured.
     """
 
     src: str
@@ -78,17 +75,16 @@ class LinkFidelity:
 
 @dataclass(frozen=True)
 class Delivery:
-    """How a workload came onto a node that does not share the host's Python.
+    """Delivery of a workload to a node that does not share the host's Python.
 
     Attributes:
         node: the node's name.
         workload: the workload's name.
-        build_s: time to build the package; 0 where what was built for another node served.
-        copy_s: time to copy what the node lacked of it.
-        install_s: time to install it there.
-        start_s: time from the start of the workload's last replica there to its being ready; None when it
-            never was.
-        copied_mb: what was copied, in MiB.
+        build_s: time to build the package; 0 if it had been built for another node.
+        copy_s: time to copy the missing parts.
+        install_s: time to install it.
+        start_s: time from the start of the last replica until it was ready; None if it never was.
+        copied_mb: copied data in MiB.
     """
 
     node: str
@@ -102,12 +98,12 @@ class Delivery:
 
 @dataclass(frozen=True)
 class InstallStep:
-    """A part of a resource manager's installation.
+    """A step of the installation of a resource manager.
 
     Attributes:
-        step: what was done.
-        seconds: how long it took, on the slowest node.
-        node: that node; empty where it concerned all of them at once.
+        step: its name.
+        seconds: duration on the slowest node.
+        node: that node; empty if the step concerned all nodes at once.
     """
 
     step: str
@@ -117,19 +113,19 @@ class InstallStep:
 
 @dataclass(frozen=True)
 class PartLatency:
-    """How long a part of the resource manager took for one kind of request, while instances came and worked.
+    """How long a component of the resource manager took for one kind of request.
 
     Attributes:
-        part: which part, as in ``scheduler``, or who asked it.
-        request: what it was asked, in words.
-        resource: what the request was about; empty for all there were together.
-        count: how many of them there were.
-        mean_ms: their mean; None without any.
-        p50_ms: median; like every percentile None where the samples cannot support it.
+        part: the component, such as ``scheduler``, or its client.
+        request: the kind of request.
+        resource: the resource that the requests concern; empty for the total.
+        count: number of requests.
+        mean_ms: their mean; None without requests.
+        p50_ms: median; like every percentile None if the samples do not support it.
         p99_ms: 99th percentile.
-        max_ms: largest; None where it is not known.
-        estimated: whether percentiles are interpolated within the buckets of a histogram that the part
-            keeps itself, instead of taken from samples.
+        max_ms: largest; None if unknown.
+        estimated: whether percentiles are interpolated in the buckets of a histogram that the component
+            keeps, instead of computed from samples.
     """
 
     part: str
@@ -143,118 +139,40 @@ class PartLatency:
     estimated: bool = False
 
 
-@dataclass(frozen=True)
-class RequestCounts:
-    """Where requests ended; ``sent`` = ``completed`` + ``lost`` + ``failed``, warm-up apart.
-
-    Attributes:
-        sent: sent after the warm-up.
-        completed: answered.
-        lost: not answered in time.
-        failed: refused, gone wrong, or without an intended time to count from.
-        warmup: sent during the warm-up, in no other number.
-    """
-
-    sent: int = 0
-    completed: int = 0
-    lost: int = 0
-    failed: int = 0
-    warmup: int = 0
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """What the application did.
-
-    Attributes:
-        application: its name.
-        resource_manager: what ran it.
-        model: the execution model; empty when none was named.
-        load: what was asked of the system, such as frequency and duration; two results can only be
-            compared where these are equal.
-        requests: where requests ended.
-        offered_per_s: arrival rate of the schedule, all endpoints together.
-        throughput_per_s: completed requests per second of the schedule.
-        schedule_s: length of the schedule after the warm-up.
-        endpoints: nodes that sent requests.
-        workers: nodes that processed them.
-        capacity: inferences (or whatever is done) that all workers can do at once.
-        accuracy: share of answers that were right, 0 to 1; None when nobody could tell.
-        system_load_percent: offered work over capacity; a queue forms from 100 on.
-        stages: the stages in order, ``other`` last.
-        end_to_end_ms: latency from the intended time to the answer.
-        stages_ms: the same for every stage.
-        lateness_ms: how late the generator was, part of the stage ``other``.
-        queue_depth: requests waiting at the worker when another arrived.
-        counters: what was odd about the events.
-    """
-
-    application: str
-    resource_manager: str = "none"
-    model: str = ""
-    load: Mapping[str, Any] = field(default_factory=dict)
-    requests: RequestCounts = field(default_factory=RequestCounts)
-    offered_per_s: float | None = None
-    throughput_per_s: float | None = None
-    schedule_s: float | None = None
-    endpoints: int = 0
-    workers: int = 0
-    capacity: int | None = None
-    accuracy: float | None = None
-    system_load_percent: float | None = None
-    stages: tuple[str, ...] = ()
-    end_to_end_ms: Summary = field(default_factory=Summary)
-    stages_ms: Mapping[str, Summary] = field(default_factory=dict)
-    lateness_ms: Summary = field(default_factory=Summary)
-    queue_depth: Summary = field(default_factory=Summary)
-    counters: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Lifecycle:
-    """How long the instances of workloads took to come to life, and to their end.
-
-    Attributes:
-        instances: how many there were.
-        stages: those that are known of at least one, in order.
-        reached: by stage, how many instances are known to have reached it.
-        since_created_ms: by stage, the time from an instance's creation.
-        step_ms: by stage, the time since the stage before it that is known of the instance.
-        all_ms: by stage, the time from the first instance's creation until the last one had reached it.
-    """
-
-    instances: int = 0
-    stages: tuple[str, ...] = ()
-    reached: Mapping[str, int] = field(default_factory=dict)
-    since_created_ms: Mapping[str, Summary] = field(default_factory=dict)
-    step_ms: Mapping[str, Summary] = field(default_factory=dict)
-    all_ms: Mapping[str, float] = field(default_factory=dict)
+_ROWS: Mapping[str, type] = {
+    "phases": Phase,
+    "nodes": NodeUse,
+    "network": LinkFidelity,
+    "deliveries": Delivery,
+    "installation": InstallStep,
+    "manager_latency": PartLatency,
+}
 
 
 @dataclass(frozen=True)
 class Result:
-    """Everything a run found out.
+    """Everything that a run measured.
 
     Attributes:
-        run_id: the run.
-        invalid_reasons: why the numbers must not be believed; empty for a valid run.
-        notes: what a reader should know, such as what could not be enforced on this host.
+        run_id: id of the run.
+        invalid_reasons: why the numbers must not be used; empty for a valid run.
+        notes: remarks for the reader, such as limits that this host cannot enforce.
         config: ``file`` (its name), ``text`` (verbatim) and ``resolved`` (every section and key).
-        versions: of this tool, Python and the libraries that matter.
-        host: the machine: ``cpus``, ``memory_mb``, ``kernel``, ``machine``, and more.
-        provider: what made the nodes.
-        engine: what emulated the links; empty when nothing did.
-        seed: of everything random; None when unknown.
-        phases: how each phase went.
+        versions: versions of Continuum, Python and the libraries in use.
+        host: this host: ``cpus``, ``memory_mb``, ``kernel``, ``machine``, and more.
+        provider: the provider.
+        engine: the network engine; empty if links were not emulated.
+        seed: seed of all random numbers; None if unknown.
+        phases: the phases with their status and duration.
         nodes: the nodes and what they used.
-        network: the fidelity table.
-        clocks: by node, ``offset_ms``, ``error_ms``, ``drift_ppm``, where nodes have clocks of their own.
-        deliveries: how workloads came onto nodes that do not share the host's Python.
-        installation: what the resource manager's installation consisted of, in order.
-        benchmark: None for infrastructure alone, or when the run failed before it.
-        lifecycle: how instances of workloads came to life; None when there were none.
-        simulated: the same of instances on simulated nodes, which are in no other number.
-        manager_latency: how long parts of the resource manager took, where it can tell.
+        network: the links as configured and as measured.
+        clocks: ``offset_ms``, ``error_ms`` and ``drift_ppm`` of each node with its own clock.
+        deliveries: delivery of workloads to nodes that do not share the host's Python.
+        installation: the steps of the resource manager's installation, in order.
+        benchmark: None without application, or if the run failed before the benchmark.
+        lifecycle: start-up and end of the instances of workloads; None if there were none.
+        simulated: the same for instances on simulated nodes, which no other number includes.
+        manager_latency: latency of the resource manager's components, if it reports any.
         directory: the run directory; not part of the file.
     """
 
@@ -281,7 +199,7 @@ class Result:
 
     @property
     def failed_phase(self) -> Phase | None:
-        """The phase at which the run came to grief, if one did."""
+        """The phase that failed; None if none did."""
         return next((phase for phase in self.phases if phase.status == "failed"), None)
 
     @property
@@ -290,10 +208,10 @@ class Result:
         return not self.invalid_reasons and self.failed_phase is None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; a number that is none (NaN, infinity) becomes null."""
+        """The result as JSON values; NaN and infinity become null."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "directory"}
         head = {"schema": SCHEMA, "run_id": self.run_id, "valid": self.valid}
-        plain: dict[str, Any] = _plain({**head, **fields})
+        plain: dict[str, Any] = result_json.plain({**head, **fields})
         return plain
 
     @classmethod
@@ -302,15 +220,11 @@ class Result:
         if data.get("schema") != SCHEMA:
             raise ValueError(f"schema {data.get('schema')!r} is not {SCHEMA}")
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        known["phases"] = tuple(_make(Phase, phase) for phase in data.get("phases", ()))
-        known["nodes"] = tuple(_make(NodeUse, node) for node in data.get("nodes", ()))
-        known["network"] = tuple(_make(LinkFidelity, link) for link in data.get("network", ()))
-        known["deliveries"] = tuple(_make(Delivery, one) for one in data.get("deliveries", ()))
-        known["installation"] = tuple(_make(InstallStep, one) for one in data.get("installation", ()))
-        known["benchmark"] = _benchmark(data.get("benchmark"))
+        for name, kind in _ROWS.items():
+            known[name] = tuple(result_json.make(kind, row) for row in data.get(name, ()))
+        known["benchmark"] = result_json.benchmark(data.get("benchmark"))
         for name in ("lifecycle", "simulated"):
-            known[name] = _lifecycle(data.get(name))
-        known["manager_latency"] = tuple(_make(PartLatency, one) for one in data.get("manager_latency", ()))
+            known[name] = result_json.lifecycle(data.get(name))
         for name in ("invalid_reasons", "notes"):
             known[name] = tuple(data.get(name, ()))
         return cls(**{**known, "directory": directory})
@@ -320,13 +234,13 @@ class Result:
         """Read the result of a run from its directory.
 
         Raises:
-            UsageError: there is no result there, or none that can be read.
+            UsageError: there is no readable result.
         """
         path = Path(run_dir) / FILE
         try:
             return cls.from_json(json.loads(path.read_text(encoding="utf-8")), Path(run_dir))
         except FileNotFoundError:
-            raise UsageError(f"{run_dir}: no {FILE} there; is it the directory of a finished run?") from None
+            raise UsageError(f"{run_dir}: no {FILE}; is this the directory of a finished run?") from None
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise UsageError(f"{path}: cannot be read as a result: {error}") from error
 
@@ -339,62 +253,16 @@ class Result:
         return path
 
     def samples(self) -> Any:
-        """Every request as one row of a table: a pandas DataFrame, or a list of dicts without pandas.
+        """All requests, one per row: a pandas DataFrame, or a list of dicts if pandas is not installed.
 
         Raises:
-            UsageError: the run left no samples.
+            UsageError: the run has no samples.
         """
         path = (self.directory or Path()) / SAMPLES_FILE
         if self.directory is None or not path.is_file():
-            raise UsageError(f"run {self.run_id} left no {SAMPLES_FILE}")
+            raise UsageError(f"run {self.run_id} has no {SAMPLES_FILE}")
         try:
             pandas = importlib.import_module("pandas")  # the extra `table`
         except ImportError:
             return sample_table.read(path)
         return pandas.read_csv(path, keep_default_na=False, na_values=[""])
-
-
-def _benchmark(data: Mapping[str, Any] | None) -> Benchmark | None:
-    if data is None:
-        return None
-    names = ("end_to_end_ms", "lateness_ms", "queue_depth")
-    summaries = {name: _make(Summary, data[name]) for name in names if name in data}
-    stages_ms = {stage: _make(Summary, summary) for stage, summary in data.get("stages_ms", {}).items()}
-    nested = {
-        **summaries,
-        "requests": _make(RequestCounts, data.get("requests", {})),
-        "stages": tuple(data.get("stages", stages_ms)),
-        "stages_ms": stages_ms,
-    }
-    return _make(Benchmark, {**data, **nested})
-
-
-def _lifecycle(data: Mapping[str, Any] | None) -> Lifecycle | None:
-    if data is None:
-        return None
-    times = {
-        name: {stage: _make(Summary, summary) for stage, summary in data.get(name, {}).items()}
-        for name in ("since_created_ms", "step_ms")
-    }
-    return _make(Lifecycle, {**data, **times, "stages": tuple(data.get("stages", ()))})
-
-
-def _make(kind: type[T], data: Mapping[str, Any]) -> T:
-    """A dataclass from those entries that it knows."""
-    names = {item.name for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for name, value in data.items() if name in names})
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses, tuples and paths as what JSON has for them."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int):
-        return value
-    if dataclasses.is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence | set | frozenset):
-        return [_plain(inner) for inner in value]
-    return value.item() if hasattr(value, "item") else str(value)

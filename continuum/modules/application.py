@@ -21,10 +21,13 @@ class Application(Module):
         stages: stages of a request, in order; their spans add up to the end-to-end latency.
         arrival: the stage that begins when a request arrives at a worker. Empty if workers do not answer over
             HTTP, in which case no execution model can run them.
+        processing: the stage during which a request occupies one of ``servers``, from which the system load
+            is computed. Empty if there is none.
     """
 
     stages: ClassVar[tuple[str, ...]]
     arrival: ClassVar[str] = ""
+    processing: ClassVar[str] = ""
 
     @abstractmethod
     def workloads(self, config: Config, topology: Topology) -> tuple[Workload, ...]:

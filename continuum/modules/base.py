@@ -45,10 +45,12 @@ class Module(ABC):
     Attributes:
         summary: one line for ``continuum modules``.
         options: the keys it reads, each with its section.
+        reported_packages: Python packages of this host whose versions are part of the result.
     """
 
     summary: ClassVar[str]
     options: ClassVar[tuple[Option, ...]] = ()
+    reported_packages: ClassVar[tuple[str, ...]] = ()
 
     def check(self, config: Config) -> Iterable[Problem]:
         """Problems of the config that this module can see without looking at the host; pure."""

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from continuum.errors import BenchmarkError, ContinuumError
 from continuum.measure import analysis, instances, lifecycle, samples, trace
-from continuum.measure.lifecycle import Life
+from continuum.measure.lifecycle import InstanceTimeline
+from continuum.model.benchmark import Benchmark
 from continuum.model.phase import Phase
-from continuum.model.result import INSTANCES_FILE, SAMPLES_FILE, Benchmark, Result
+from continuum.model.result import INSTANCES_FILE, SAMPLES_FILE, Result
 from continuum.modules import registry
 from continuum.pipeline import result_builder
 from continuum.pipeline.context import Context
@@ -27,16 +28,17 @@ def analyse(
         # The benchmark did not come to its end; what nodes used may tell why.
         provider = context.modules.provider
         snapshots = (*snapshots, result_builder.snapshot(outputs.deployment, provider, context.run))
-    lives = _lives(context, outputs, snapshots)
+    timelines = _timelines(context, outputs, snapshots)
     result = result_builder.result(
         context.run,
         host=context.host,
+        packages=[name for module in context.modules.all() for name in module.reported_packages],
         deployment=outputs.deployment,
         fidelity=outputs.fidelity,
         snapshots=snapshots,
         measured=_measured(context, snapshots),
-        lives=[life for life in lives if not life.simulated],
-        simulated=[life for life in lives if life.simulated],
+        timelines=[timeline for timeline in timelines if not timeline.simulated],
+        simulated=[timeline for timeline in timelines if timeline.simulated],
         incidents=[*map(str, errors), *outputs.incidents],
         phases=phases,
     )
@@ -69,15 +71,18 @@ def _measured(context: Context, snapshots: Sequence[Snapshot]) -> Benchmark | No
         model=config.execution_model.maybe_text("model") or "",
         load=application.load(config),
         capacity=context.plan.servers,
+        processing=application.processing,
     )
 
 
-def _lives(context: Context, outputs: Outputs, snapshots: Sequence[Snapshot]) -> Sequence[Life]:
+def _timelines(
+    context: Context, outputs: Outputs, snapshots: Sequence[Snapshot]
+) -> Sequence[InstanceTimeline]:
     """The lifecycle of every instance of a workload."""
-    lives = lifecycle.build(outputs.marks, result_builder.clocks(snapshots))
-    if lives:
-        instances.write(context.run.directory / INSTANCES_FILE, lives)
-    return lives
+    timelines = lifecycle.build(outputs.marks, result_builder.clocks(snapshots))
+    if timelines:
+        instances.write(context.run.directory / INSTANCES_FILE, timelines)
+    return timelines
 
 
 def report(context: Context, result: Result) -> Sequence[Plot]:

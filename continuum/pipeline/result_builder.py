@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -16,23 +16,18 @@ from continuum.errors import ContinuumError
 from continuum.host.facts import Host
 from continuum.measure import analysis, clock, lifecycle
 from continuum.measure.clock import NodeClock, Offset
-from continuum.measure.lifecycle import Life
+from continuum.measure.lifecycle import InstanceTimeline
+from continuum.model.benchmark import Benchmark
 from continuum.model.node import Node, Usage
 from continuum.model.phase import Phase
-from continuum.model.result import Benchmark, Delivery, InstallStep, LinkFidelity, NodeUse, Result
+from continuum.model.result import Delivery, InstallStep, LinkFidelity, NodeUse, Result
 from continuum.modules.provider import Provider
 from continuum.rundir import manager_latency
 from continuum.rundir.run import Run
 from continuum.version import __version__
 
-REPORTED_PACKAGES = (
-    "eclipse-zenoh",
-    "matplotlib",
-    "numpy",
-    "onnxruntime",
-    "opencv-python-headless",
-    "paho-mqtt",
-)
+REPORTED_PACKAGES = ("matplotlib", "numpy")
+"""Packages of the core whose versions are part of every result; modules name theirs."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +65,20 @@ def result(
     run: Run,
     *,
     host: Host,
+    packages: Iterable[str],
     deployment: Deployment | None,
     fidelity: Sequence[LinkFidelity],
     snapshots: Sequence[Snapshot],
     measured: Benchmark | None,
-    lives: Sequence[Life],
-    simulated: Sequence[Life],
+    timelines: Sequence[InstanceTimeline],
+    simulated: Sequence[InstanceTimeline],
     incidents: Sequence[str],
     phases: Sequence[Phase],
 ) -> Result:
-    """The content of ``result.json``; each incident makes the result invalid."""
+    """The content of ``result.json``; each incident makes the result invalid.
+
+    ``packages`` are the Python packages whose versions are reported, besides the core's.
+    """
     nodes = tuple(_use(node, snapshots) for node in deployment.nodes) if deployment else ()
     config = run.config
     return Result(
@@ -87,7 +86,7 @@ def result(
         invalid_reasons=_invalid_reasons(incidents, measured, fidelity, nodes),
         notes=(*run.notes(), *analysis.remarks(measured)),
         config={"file": config.path.name, "text": config.public_text, "resolved": config.resolved()},
-        versions=_versions(),
+        versions=_versions(packages),
         host=_describe(host),
         provider=config.infrastructure.text("provider"),
         engine=str(run.state().get("engine", "")),
@@ -99,7 +98,7 @@ def result(
         deliveries=tuple(Delivery(**row) for row in run.records("deliveries")),
         installation=tuple(InstallStep(**row) for row in run.records("install_steps")),
         benchmark=measured,
-        lifecycle=lifecycle.summarise(lives),
+        lifecycle=lifecycle.summarise(timelines),
         simulated=lifecycle.summarise(simulated),
         manager_latency=manager_latency.read(run.directory),
         directory=run.directory,
@@ -158,9 +157,9 @@ def _foreign_clocks(
     }
 
 
-def _versions() -> dict[str, str]:
+def _versions(packages: Iterable[str]) -> dict[str, str]:
     versions = {"continuum": __version__, "python": platform.python_version()}
-    for package in REPORTED_PACKAGES:
+    for package in sorted({*REPORTED_PACKAGES, *packages}):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
     return versions

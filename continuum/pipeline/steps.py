@@ -142,7 +142,8 @@ def verify(context: Context, deployment: Deployment) -> tuple[LinkFidelity, ...]
     """Measure what the links really do."""
     from continuum.network.verification import verify as measuring
 
-    return measuring.verify(deployment, context.run.directory / "logs", context.config.tolerance)
+    effort = measuring.BENCHMARK if context.config.infrastructure.flag("netperf") else measuring.CHECK
+    return measuring.verify(deployment, context.run.directory / "logs", context.config.tolerance, effort)
 
 
 def benchmark(

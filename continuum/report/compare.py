@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 from continuum.errors import UsageError
 from continuum.measure.statistics import difference
-from continuum.model.result import Benchmark, Result
-from continuum.report import view
+from continuum.model.benchmark import Benchmark
+from continuum.model.result import Result
+from continuum.report import formats, view
+from continuum.report.table import Row, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,30 +106,28 @@ def doubts_about(runs: Sequence[tuple[str, Result]]) -> tuple[str, ...]:
     found += _apart("seconds of measuring", {name: bench.schedule_s or 0 for name, bench in benches.items()})
     missed = {name: 1 - bench.requests.completed / bench.requests.sent for name, bench in benches.items()}
     if max(missed.values()) - min(missed.values()) > SAME_LOSS:
-        listed = ", ".join(f"{name} {view.percent(100 * share)}" for name, share in missed.items())
+        listed = ", ".join(f"{name} {formats.percent(100 * share)}" for name, share in missed.items())
         found.append(f"latencies are those of completed requests, and shares lost or failed differ: {listed}")
     hosts = {name: f"{result.host.get('cpus')} CPUs, {result.host.get('machine')}" for name, result in runs}
     return tuple(found + _differs("host", hosts))
 
 
-def table(comparison: Comparison) -> view.Table:
+def table(comparison: Comparison) -> Table:
     """A row per run: latency, what became of requests, and the difference to the first run."""
     base = _bench(comparison.runs[0][1])
     rows = [_row(name, _bench(result), base, result.valid) for name, result in comparison.runs]
     columns = ("run", "mean ± CI (ms)", "p50", "p90", "p99", "lost", "accuracy", "load", "difference (ms)")
-    return view.Table("Side by side", columns, tuple(rows), frozenset({"p90", "accuracy"}))
+    return Table("Side by side", columns, tuple(rows), frozenset({"p90", "accuracy"}))
 
 
-def stage_table(comparison: Comparison) -> view.Table:
+def stage_table(comparison: Comparison) -> Table:
     """Mean of every stage in ms, a column per run."""
     rows = []
     for stage in comparison.stages:
         summaries = [_bench(result).stages_ms.get(stage) for _, result in comparison.runs]
-        cells = tuple(view.number(summary.mean if summary else None) for summary in summaries)
-        rows.append(view.Row((stage, *cells), stage=stage))
-    return view.Table(
-        "Mean of every stage (ms)", ("stage", *(name for name, _ in comparison.runs)), tuple(rows)
-    )
+        cells = tuple(formats.number(summary.mean if summary else None) for summary in summaries)
+        rows.append(Row((stage, *cells), stage=stage))
+    return Table("Mean of every stage (ms)", ("stage", *(name for name, _ in comparison.runs)), tuple(rows))
 
 
 def write(comparison: Comparison, out_dir: Path) -> ComparisonPaths:
@@ -177,27 +177,27 @@ def _verdict(runs: Sequence[tuple[str, Result]], doubts: Sequence[str]) -> str:
     if apart is None:
         return "No run is called the fastest: there are too few requests for an error."
     if apart[0] <= apart[1]:
-        between = f"{view.number(apart[0])} ± {view.number(apart[1])} ms"
+        between = f"{formats.number(apart[0])} ± {formats.number(apart[1])} ms"
         return f"No run is the fastest: {best} and {second} differ by {between}, within the error."
-    return f"Fastest: {best}, by {view.number(apart[0])} ± {view.number(apart[1])} ms before {second}."
+    return f"Fastest: {best}, by {formats.number(apart[0])} ± {formats.number(apart[1])} ms before {second}."
 
 
-def _row(name: str, bench: Benchmark, base: Benchmark, valid: bool) -> view.Row:
+def _row(name: str, bench: Benchmark, base: Benchmark, valid: bool) -> Row:
     summary, requests = bench.end_to_end_ms, bench.requests
     apart = None if bench is base else difference(base.end_to_end_ms, summary)
-    error = f" ± {view.number(summary.ci95)}" if summary.ci95 is not None else ""
+    error = f" ± {formats.number(summary.ci95)}" if summary.ci95 is not None else ""
     cells = (
         name,
-        view.number(summary.mean) + error,
-        view.number(summary.p50),
-        view.number(summary.p90),
-        view.number(summary.p99),
+        formats.number(summary.mean) + error,
+        formats.number(summary.p50),
+        formats.number(summary.p90),
+        formats.number(summary.p99),
         f"{requests.lost + requests.failed:,}",
-        view.percent(None if bench.accuracy is None else 100 * bench.accuracy),
-        view.percent(bench.system_load_percent, 0),
-        view.NONE if apart is None else f"{apart[0]:+.2f} ± {apart[1]:.2f}",
+        formats.percent(None if bench.accuracy is None else 100 * bench.accuracy),
+        formats.percent(bench.system_load_percent, 0),
+        formats.NONE if apart is None else f"{apart[0]:+.2f} ± {apart[1]:.2f}",
     )
-    return view.Row(cells, ok=None if valid else False)
+    return Row(cells, ok=None if valid else False)
 
 
 def _differs(what: str, values: Mapping[str, str]) -> list[str]:
@@ -209,13 +209,15 @@ def _differs(what: str, values: Mapping[str, str]) -> list[str]:
 def _apart(what: str, values: Mapping[str, float]) -> list[str]:
     if max(values.values()) - min(values.values()) <= SAME_RATE * max(values.values()):
         return []
-    return [f"{what} differ: " + ", ".join(f"{name} {view.compact(value)}" for name, value in values.items())]
+    return [
+        f"{what} differ: " + ", ".join(f"{name} {formats.compact(value)}" for name, value in values.items())
+    ]
 
 
 def _said(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return view.NONE if value is None else str(value)
+    return formats.NONE if value is None else str(value)
 
 
 def _why_left_out(result: Result) -> str:

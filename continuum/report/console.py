@@ -12,7 +12,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from continuum.report import view
+from continuum.report.table import Row, Table
 
 PLAIN_WIDTH = 100
 """Columns where the output is no terminal and COLUMNS is not set."""
@@ -37,7 +37,7 @@ def console_on(target: Console | TextIO | None = None) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
-def print_table(out: Console, table: view.Table, colours: Mapping[str, str] | None = None) -> None:
+def print_table(out: Console, table: Table, colours: Mapping[str, str] | None = None) -> None:
     """Print a table; with ``colours`` by stage, each row shows its share as a bar where there is room."""
     print_title(out, table.title)
     shown = [i for i, name in enumerate(table.columns) if out.width >= NARROW or name not in table.extra]
@@ -59,7 +59,7 @@ def print_table(out: Console, table: view.Table, colours: Mapping[str, str] | No
     out.print(grid)
 
 
-def _room_for_bar(out: Console, table: view.Table, shown: Sequence[int]) -> int:
+def _room_for_bar(out: Console, table: Table, shown: Sequence[int]) -> int:
     """How long bars may be beside the columns that are shown; 0 for not at all."""
     texts = [table.columns, *(row.cells for row in table.rows)]
     taken = sum(max(len(encodable(out, line[index])) for line in texts) + 2 for index in shown)
@@ -67,7 +67,7 @@ def _room_for_bar(out: Console, table: view.Table, shown: Sequence[int]) -> int:
     return room if room >= 6 else 0
 
 
-def _bar(out: Console, row: view.Row, length: int, colours: Mapping[str, str]) -> Text:
+def _bar(out: Console, row: Row, length: int, colours: Mapping[str, str]) -> Text:
     """The row's share of the whole; the whole itself needs none."""
     if row.strong or not row.share:
         return Text("")

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from continuum.model.result import Result
-from continuum.report import palette, view
+from continuum.report import formats, palette, setup_tables, view
+from continuum.report.table import Table
+from continuum.rundir import node_metrics
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
-PLOTS = ("breakdown", "cdf", "timeline", "lives", "topology")
+PLOTS = ("breakdown", "cdf", "timeline", "instances", "nodes", "topology")
 LATER = ("analyse", "report", "teardown")
 """Phases that have not ended when the page is first written."""
 
@@ -37,10 +39,11 @@ def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str
         "tiers": view.tiers(result),
         "nodes": view.nodes(result),
         "clocks": view.clocks(result),
-        "deliveries": view.deliveries(result),
-        "installation": view.installation(result),
-        "lives": _lives(result),
-        "manager_latency": view.manager_latency(result),
+        "deliveries": setup_tables.deliveries(result),
+        "installation": setup_tables.installation(result),
+        "instances": _instances(result),
+        "node_metrics_file": node_metrics.FILE,
+        "manager_latency": setup_tables.manager_latency(result),
         "phases": _phases(result),
         "facts": _facts(result),
         "svg": {name: svg.get(name, "") for name in PLOTS},
@@ -76,14 +79,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["span"] = view.span
+    environment.filters["span"] = formats.span
     return environment
 
 
-def _lives(result: Result) -> list[view.Table]:
+def _instances(result: Result) -> list[Table]:
     """How instances came to life, those on simulated nodes apart."""
-    both = ((result.lifecycle, "Instances"), (result.simulated, view.SIMULATED))
-    return [view.lives(lifecycle, what) for lifecycle, what in both if lifecycle]
+    both = ((result.lifecycle, "Instances"), (result.simulated, setup_tables.SIMULATED))
+    return [setup_tables.instances(lifecycle, what) for lifecycle, what in both if lifecycle]
 
 
 def _marks(result: Result) -> list[tuple[str, float]]:
@@ -102,7 +105,7 @@ def _phases(result: Result) -> list[dict[str, Any]]:
     for phase in result.phases:
         if phase.status == "skipped":
             continue
-        said = "failed" if phase.status == "failed" else view.seconds(phase.seconds)
+        said = "failed" if phase.status == "failed" else formats.seconds(phase.seconds)
         if phase.status == "not_run":
             said = "not yet timed" if phase.name in LATER and result.failed_phase is None else "not run"
         bars.append(
@@ -124,7 +127,7 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     memory_mb = host.pop("memory_mb", None)
     facts = [(key.replace("_", " "), _words(value)) for key, value in host.items()]
     if memory_mb is not None:
-        facts.append(("memory", view.memory(memory_mb)))
+        facts.append(("memory", formats.memory(memory_mb)))
     facts += [(name, version) for name, version in result.versions.items()]
     if result.seed is not None:
         facts.append(("seed", str(result.seed)))

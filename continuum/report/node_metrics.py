@@ -31,7 +31,7 @@ def draw(series: Sequence[Series]) -> Figure:
         axes.set_ylabel(f"{metric} ({unit})")
         axes.set_ylim(bottom=0)
     panels[0].set_title("The nodes over time")
-    panels[-1].set_xlabel("time since the cluster was ready (s)")
+    panels[-1].set_xlabel("time since the resource manager was ready (s)")
     if len(nodes) <= NAMED:
         panels[0].legend(frameon=False, ncols=len(nodes), loc="upper right")
     return figure

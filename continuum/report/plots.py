@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from continuum.model.result import Result
-from continuum.report import instance_timeline, node_metrics, palette, topology, view
+from continuum.report import formats, instance_timeline, node_metrics, palette, topology
 from continuum.report.style import FAINT, INK, PAPER, Plot, figure_of, save
 from continuum.rundir.node_metrics import Series
 
@@ -49,7 +49,7 @@ def draw(
     if rows and result.benchmark:
         drawings.append(("timeline", lambda: timeline(rows)))
     if any(instance_timeline.segments(row) for row in instances):
-        drawings.append(("lives", lambda: instance_timeline.draw(instances)))
+        drawings.append(("instances", lambda: instance_timeline.draw(instances)))
     if any(one.points for one in series):
         drawings.append(("nodes", lambda: node_metrics.draw(series)))
     if result.nodes:
@@ -93,11 +93,11 @@ def stacked(
             width = max(0.0, parts.get(stage, 0.0))
             axes.barh(place, width, left=left, height=0.62, color=colours[stage], **edge)
             if width > 0.055 * shown:
-                text = view.number(width, 0 if longest >= 500 else 1)
+                text = formats.number(width, 0 if longest >= 500 else 1)
                 ink = palette.ink_on(colours[stage])
                 axes.text(left + width / 2, place, text, ha="center", va="center", color=ink)
             left += width
-        axes.text(left + 0.007 * shown, place, view.span(sum(parts.values())), va="center", weight="bold")
+        axes.text(left + 0.007 * shown, place, formats.span(sum(parts.values())), va="center", weight="bold")
     axes.set_yticks(range(len(bars)), [name for name, _ in bars], color=INK)
     axes.invert_yaxis()
     axes.set_xlim(0, shown)
@@ -145,7 +145,7 @@ def cdf(completed: Sequence[dict[str, Any]]) -> Figure:
     for permille, name in MARKS:
         at_ms = percentile(ordered, permille)
         if at_ms is not None:
-            _mark(axes, at_ms, permille / 10, f"{name}  {view.span(at_ms)}")
+            _mark(axes, at_ms, permille / 10, f"{name}  {formats.span(at_ms)}")
     axes.set_title("Latency of completed requests")
     axes.set_xlabel("end-to-end latency (ms)")
     axes.set_ylabel("requests answered within it (%)")

@@ -58,7 +58,7 @@ class Plot:
     """One plot that was drawn.
 
     Attributes:
-        name: ``breakdown``, ``cdf``, ``timeline``, ``lives``, ``nodes`` or ``topology``.
+        name: ``breakdown``, ``cdf``, ``timeline``, ``instances``, ``nodes`` or ``topology``.
         path: the PNG.
         svg: the same as an SVG element to put into a page.
     """

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from continuum.model.result import Benchmark, Result
-from continuum.report import palette, view
+from continuum.model.benchmark import Benchmark
+from continuum.model.result import Result
+from continuum.report import formats, palette, setup_tables, view
 from continuum.report.console import (
     console_on,
     encodable,
@@ -42,15 +43,15 @@ def show(
     if result.benchmark:
         _benchmark(out, result.benchmark)
     if result.lifecycle:
-        print_table(out, view.lives(result.lifecycle))
+        print_table(out, setup_tables.instances(result.lifecycle))
     if result.simulated:
-        print_table(out, view.lives(result.simulated, view.SIMULATED))
+        print_table(out, setup_tables.instances(result.simulated, setup_tables.SIMULATED))
     if result.manager_latency:
-        print_table(out, view.manager_latency(result))
+        print_table(out, setup_tables.manager_latency(result))
     if result.deliveries:
-        print_table(out, view.deliveries(result))
+        print_table(out, setup_tables.deliveries(result))
     if result.installation:
-        print_table(out, view.installation(result))
+        print_table(out, setup_tables.installation(result))
     _phases(out, result)
     print_list(out, "Notes", result.notes)
     written = _written(result.directory) if files is None else files
@@ -90,9 +91,9 @@ def _phases(out: Console, result: Result) -> None:
     phases = [phase for phase in view.phases(result) if phase[1] != "not_run"]
     if not phases:
         return
-    print_title(out, f"Phases, {view.seconds(sum(taken for _, _, taken in phases))} in all")
+    print_title(out, f"Phases, {formats.seconds(sum(taken for _, _, taken in phases))} in all")
     mark = {"failed": " FAILED"}
-    said = [f"{name} {view.seconds(taken)}{mark.get(status, '')}" for name, status, taken in phases]
+    said = [f"{name} {formats.seconds(taken)}{mark.get(status, '')}" for name, status, taken in phases]
     for line in _filled([f"{part}," for part in said[:-1]] + said[-1:], out.width - 2):
         print_line(out, Text(f"  {line}"))
 

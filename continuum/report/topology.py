@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from continuum.model.result import LinkFidelity, NodeUse, Result
-from continuum.report import palette, view
+from continuum.report import formats, palette, view
 from continuum.report.style import FAINT, PAPER, RULE
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def configured(link: LinkFidelity) -> str:
     """A link's settings in a few words."""
     loss = link.configured.get("loss_percent")
     limit = link.configured.get("bandwidth_mbit")
-    parts = [f"{view.delay(link)} ms", "no limit" if limit is None else f"{view.compact(limit)} Mbit/s"]
+    parts = [f"{view.delay(link)} ms", "no limit" if limit is None else f"{formats.compact(limit)} Mbit/s"]
     return ", ".join(parts + ([f"{loss:g} % loss"] if loss else []))
 
 
@@ -110,10 +110,10 @@ def measured(link: LinkFidelity, network: Sequence[LinkFidelity]) -> str:
         return "not measured"
     parts = []
     if rtt_ms is not None:
-        asked = "" if asked_ms is None else f" of {view.compact(asked_ms)}"
-        parts.append(f"RTT {view.number(rtt_ms)}{asked} ms")
+        asked = "" if asked_ms is None else f" of {formats.compact(asked_ms)}"
+        parts.append(f"RTT {formats.number(rtt_ms)}{asked} ms")
     if rate is not None:
-        parts.append(f"{view.compact(round(rate, 2))} Mbit/s")
+        parts.append(f"{formats.compact(round(rate, 2))} Mbit/s")
     return ", ".join(parts)
 
 
@@ -143,7 +143,7 @@ def _card(axes: Axes, place: int, tier: str, nodes: Sequence[NodeUse], inner: Se
     middle = left + CARD_WIDTH / 2
     name = tier if len(tier) <= 18 else f"{tier[:16]}..."
     axes.text(middle, 1.22, name, ha="center", va="center", fontsize=13, weight="bold")
-    axes.text(middle, 0.92, view.count(len(nodes), "node"), ha="center", va="center", fontsize=11)
+    axes.text(middle, 0.92, formats.count(len(nodes), "node"), ha="center", va="center", fontsize=11)
     for row, (line, bad) in enumerate(_facts(nodes, inner)):
         colour = palette.ALARM if bad else FAINT
         axes.text(middle, 0.64 - 0.22 * row, line, ha="center", va="center", fontsize=9, color=colour)
@@ -154,7 +154,7 @@ def _facts(nodes: Sequence[NodeUse], inner: Sequence[LinkFidelity]) -> list[tupl
     first = nodes[0]
     cores = first.cores * first.quota
     each = " each" if len(nodes) > 1 else ""
-    facts = [(f"{cores:g} core{'' if cores == 1 else 's'}, {view.memory(first.memory_mb)}{each}", False)]
+    facts = [(f"{cores:g} core{'' if cores == 1 else 's'}, {formats.memory(first.memory_mb)}{each}", False)]
     used = [node.cpu_percent for node in nodes if node.cpu_percent is not None]
     if used:
         facts.append((f"{sum(used) / len(used):.0f} % of CPU used", False))

@@ -3,96 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
-from continuum.model.result import Benchmark, Lifecycle, LinkFidelity, NodeUse, Result
+from continuum.model.benchmark import Benchmark
+from continuum.model.result import LinkFidelity, NodeUse, Result
 from continuum.model.summary import Summary
+from continuum.report.formats import NONE, compact, count, memory, number, percent, span, with_clock_error
+from continuum.report.table import Row, Table
 
-NONE = "-"
 END_TO_END = "end to end"
-SIMULATED = "Instances on simulated nodes"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a table.
-
-    Attributes:
-        cells: as many as the table has columns.
-        ok: False for a row that says something is wrong, None where that is no question.
-        share: what part of the whole it is, 0 to 1, to be drawn as a bar.
-        stage: the stage it stands for, which has a colour of its own.
-        strong: whether it is the row that matters most.
-    """
-
-    cells: tuple[str, ...]
-    ok: bool | None = None
-    share: float | None = None
-    stage: str = ""
-    strong: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: its first column is text, the others are numbers.
-
-    Attributes:
-        title: what it is about.
-        columns: the heads, with units.
-        rows: the rows.
-        extra: columns that a narrow page can do without.
-        text: columns besides the first that are text.
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-    extra: frozenset[str] = frozenset()
-    text: frozenset[str] = frozenset()
-
-
-def number(value: float | None, decimals: int = 2) -> str:
-    """A number with a fixed number of decimals; a dash for None."""
-    if value is None:
-        return NONE
-    text = f"{value:.{decimals}f}"
-    return text.lstrip("-") if float(text) == 0 else text
-
-
-def compact(value: float | None) -> str:
-    """A number with about four significant digits and no needless zeros; a dash for None."""
-    return NONE if value is None else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def span(milliseconds: float | None) -> str:
-    """A time in ms with its unit, about three digits of it."""
-    if milliseconds is None:
-        return NONE
-    decimals = 0 if abs(milliseconds) >= 1000 else 1 if abs(milliseconds) >= 10 else 2
-    return f"{number(milliseconds, decimals)} ms"
-
-
-def seconds(value: float) -> str:
-    """A time in s with its unit."""
-    return f"{value:.0f} s" if value >= 100 else f"{value:.2f} s"
-
-
-def memory(megabytes: float | None) -> str:
-    """Memory with its unit, in GB from 1,024 MB on."""
-    if megabytes is None:
-        return NONE
-    return f"{megabytes / 1024:.3g} GB" if megabytes >= 1024 else f"{megabytes:.0f} MB"
-
-
-def percent(value: float | None, decimals: int = 1) -> str:
-    """A percentage with its sign; a dash for None."""
-    return NONE if value is None else f"{number(value, decimals)} %"
-
-
-def count(many: int, word: str) -> str:
-    """A number of things: ``1 node``, ``2 nodes``, ``12,000 nodes``."""
-    return f"{many:,} {word}{'' if many == 1 else 's'}"
 
 
 def headline(result: Result) -> str:
@@ -243,85 +162,6 @@ def rate(link: LinkFidelity) -> str:
     return "no limit" if limit is None else compact(limit)
 
 
-def deliveries(result: Result) -> Table:
-    """How workloads came onto nodes that do not share the host's Python."""
-    rows = tuple(
-        Row(
-            (
-                one.node,
-                one.workload,
-                number(one.build_s),
-                number(one.copied_mb, 1),
-                number(one.copy_s),
-                number(one.install_s),
-                number(one.start_s),
-            )
-        )
-        for one in result.deliveries
-    )
-    columns = ("node", "workload", "build (s)", "copied (MB)", "copy (s)", "install (s)", "start (s)")
-    return Table("Workloads onto nodes", columns, rows, text=frozenset({"workload"}))
-
-
-def installation(result: Result) -> Table:
-    """What the installation of the resource manager consisted of."""
-    rows = tuple(Row((one.step, number(one.seconds), one.node or "all")) for one in result.installation)
-    return Table("Installation", ("step", "seconds", "slowest node"), rows, text=frozenset({"slowest node"}))
-
-
-def lives(lifecycle: Lifecycle, what: str = "Instances") -> Table:
-    """How long instances of workloads took to reach each stage of their lives."""
-    rows = tuple(
-        Row(
-            (
-                _with_error(stage, since),
-                f"{lifecycle.reached.get(stage, 0)} of {lifecycle.instances}",
-                *(span(figure) for figure in (since.p50, since.p99, since.max)),
-                *(span(figure) for figure in (step.p50, step.p99, step.max)),
-                span(lifecycle.all_ms.get(stage)),
-            )
-        )
-        for stage, since in lifecycle.since_created_ms.items()
-        for step in [lifecycle.step_ms.get(stage, Summary())]
-    )
-    columns = ("stage", "reached", "p50", "p99", "max", "step p50", "step p99", "step max", "all after")
-    extra = frozenset({"step max"})
-    return Table(f"{what}, since each was created and since the stage before", columns, rows, extra)
-
-
-def manager_latency(result: Result) -> Table:
-    """How long parts of the resource manager took for all requests of a kind; those of one resource apart."""
-    rows = tuple(
-        Row(
-            (
-                one.part,
-                one.request,
-                f"{one.count:,}",
-                span(one.mean_ms),
-                *(_about(figure, one.estimated) for figure in (one.p50_ms, one.p99_ms)),
-                span(one.max_ms),
-            )
-        )
-        for one in result.manager_latency
-        if not one.resource
-    )
-    columns = ("part", "request", "count", "mean", "p50", "p99", "max")
-    return Table(
-        "The resource manager itself (~: estimated from a histogram)",
-        columns,
-        rows,
-        text=frozenset({"request"}),
-    )
-
-
-def _about(milliseconds: float | None, estimated: bool) -> str:
-    return ("~" if estimated and milliseconds is not None else "") + span(milliseconds)
-
-
-def _with_error(name: str, summary: Summary) -> str:
-    return name + (f" (clock ± {span(summary.clock_error)})" if summary.clock_error else "")
-
-
 def phases(result: Result) -> tuple[tuple[str, str, float], ...]:
     """Name, status and seconds of every phase that was part of the run."""
     return tuple((p.name, p.status, p.seconds) for p in result.phases if p.status != "skipped")
@@ -333,7 +173,7 @@ def _stage(name: str, summary: Summary, total: Summary, decimals: int, strong: b
     width = f" ± {number(summary.ci95, decimals)}" if summary.ci95 is not None else ""
     figures = (summary.p50, summary.p90, summary.p95, summary.p99, summary.p999, summary.max)
     cells = (
-        _with_error(name, summary),
+        with_clock_error(name, summary),
         number(summary.mean, decimals) + width,
         *(number(figure, decimals) for figure in figures),
         percent(None if share is None else 100 * share),

@@ -50,7 +50,7 @@ def test_lives_of_instances_are_told(tmp_path: Path) -> None:
     assert sorted(row["instance"] for row in rows) == [
         f"cloud{node}/sleeper-{number}" for node in (0, 1) for number in (0, 1, 2)
     ]
-    assert (directory / "plots" / "lives.png").is_file()
-    assert 'class="lives"' in (directory / "report.html").read_text()
+    assert (directory / "plots" / "instances.png").is_file()
+    assert 'class="instances"' in (directory / "report.html").read_text()
     shown = program.run("report", directory, cwd=tmp_path)
     assert "Instances, since each was created" in shown.stdout

@@ -10,7 +10,7 @@ from benchmarks.fabric_nodes import BareNetwork, both_ways, why_not
 from continuum.errors import ProvisionError
 from continuum.model.result import LinkFidelity
 from continuum.model.topology import Link
-from continuum.network.verification.verify import verify
+from continuum.network.verification.verify import Effort, verify
 from continuum.options.tolerance import Tolerance
 
 pytestmark = [
@@ -104,3 +104,10 @@ def test_an_agent_that_cannot_start_is_named(net: BareNetwork) -> None:
         ProvisionError, match=r"the agent on endpoint0 ended: .*Cannot assign requested address"
     ):
         verify(deployment, net.directory)
+
+
+def test_effort_decides_how_many_probes_measure_a_link(net: BareNetwork) -> None:
+    up, down = both_ways("endpoint", "cloud", latency_ms=5, bandwidth_mbit=8)
+    effort = Effort(probing_s=2.2, most_probes=220, train_s=0.7, flow_s=0.35)
+    found = by_pair(verify(net.deployment(up, down), net.directory, LENIENT, effort))
+    assert found["endpoint", "cloud"].measured["probes"] == 220

@@ -31,7 +31,7 @@ def regular(
 
 
 def test_figures_of_a_regular_run():
-    found = analysis.benchmark(regular(40), application="video", capacity=1)
+    found = analysis.benchmark(regular(40), application="video", capacity=1, processing="process")
     assert found.offered_per_s == pytest.approx(5)
     assert found.throughput_per_s == pytest.approx(5)
     assert found.schedule_s == pytest.approx(8)
@@ -42,10 +42,22 @@ def test_figures_of_a_regular_run():
 
 
 def test_two_servers_carry_twice_the_load():
-    assert analysis.benchmark(regular(40), application="a", capacity=2).system_load_percent == pytest.approx(
-        12.5
-    )
-    assert analysis.benchmark(regular(40), application="a").system_load_percent is None
+    two = analysis.benchmark(regular(40), application="a", capacity=2, processing="process")
+    assert two.system_load_percent == pytest.approx(12.5)
+    unknown = analysis.benchmark(regular(40), application="a", processing="process")
+    assert unknown.system_load_percent is None
+
+
+def test_the_load_is_that_of_the_stage_that_the_application_names():
+    made = []
+    for number in range(40):
+        due_ns = number * 200 * MS
+        for stage, after_ms in (("due", 0), ("wait", 0), ("compute", 5), ("done", 25)):
+            made.append(Event(f"r{number:05}", stage, "endpoint0", due_ns + after_ms * MS))
+    spans = trace.build(made, ("wait", "compute"))
+    found = analysis.benchmark(spans, application="a", capacity=1, processing="compute")
+    assert found.system_load_percent == pytest.approx(10)
+    assert analysis.benchmark(spans, application="a", capacity=1).system_load_percent is None
 
 
 def test_counts_add_up_and_lost_ones_lower_the_throughput():

@@ -9,7 +9,7 @@ from continuum.measure import instances, lifecycle
 from continuum.measure.clock import NodeClock, Offset
 from continuum.model.marks import Mark
 from continuum.model.result import Result
-from continuum.report import html, instance_timeline, view
+from continuum.report import html, instance_timeline, setup_tables
 
 MS = 1_000_000
 
@@ -87,7 +87,7 @@ def test_clocks_of_nodes_are_brought_to_one() -> None:
 
 
 def test_a_stage_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="no stage 'born'"):
+    with pytest.raises(ValueError, match="unknown stage 'born'"):
         lifecycle.build([Mark("a", "born", 1)])
 
 
@@ -112,7 +112,7 @@ def test_a_life_is_the_same_after_a_way_through_files(tmp_path: Path) -> None:
 def test_the_table_has_a_row_for_every_stage_after_creation() -> None:
     summed = lifecycle.summarise(lifecycle.build(marks("a", created=1, started=3, ready=4)))
     assert summed is not None
-    table = view.lives(summed)
+    table = setup_tables.instances(summed)
     assert [row.cells[0] for row in table.rows] == ["started", "ready"]
     assert table.rows[1].cells[1] == "1 of 1"
     assert all(len(row.cells) == len(table.columns) for row in table.rows)

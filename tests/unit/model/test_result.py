@@ -145,5 +145,5 @@ def test_samples_are_typed(tmp_path):
 
 
 def test_run_without_samples(tmp_path):
-    with pytest.raises(UsageError, match=r"left no samples\.csv"):
+    with pytest.raises(UsageError, match=r"has no samples\.csv"):
         continuum.load(write_bare(tmp_path, "bare")).samples()

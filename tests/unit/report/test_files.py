@@ -15,6 +15,7 @@ from continuum.model import sample_table
 from continuum.model.events import Event
 from continuum.model.result import LinkFidelity, NodeUse, Result
 from continuum.report import html, palette, plots, style, topology, view
+from continuum.rundir import node_metrics
 from tests.fake_runs import SCENARIOS, STAGES, make_result, make_trace, write_bare, write_run
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -113,6 +114,23 @@ def test_runs_that_lack_something(tmp_path, make, plots, said):
     check_page(text)
     assert [path.name for path in paths.plots] == plots
     assert said in text
+
+
+def test_metrics_of_nodes_are_a_plot_of_the_page(tmp_path):
+    directory = write_bare(tmp_path, "observed")
+    points = ((0.0, 0.5), (10.0, 1.5))
+    node_metrics.write(directory, [node_metrics.Series("CPU", "cores", "cloud0", points)])
+    paths = report.write(directory)
+    text = paths.html.read_text(encoding="utf-8")
+    check_page(text)
+    assert [path.name for path in paths.plots] == ["nodes.png", "topology.png"]
+    assert 'class="nodes"' in text
+    assert node_metrics.FILE in text
+
+
+def test_every_plot_has_its_place_on_the_page():
+    template = (html.HERE / "report.html.j2").read_text(encoding="utf-8")
+    assert set(re.findall(r"svg\.(\w+) \| safe", template)) == set(html.PLOTS)
 
 
 def test_folder_without_result(tmp_path):

@@ -17,7 +17,7 @@ import pytest
 from continuum.connection.fake import FakeConnection
 from continuum.errors import ConnectionFailure
 from continuum.model.result import PartLatency, Result
-from continuum.report import view
+from continuum.report import setup_tables
 from continuum.rundir import manager_latency
 from resource_manager.kubecontrol import api_probe, control_plane_latency, histograms
 from resource_manager.kubecontrol.api_https import ApiConnection
@@ -126,7 +126,7 @@ def test_latencies_are_the_same_after_a_way_through_files(tmp_path: Path) -> Non
 
 
 def test_the_table_says_which_figures_are_estimated_and_leaves_single_resources_out() -> None:
-    table = view.manager_latency(Result("run", manager_latency=ROWS))
+    table = setup_tables.manager_latency(Result("run", manager_latency=ROWS))
     assert [row.cells for row in table.rows] == [
         ("API server", "GET", "5,000", "3.25 ms", "~2.50 ms", "~18.5 ms", "-"),
         ("API, asked from here", api_probe.GET, "50", "3.25 ms", "2.50 ms", "-", "20.0 ms"),
