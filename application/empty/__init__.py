@@ -1,4 +1,4 @@
-"""The application ``empty``: instances that sleep, so that whatever takes time is what runs them."""
+"""The application ``empty``: instances that sleep, so that only their management takes time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 PREFERRED_TIERS = ("cloud", "edge", "endpoint")
 NAME = "sleeper"
 LEAST_MEMORY_MB = 16
-"""What an instance's interpreter takes."""
+"""Memory that the interpreter of an instance requires."""
 
 
 class Empty(Application):
-    """Instances that say they are ready, sleep, and end."""
+    """Instances that report that they are ready, sleep, and end."""
 
     summary: ClassVar[str] = "instances that sleep: how long each takes to be created, started and ready"
     options: ClassVar[tuple[Option, ...]] = (
@@ -33,14 +33,14 @@ class Empty(Application):
     processing: ClassVar[str] = "sleep"
 
     def check(self, config: Config) -> Iterable[Problem]:
-        """Whether instances that are limited in memory can hold an interpreter."""
+        """Check that the memory limit suffices for an interpreter."""
         memory_mb = config.benchmark.maybe_integer("application_worker_memory")
         if memory_mb is not None and memory_mb < LEAST_MEMORY_MB:
-            message = f"an instance takes {LEAST_MEMORY_MB} MiB; give it that much"
+            message = f"an instance requires {LEAST_MEMORY_MB} MiB; write at least that"
             yield config.benchmark.problem("application_worker_memory", message)
 
     def workloads(self, config: Config, topology: Topology) -> tuple[Workload, ...]:
-        """One workload, on every node of the first tier there is: cloud, else edge, else endpoint."""
+        """One workload, on every node of the first existing tier of cloud, edge and endpoint."""
         section = config.benchmark
         return (
             Workload(
@@ -56,11 +56,11 @@ class Empty(Application):
         )
 
     def duration_s(self, config: Config) -> float:
-        """The time that instances sleep, all at once."""
+        """The time that all instances sleep concurrently."""
         return config.benchmark.real("sleep_time")
 
     def load(self, config: Config) -> Mapping[str, Any]:
-        """How long instances sleep, and how many there are on each node."""
+        """Sleep time, and number of instances on each node."""
         section = config.benchmark
         return {
             "sleep_time": section.real("sleep_time"),
@@ -68,12 +68,12 @@ class Empty(Application):
         }
 
     def servers(self, config: Config, topology: Topology) -> int:
-        """Every instance, since all sleep at the same time."""
+        """The number of instances, since all sleep at the same time."""
         count = topology.tier(tier_of(topology)).count
         return count * config.benchmark.integer("applications_per_worker")
 
     def events(self, raw: Path) -> Iterator[Event]:
-        """Every event the instances left."""
+        """Every event that the instances recorded."""
         return read(raw)
 
 

@@ -1,4 +1,4 @@
-"""One instance: says that it is ready, sleeps from the common start on, and ends."""
+"""One instance: reports that it is ready, sleeps from the common start on, and ends."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from continuum.sdk import session as workload
 
 
 def main() -> None:
-    """Take part in the run as one request: due at the start, asleep, done."""
+    """Take part in the run as one request: due at the start, sleeping, done."""
     sleep_s = float(os.environ["SLEEP_S"])
     with workload.join() as session:
         request = str(session.identity)

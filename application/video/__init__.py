@@ -1,4 +1,4 @@
-"""Video: cameras on endpoints, a neural network somewhere in the continuum, and where the time goes."""
+"""The application ``video``: endpoints send frames to a neural network anywhere in the continuum."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from application.video import checks, files, plan, settings
+from application.video import checks, files, placement, settings
 from application.video.options import ENDPOINT, OPTIONS, PEER
+from application.video.stages import PROCESS, QUEUE, STAGES
 from continuum.errors import Problem
 from continuum.model import events as recorded
 from continuum.model.events import Event
@@ -30,43 +31,43 @@ _TRANSPORT = {"zenoh": ("eclipse-zenoh>=1.4",), "mqtt": ("paho-mqtt>=2.0",)}
 
 
 def _inference(where: str) -> tuple[str, ...]:
-    """What endpoints need to classify frames; nothing where others do it: it is a fifth of all they get."""
+    """Packages that endpoints require to classify frames; none if workers do it, which saves a fifth."""
     return _INFERENCE if where in (ENDPOINT, PEER) else ()
 
 
 class Video(Application):
-    """Frames of a video, classified where the config says."""
+    """Frames of a video, classified on the tier that the config selects."""
 
-    summary = "frames of a video, classified by a neural network wherever the config says"
+    summary = "frames of a video, classified by a neural network on the tier of your choice"
     options = OPTIONS
-    stages: ClassVar[tuple[str, ...]] = ("preprocess", "uplink", "queue", "process", "downlink")
-    arrival = "queue"
-    processing = "process"
+    stages: ClassVar[tuple[str, ...]] = STAGES
+    arrival = QUEUE
+    processing = PROCESS
     reported_packages = ("eclipse-zenoh", "onnxruntime", "opencv-python-headless", "paho-mqtt")
 
     def check(self, config: Config) -> Iterable[Problem]:
-        """Tiers, resources and files that do not go together."""
+        """Check tiers, resources and files."""
         return checks.check(config)
 
     def doctor(self, host: Host) -> Iterable[Finding]:
-        """Whether ``transport = mqtt`` would work."""
+        """Whether ``transport = mqtt`` works on this host."""
         found = host.find_command("mosquitto")
-        detail = str(found) if found else "not there; only transport = mqtt needs it"
+        detail = str(found) if found else "not found; required only for transport = mqtt"
         yield Finding("MQTT broker mosquitto", found is not None, detail, "apt install mosquitto")
 
     def workloads(self, config: Config, topology: Topology) -> tuple[Workload, ...]:
-        """Workers first, unless each endpoint serves itself, then endpoints."""
+        """Workers, unless each endpoint serves itself, and then endpoints."""
         where = self._where(config, topology)
         endpoint = self._endpoint(config, topology, where)
         return (endpoint,) if where == ENDPOINT else (self._worker(config, topology, where), endpoint)
 
     def duration_s(self, config: Config) -> float:
-        """Warm-up, measured time, and the wait for the last answer."""
+        """Warm-up, measured time, and the time-out of the last request."""
         section = config.benchmark
-        return plan.warmup_s(config) + section.real("duration") + section.real("request_timeout")
+        return placement.warmup_s(config) + section.real("duration") + section.real("request_timeout")
 
     def load(self, config: Config) -> Mapping[str, Any]:
-        """What the endpoints ask for."""
+        """The load that the endpoints generate."""
         section, chosen = config.benchmark, files.choose(config)
         return {
             **{key: section.real(key) for key in ("frequency", "duration")},
@@ -78,38 +79,40 @@ class Video(Application):
         }
 
     def servers(self, config: Config, topology: Topology) -> int:
-        """Inference threads of all workers; of all endpoints, where these serve themselves."""
+        """Inference threads of all workers, or of all endpoints if these serve themselves."""
         where = self._where(config, topology)
-        tier = topology.tier(plan.worker_tier(where))
+        tier = topology.tier(placement.worker_tier(where))
         if where == ENDPOINT:
-            return tier.count * plan.threads(plan.endpoint_share(config, tier))
+            return tier.count * placement.threads(placement.endpoint_resources(config, tier))
         replicas = config.benchmark.integer("applications_per_worker")
-        return tier.count * replicas * plan.threads(plan.worker_share(config, tier))
+        return tier.count * replicas * placement.threads(placement.worker_resources(config, tier))
 
     def events(self, raw: Path) -> Iterator[Event]:
-        """Every event the programs left."""
+        """Every event that the programs recorded."""
         return recorded.read(raw)
 
     def _where(self, config: Config, topology: Topology) -> str:
         counts = {tier.name: tier.count for tier in topology.tiers}
-        return plan.target(config.benchmark.maybe_text("offload_to"), counts)
+        return placement.target(config.benchmark.maybe_text("offload_to"), counts)
 
-    def _serving(self, config: Config, where: str, share: plan.Share) -> settings.WorkerSettings:
+    def _serving(
+        self, config: Config, where: str, resources: placement.ProgramResources
+    ) -> settings.WorkerSettings:
         section = config.benchmark
-        transport = plan.transport(config, where)
+        transport = placement.transport(config, where)
         replicas = section.integer("applications_per_worker")
         return settings.WorkerSettings(
             transport=transport,
-            ports=() if where == ENDPOINT else plan.ports(transport, replicas),
-            threads=plan.threads(share),
+            ports=() if where == ENDPOINT else placement.ports(transport, replicas),
+            threads=placement.threads(resources),
             queue_size=section.integer("queue_size"),
             normalisation=section.text("normalisation"),
         )
 
     def _worker(self, config: Config, topology: Topology, where: str) -> Workload:
-        tier = topology.tier(plan.worker_tier(where))
-        share = plan.worker_share(config, tier)
-        serving = self._serving(config, where, share)
+        tier = topology.tier(placement.worker_tier(where))
+        resources = placement.worker_resources(config, tier)
+        serving = self._serving(config, where, resources)
         chosen = files.choose(config)
         return Workload(
             name="worker",
@@ -120,8 +123,8 @@ class Video(Application):
             files={settings.MODEL_FILE: chosen.model, settings.LABELS_FILE: chosen.labels},
             requirements=(*_REQUIREMENTS, *_INFERENCE, *_TRANSPORT.get(serving.transport, ())),
             code=_CODE,
-            cpu_cores=share.cores,
-            memory_mb=share.memory_mb,
+            cpu_cores=resources.cores,
+            memory_mb=resources.memory_mb,
             ports=serving.ports,
             serves=True,
             programs=(_BROKER,) if serving.transport == "mqtt" else (),
@@ -130,9 +133,9 @@ class Video(Application):
 
     def _endpoint(self, config: Config, topology: Topology, where: str) -> Workload:
         tier = topology.tier(ENDPOINT)
-        share = plan.endpoint_share(config, tier)
+        resources = placement.endpoint_resources(config, tier)
         chosen = files.choose(config)
-        transport = plan.transport(config, where)
+        transport = placement.transport(config, where)
         read = {f"video{chosen.video.suffix}": chosen.video}
         if chosen.truth is not None:
             read[settings.TRUTH_FILE] = chosen.truth
@@ -142,33 +145,33 @@ class Video(Application):
             name="endpoint",
             tier=tier.name,
             argv=("{python}", "-m", "application.video.endpoint"),
-            environment=settings.to_environment(self._load_of(config, topology, where, share)),
+            environment=settings.to_environment(self._load_of(config, topology, where, resources)),
             files=read,
             requirements=(*_REQUIREMENTS, *_inference(where), *_TRANSPORT.get(transport, ())),
             code=_CODE,
-            cpu_cores=share.cores,
-            memory_mb=share.memory_mb,
+            cpu_cores=resources.cores,
+            memory_mb=resources.memory_mb,
         )
 
     def _load_of(
-        self, config: Config, topology: Topology, where: str, share: plan.Share
+        self, config: Config, topology: Topology, where: str, resources: placement.ProgramResources
     ) -> settings.EndpointSettings:
         section = config.benchmark
-        transport = plan.transport(config, where)
+        transport = placement.transport(config, where)
         replicas = section.integer("applications_per_worker")
         return settings.EndpointSettings(
             video=f"video{files.choose(config).video.suffix}",
             frequency=section.real("frequency"),
             duration_s=section.real("duration"),
-            warmup_s=plan.warmup_s(config),
+            warmup_s=placement.warmup_s(config),
             arrival=section.text("arrival"),
             quality=section.integer("quality"),
-            frame_size=plan.frame_size(section.maybe_text("frame_size")),
+            frame_size=placement.frame_size(section.maybe_text("frame_size")),
             timeout_s=section.real("request_timeout"),
             in_flight=section.integer("max_in_flight"),
             seed=config.run.integer("seed"),
-            servers=plan.servers(where, topology, transport, replicas),
-            local=self._serving(config, ENDPOINT, share),
+            servers=placement.servers(where, topology, transport, replicas),
+            local=self._serving(config, ENDPOINT, resources),
             transport=transport,
         )
 

@@ -1,4 +1,4 @@
-"""What in a config the application cannot work with; files that were named are opened, nothing else."""
+"""Checks a config for the application; opens the files that it names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from application.video import files, plan
+from application.video import files, placement
 from application.video.options import ENDPOINT, PEER, PREFERRED_TIERS
 from application.video.settings import HTTP
 from continuum.errors import Problem
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def check(config: Config) -> Iterator[Problem]:
-    """Every problem."""
+    """All problems of the config."""
     counts = {name: section.integer("nodes") for name, section in config.tiers.items()}
     yield from _endpoints(config, counts)
-    where = plan.target(config.benchmark.maybe_text("offload_to"), counts)
+    where = placement.target(config.benchmark.maybe_text("offload_to"), counts)
     problems = list(_target(config, where, counts))
     yield from problems
     if not problems:
@@ -33,7 +33,7 @@ def check(config: Config) -> Iterator[Problem]:
 
 def _endpoints(config: Config, counts: dict[str, int]) -> Iterator[Problem]:
     if not counts.get(ENDPOINT):
-        message = 'video needs endpoints, whose cameras make the frames; write e.g. "endpoint_nodes = 1"'
+        message = 'video requires endpoints, which produce the frames; write e.g. "endpoint_nodes = 1"'
         yield config.benchmark.problem("application", message)
 
 
@@ -42,13 +42,13 @@ def _target(config: Config, where: str, counts: dict[str, int]) -> Iterator[Prob
     if where == PEER:
         if counts.get(ENDPOINT, 0) == 1:
             remedy = 'write "endpoint_nodes = 2" or more'
-            yield section.problem("offload_to", f"an endpoint needs another one as its peer; {remedy}")
+            yield section.problem("offload_to", f"an endpoint requires another one as its peer; {remedy}")
         return
     if where == ENDPOINT or counts.get(where):
         return
     there = [name for name, count in counts.items() if count]
     if where in counts:
-        remedy = f'write e.g. "{where}_nodes = 1"' if where in ("cloud", "edge") else "give it nodes"
+        remedy = f'write e.g. "{where}_nodes = 1"' if where in ("cloud", "edge") else "add nodes to it"
         yield section.problem("offload_to", f"there are no {where} nodes; {remedy}, or offload_to one of: "
                               f"{', '.join((*there, PEER))}")  # fmt: skip
     else:
@@ -58,39 +58,39 @@ def _target(config: Config, where: str, counts: dict[str, int]) -> Iterator[Prob
 
 
 def _function(config: Config, where: str) -> Iterator[Problem]:
-    """An execution model needs workers that others ask, over HTTP."""
+    """An execution model requires workers that serve HTTP requests."""
     if not config.execution_model.maybe_text("model"):
         return
     if where in (ENDPOINT, PEER):
         remedy = 'write e.g. "offload_to = cloud"'
         yield config.execution_model.problem(
-            "model", f"with frames classified on endpoints there are no workers to run with it; {remedy}"
+            "model", f"frames are classified on endpoints, so there are no workers to run with it; {remedy}"
         )
     section = config.benchmark
     if section.given("transport") and section.text("transport") != HTTP:
-        yield section.problem("transport", 'execution models need HTTP; write "transport = http"')
+        yield section.problem("transport", 'execution models require HTTP; write "transport = http"')
 
 
 def _resources(config: Config, where: str) -> Iterator[Problem]:
-    """Whether what was given fits into a node; what was not given does."""
+    """Whether the given resources fit into a node; the defaults always do."""
     endpoints = _tier(config, ENDPOINT)
     if endpoints.count:
         yield from _excess(config, endpoints, "endpoint", 1)
     if where == ENDPOINT:
         return
-    found = list(_excess(config, _tier(config, plan.worker_tier(where)), "worker", _replicas(config)))
+    found = list(_excess(config, _tier(config, placement.worker_tier(where)), "worker", _replicas(config)))
     elsewhere = _fits_elsewhere(config, where)
     for problem in found:
         if elsewhere:
-            # The framework chooses the tier by its resource manager, so its files need not name one.
-            message = f"{problem.message}; cut to that, unless offload_to = {elsewhere}"
+            # The Continuum framework derives the tier from its resource manager, so its files may name none.
+            message = f"{problem.message}; reduced to that, unless offload_to = {elsewhere}"
             yield replace(problem, message=message, severity="warning")
         else:
             yield problem
 
 
 def _fits_elsewhere(config: Config, where: str) -> str:
-    """A tier that workers would fit into, if ``where`` was not the user's choice; empty if there is none."""
+    """Another tier that workers fit into, if the user has not chosen one; empty if there is none."""
     if config.benchmark.given("offload_to"):
         return ""
     tiers = (_tier(config, name) for name in PREFERRED_TIERS if name not in (where, ENDPOINT))
@@ -119,14 +119,14 @@ def _excess(config: Config, tier: Tier, role: str, copies: int) -> Iterator[Prob
 
 def _tier(config: Config, name: str) -> Tier:
     section = config.tiers[name]
-    # Without nodes a tier need not say what they would have.
+    # A tier without nodes may leave cores and memory open.
     cores, memory_mb = section.maybe_real("cores"), section.maybe_integer("memory")
     return Tier(name, section.integer("nodes"), cores or 1.0, memory_mb or 1024)
 
 
 def _frame_size(config: Config) -> Iterator[Problem]:
     try:
-        plan.frame_size(config.benchmark.maybe_text("frame_size"))
+        placement.frame_size(config.benchmark.maybe_text("frame_size"))
     except ValueError as error:
         yield config.benchmark.problem("frame_size", str(error))
 
@@ -140,8 +140,8 @@ def _files(config: Config) -> Iterator[Problem]:
             missing[key] = "is a folder, not a file" if path.is_dir() else f"no such file: {path}"
             yield section.problem(key, missing[key])
     if section.given("model") and not section.given("labels"):
-        remedy = 'name the model\'s labels, one a line, with "labels = FILE"'
-        yield section.problem("model", f"a model without labels; {remedy}")
+        remedy = 'name a file with the model\'s labels, one per line, with "labels = FILE"'
+        yield section.problem("model", f"the model has no labels; {remedy}")
     elif not missing.keys() & {"model", "labels"}:
         yield from _model(config)
     if "video" not in missing and section.given("video"):
@@ -151,7 +151,7 @@ def _files(config: Config) -> Iterator[Problem]:
 
 
 def _model(config: Config) -> Iterator[Problem]:
-    """Opens the model only if the config names one: importing ONNX Runtime takes a while."""
+    """Check the model, only if the config names one: importing ONNX Runtime is slow."""
     section = config.benchmark
     if section.given("model") or section.given("labels"):
         chosen = files.choose(config)

@@ -1,7 +1,7 @@
-"""Handwritten digits as parcel labels in real photographs: what the model learns and the clip shows.
+"""Composes frames of handwritten digits on parcel labels in photographs, for training and for the clip.
 
-Needs the ``train`` extra; nothing of a benchmark run imports this file. Photographs and digits are
-split so that whatever is held out shares neither a digit nor a photograph with training.
+Requires the extra ``train``; a benchmark run does not import this file. Held-out frames share neither digits
+nor photographs with training.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Digits:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how a label lies in the frame.
+    """Position and shape of a label in a frame.
 
     Attributes:
         x: centre, as a share of the frame's width.
         y: centre, as a share of the frame's height.
         height: edge length, as a share of the frame's height.
         angle_deg: rotation.
-        skew: how far each corner is off, as shares of the edge; shape (4, 2).
+        skew: displacement of each corner, as shares of the edge; shape (4, 2).
     """
 
     x: float
@@ -59,7 +59,7 @@ class Placement:
 
 
 def load_photographs(names: tuple[str, ...]) -> list[Image]:
-    """Photographs as RGB, by the names their packages give them."""
+    """Load photographs as RGB, by their names in scikit-learn and scikit-image."""
     return [_load_photograph(name) for name in names]
 
 
@@ -74,7 +74,7 @@ def _load_photograph(name: str) -> Image:
 
 
 def load_digits() -> tuple[Digits, Digits]:
-    """Digits to learn from and digits held out, a fixed fifth of every class."""
+    """Digits for training and held-out digits, a fixed fifth of every class."""
     data: Any = importlib.import_module("sklearn.datasets").load_digits()
     images = (data.images / 16).astype(np.float32)
     labels = data.target.astype(np.int64)
@@ -100,7 +100,7 @@ def random_background(photo: Image, size: tuple[int, int], rng: np.random.Genera
 
 
 def random_placement(rng: np.random.Generator) -> Placement:
-    """A label that lies within the frame."""
+    """A random placement within the frame."""
     height = rng.uniform(0.30, 0.50)
     half = height * 0.62
     return Placement(
@@ -117,8 +117,8 @@ def draw_label(digit: NDArray[np.float32], rng: np.random.Generator, variety: fl
 
     Args:
         digit: 8 x 8.
-        rng: of paper and ink.
-        variety: how much slant and proportions of the digit may differ from what was written.
+        rng: random source for paper and ink.
+        variety: how much slant and proportions of the digit may vary.
     """
     paper = rng.uniform(205, 250) * rng.uniform([0.95, 0.94, 0.86], 1.0)
     ink = np.array([rng.uniform(0, 70), rng.uniform(0, 60), rng.uniform(0, 110)])
@@ -139,7 +139,7 @@ def draw_label(digit: NDArray[np.float32], rng: np.random.Generator, variety: fl
 
 
 def _print_lines(label: NDArray[np.float32], rng: np.random.Generator) -> None:
-    """A bar code's worth of bars below the digit."""
+    """Draw bars like those of a bar code below the digit."""
     x = 14
     while x < _PATCH - 16:
         width = int(rng.integers(1, 4))
@@ -148,7 +148,7 @@ def _print_lines(label: NDArray[np.float32], rng: np.random.Generator) -> None:
 
 
 def paste(frame: Image, label: Image, where: Placement) -> Image:
-    """The frame with the label in it, with a soft shadow."""
+    """The frame with the label and a soft shadow."""
     height, width = frame.shape[:2]
     matrix = _corners_matrix(where, width, height)
     mask = np.full(label.shape[:2], 255, np.uint8)
@@ -165,7 +165,7 @@ def _corners_matrix(where: Placement, width: int, height: int) -> NDArray[np.flo
     unit = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]], np.float32) + where.skew
     angle = np.deg2rad(where.angle_deg)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    # The frame may be of another aspect ratio than the camera's (a square model input): squeeze alike.
+    # The frame may have another aspect ratio than the camera, such as a square model input.
     squeeze = (width / height) / (FRAME_SIZE[0] / FRAME_SIZE[1])
     corners = unit @ turn.T * edge * np.array([squeeze, 1.0]) + [where.x * width, where.y * height]
     source = np.array([[0, 0], [_PATCH, 0], [_PATCH, _PATCH], [0, _PATCH]], np.float32)
@@ -180,7 +180,7 @@ def random_frame(
     where: Placement | None = None,
     variety: float = 0.0,
 ) -> Image:
-    """A camera frame: a label in a photograph, with light, focus and sensor noise of its own."""
+    """A camera frame: a label in a photograph, with random light, focus and sensor noise."""
     frame = random_background(photo, size, rng)
     frame = paste(frame, draw_label(digit, rng, variety), where or random_placement(rng))
     light: NDArray[Any] = frame.astype(np.float32) * rng.uniform(0.7, 1.2) + rng.uniform(-15, 15)
@@ -191,7 +191,7 @@ def random_frame(
 
 
 def through_jpeg(frame: Image, quality: int) -> Image:
-    """The frame as the other side of a JPEG encoder sees it."""
+    """The frame after JPEG encoding and decoding."""
     done, data = cv2.imencode(".jpg", frame[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"a frame of shape {frame.shape} could not be encoded as JPEG")

@@ -1,8 +1,8 @@
-"""The program on an endpoint: a camera whose frames are classified, by a worker or on the spot.
+"""The program on an endpoint: a camera whose frames a worker, or the endpoint itself, classifies.
 
-Load is open-loop: every frame has its intended time, whatever became of the ones before it. One thread
-prepares frames, one hands them to the network, one (the transport's) takes answers, one gives up on
-requests that are overdue; none waits for another.
+The load is open-loop: every frame has an intended time that does not depend on earlier frames. One thread
+prepares frames, one sends them, one (of the transport) receives answers, and one ends overdue requests; none
+waits for another.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from application.video import frames, runtime, schedule
+from application.video import frames, runtime, schedule, stages
 from application.video import settings as configuration
 from application.video import transport as transports
-from application.video.ledger import Ledger, Pending
 from application.video.message import Answer, Frame
 from application.video.model import ModelError
+from application.video.request_tracker import Pending, RequestTracker
 from application.video.service import Service
 from application.video.settings import EndpointSettings
 from continuum.sdk import session as workload
@@ -37,27 +37,28 @@ class Endpoint:
 
     Attributes:
         session: this program's part in the run.
-        settings: what it shall do.
-        truth: what each frame of the video shows, as far as known.
+        settings: its settings.
+        truth: the known labels of the video, by frame index.
+        tracker: the requests so far.
     """
 
     session: workload.Session
     settings: EndpointSettings
     truth: dict[int, str]
-    ledger: Ledger = field(default_factory=Ledger)
+    tracker: RequestTracker = field(default_factory=RequestTracker)
     _outbox: queue.SimpleQueue[tuple[str, bytes] | None] = field(default_factory=queue.SimpleQueue)
     _input: tuple[int, int] | None = None
     _answered: threading.Event = field(default_factory=threading.Event)
     _finished: threading.Event = field(default_factory=threading.Event)
-    _trouble: OSError | None = None
+    _write_error: OSError | None = None
 
     @property
     def name(self) -> str:
-        """Whom answers are for."""
+        """The name that answers are addressed to."""
         return str(self.session.identity)
 
     def receive(self, message: bytes) -> None:
-        """Take an answer that has just arrived; called in a thread of the transport."""
+        """Handle an answer; called in a thread of the transport on its arrival."""
         now_ns = time.monotonic_ns()
         try:
             answer = Answer.decode(message)
@@ -68,7 +69,7 @@ class Endpoint:
                 self._input = (answer.width, answer.height)
                 self._answered.set()
         elif answer.failure:
-            if self.ledger.close(answer.request, "failed", now_ns):
+            if self.tracker.close(answer.request, "failed", now_ns):
                 self.session.record(
                     answer.request, FAILED, now_ns, worker=answer.worker, reason=answer.failure
                 )
@@ -76,7 +77,7 @@ class Endpoint:
             self._complete(answer, now_ns)
 
     def _complete(self, answer: Answer, now_ns: int) -> None:
-        pending = self.ledger.close(answer.request, "completed", now_ns)
+        pending = self.tracker.close(answer.request, "completed", now_ns)
         if pending is None:
             return
         truth = self.truth.get(pending.frame)
@@ -91,7 +92,7 @@ class Endpoint:
         )
 
     def greet(self, uplink: transports.Uplink, deadline: float) -> None:
-        """Ask the worker what size frames should have, until it answers; TimeoutError if it does not."""
+        """Ask the worker for its input size until it answers; TimeoutError if it does not."""
         question = Frame(self.name, "").encode()
         while not self._answered.is_set():
             if self.session.stopping.is_set():
@@ -102,24 +103,24 @@ class Endpoint:
             self._answered.wait(_ASK_S)
 
     def run(self, uplink: transports.Uplink, camera: frames.Camera) -> None:
-        """Send every frame of the schedule and see each to its end."""
+        """Send every frame of the schedule and wait until each has an outcome."""
         start_ns = self.session.wait_go()
         threads = [
             threading.Thread(target=self._send, args=(uplink,), name="sender", daemon=True),
-            threading.Thread(target=self._keep_house, name="housekeeping", daemon=True),
+            threading.Thread(target=self._housekeeping, name="housekeeping", daemon=True),
         ]
         for thread in threads:
             thread.start()
         self._generate(start_ns, camera)
-        while self.ledger.waiting and not self.session.stopping.wait(_HOUSEKEEPING_S / 4):
+        while self.tracker.waiting and not self.session.stopping.wait(_HOUSEKEEPING_S / 4):
             pass
-        self._give_up(now_ns=1 << 62)
+        self._expire(now_ns=1 << 62)
         self._finished.set()
         self._outbox.put(None)
         threads[1].join(_END_S)
-        if self._trouble is not None:
-            raise self._trouble
-        self.session.progress(**self.ledger.numbers())
+        if self._write_error is not None:
+            raise self._write_error
+        self.session.progress(**self.tracker.numbers())
 
     def _generate(self, start_ns: int, camera: frames.Camera) -> None:
         settings = self.settings
@@ -143,66 +144,68 @@ class Endpoint:
     def _make(
         self, request: str, due_ns: int, warmup: bool, frame: frames.VideoFrame, size: tuple[int, int]
     ) -> None:
-        """Preprocess one frame and pass it on to be sent."""
-        begun_ns = time.monotonic_ns()
+        """Preprocess one frame and queue it for sending."""
+        started_ns = time.monotonic_ns()
         jpeg = frames.encode(frame.image, size, self.settings.quality)
         message = Frame(self.name, request, jpeg).encode()
         encoded_ns = time.monotonic_ns()
         deadline_ns = encoded_ns + round(self.settings.timeout_s * schedule.NS_PER_S)
-        self.ledger.open(request, Pending(due_ns, frame.index), deadline_ns)
+        self.tracker.open(request, Pending(due_ns, frame.index), deadline_ns)
         self._outbox.put((request, message))
         self.session.record(request, DUE, due_ns, warmup=warmup)
-        self.session.record(request, "preprocess", begun_ns)
-        self.session.record(request, "uplink", encoded_ns, bytes=len(jpeg))
+        self.session.record(request, stages.PREPROCESS, started_ns)
+        self.session.record(request, stages.UPLINK, encoded_ns, bytes=len(jpeg))
 
     def _send(self, uplink: transports.Uplink) -> None:
         while (item := self._outbox.get()) is not None:
             request, message = item
-            # What is overdue already would only keep the next ones waiting.
-            if self.ledger.is_open(request) and uplink.send(message, self.settings.timeout_s):
+            # An overdue frame would only delay the following ones.
+            if self.tracker.is_open(request) and uplink.send(message, self.settings.timeout_s):
                 self.session.record(request, HELD)
 
-    def _keep_house(self) -> None:
-        """Give up on what is overdue, write events, tell the progress."""
-        told = 0.0
+    def _housekeeping(self) -> None:
+        """End overdue requests, write events and report progress."""
+        reported = 0.0
         while not self._finished.wait(_HOUSEKEEPING_S):
-            self._give_up(time.monotonic_ns())
-            if time.monotonic() - told < _PROGRESS_S:
+            self._expire(time.monotonic_ns())
+            if time.monotonic() - reported < _PROGRESS_S:
                 continue
-            told = time.monotonic()
+            reported = time.monotonic()
             try:
                 self.session.flush()
-                self.session.progress(**self.ledger.numbers())
-            except OSError as error:  # the disk is full, say: what is measured from now on is lost anyway
-                self._trouble = error
+                self.session.progress(**self.tracker.numbers())
+            except OSError as error:  # such as a full disk, which would lose all further events
+                self._write_error = error
                 self.session.stop()
                 return
 
-    def _give_up(self, now_ns: int) -> None:
-        for request in self.ledger.expire(now_ns):
+    def _expire(self, now_ns: int) -> None:
+        for request in self.tracker.expire(now_ns):
             self.session.record(request, LOST)
 
 
 @dataclass
 class LocalUplink:
-    """The way to a service in this very process."""
+    """The uplink to a service in the same process."""
 
     service: Service
 
     def send(self, message: bytes, timeout_s: float) -> bool:
-        """Hand it over."""
+        """Pass the message to the service."""
         self.service.receive(message)
         return False
 
     def close(self) -> None:
-        """End the service."""
+        """Stop the service."""
         self.service.stop(_END_S)
 
 
 def connect(endpoint: Endpoint) -> transports.Uplink:
-    """A way to whoever serves this endpoint, asked for the size of frames.
+    """Connect to the worker of this endpoint and ask it for its input size.
 
-    Raises TimeoutError when nobody answers, ModelError when it cannot serve itself.
+    Raises:
+        TimeoutError: the worker does not answer.
+        ModelError: the endpoint serves itself and cannot use the model.
     """
     settings, session = endpoint.settings, endpoint.session
     server = settings.servers.get(session.identity.node)
@@ -239,7 +242,7 @@ def _serve_itself(endpoint: Endpoint) -> LocalUplink:
 
 
 def take_part(session: workload.Session, settings: EndpointSettings) -> None:
-    """Prepare, connect, make load, and leave."""
+    """Prepare, connect, generate the load, and disconnect."""
     truth_file = session.folder / configuration.TRUTH_FILE
     truth = frames.read_truth(truth_file) if truth_file.exists() else {}
     endpoint = Endpoint(session, settings, truth)
@@ -252,7 +255,7 @@ def take_part(session: workload.Session, settings: EndpointSettings) -> None:
 
 
 def main() -> int:
-    """Make load; exit status 1 when it cannot."""
+    """Run the endpoint; exit status 1 on failure."""
     try:
         with workload.join() as session:
             take_part(session, configuration.endpoint_from_environment())

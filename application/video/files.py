@@ -1,4 +1,4 @@
-"""The built-in clip and model, those a config names, and a look into the latter."""
+"""Selects the video and model, built-in or named by the config, and checks those that are named."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Look = Callable[[Path], str]
 
 @dataclass(frozen=True)
 class Files:
-    """What the programs on the nodes read.
+    """Files for the programs on nodes.
 
     Attributes:
-        video: the camera's.
-        truth: what its frames show; None when nobody knows.
-        model: ONNX.
-        labels: of the model's outputs.
+        video: the video that cameras play.
+        truth: labels of its frames; None if unknown.
+        model: the ONNX model.
+        labels: labels of the model's outputs.
     """
 
     video: Path
@@ -38,7 +38,7 @@ class Files:
 
 
 def choose(config: Config) -> Files:
-    """The files of this config."""
+    """The files that a config selects."""
     named = config.benchmark.path
     video, truth = named("video"), named("ground_truth")
     return Files(
@@ -54,10 +54,10 @@ def _absolute(path: Path | None, built_in: Path) -> Path:
 
 
 def check_video(path: Path) -> str:
-    """What is wrong with a video; empty if its first frame can be read."""
+    """The problem with a video; empty if its first frame can be read."""
     if path.stat().st_size == 0:
-        return "an empty file"
-    # FFmpeg reports on standard error what is said better here.
+        return "the file is empty"
+    # FFmpeg would report the problem on standard error as well.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     from application.video import frames
@@ -70,7 +70,7 @@ def check_video(path: Path) -> str:
 
 
 def check_truth(path: Path) -> str:
-    """What is wrong with a ground truth; empty if nothing is."""
+    """The problem with a ground truth file; empty if it is valid."""
     from application.video import frames
 
     try:
@@ -81,7 +81,7 @@ def check_truth(path: Path) -> str:
 
 
 def check_model(model: Path, labels: Path, normalisation: str) -> str:
-    """What is wrong with a model or its labels; empty if an image can be classified."""
+    """The problem with a model or its labels; empty if it can classify an image."""
     from application.video.model import Classifier, ModelError
 
     try:

@@ -1,4 +1,4 @@
-"""Frames of a video, decoded ahead of the time they are needed: the camera is not what is measured."""
+"""Frames of a video, decoded in advance, so that decoding is not part of the measurement."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 
-# OpenCV would split each small frame among threads of its own, which wait by spinning.
+# OpenCV would split each small frame among its own threads, which spin while they wait.
 cv2.setNumThreads(0)
 
 _AHEAD = 4
@@ -41,7 +41,7 @@ class VideoFrame:
 
 
 def read_frames(path: Path) -> Iterator[VideoFrame]:
-    """All frames of a video, once; VideoError if it has none."""
+    """Iterate over the frames of a video; VideoError if it has none."""
     capture = cv2.VideoCapture(str(path))
     index = 0
     try:
@@ -54,13 +54,14 @@ def read_frames(path: Path) -> Iterator[VideoFrame]:
     finally:
         capture.release()
     if index == 0:
-        raise VideoError(f"{path}: no video that OpenCV can read")
+        raise VideoError(f"{path}: OpenCV cannot read this video")
 
 
 def read_truth(path: Path) -> dict[int, str]:
-    """What each frame shows: a CSV file with the columns ``frame`` (from 0) and ``label``.
+    """Read the label of each frame from a CSV file with the columns ``frame`` (from 0) and ``label``.
 
-    Raises ValueError, naming the line, for a file of another shape.
+    Raises:
+        ValueError: a line has another format; the message names it.
     """
     with path.open(newline="", encoding="utf-8") as lines:
         rows = csv.DictReader(lines)
@@ -78,7 +79,7 @@ def read_truth(path: Path) -> dict[int, str]:
 
 @dataclass
 class Camera:
-    """Plays a video without end, a few frames ahead, in a thread of its own.
+    """Plays a video in a loop and decodes a few frames in advance, in its own thread.
 
     Attributes:
         path: the video.
@@ -92,7 +93,7 @@ class Camera:
         threading.Thread(target=self._play, name="camera", daemon=True).start()
 
     def next(self) -> VideoFrame:
-        """The next frame, at once if decoding keeps up; VideoError if the video cannot be read."""
+        """The next frame, immediately if decoding keeps up; VideoError if the video cannot be read."""
         frame = self._frames.get()
         if isinstance(frame, VideoError):
             raise frame
@@ -124,9 +125,9 @@ class Camera:
 
 
 def encode(image: Image, size: tuple[int, int], quality: int) -> bytes:
-    """The preprocess stage: squeeze a frame to (width, height) and encode it as JPEG."""
+    """The stage ``preprocess``: resize a frame to (width, height) and encode it as JPEG."""
     if (image.shape[1], image.shape[0]) != size:
-        # Area averaging is right for shrinking, but takes the nearest pixel when enlarging.
+        # Area averaging suits shrinking; for enlarging it would take the nearest pixel.
         shrinks = size[0] <= image.shape[1] and size[1] <= image.shape[0]
         resized: Any = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         image = resized
@@ -137,7 +138,7 @@ def encode(image: Image, size: tuple[int, int], quality: int) -> bytes:
 
 
 def decode(jpeg: bytes) -> Image:
-    """A JPEG as RGB, shape (height, width, 3); ValueError if it is none."""
+    """Decode a JPEG to RGB, shape (height, width, 3); ValueError if it is invalid."""
     image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR) if jpeg else None
     if image is None:
         raise ValueError("not an image")

@@ -2,9 +2,8 @@
 
     python -m application.video.make_clip      (with scikit-learn, scikit-image and av installed)
 
-The camera pans over photographs the model was not trained on, and parcel labels with handwritten
-digits it was not trained on pass by. The codec is VP9: free, read by every OpenCV, and a third of the
-size of MPEG-4 at a better picture.
+The camera pans over photographs, and parcel labels with handwritten digits pass by; the model was trained on
+neither. The codec is VP9: it is free, every OpenCV reads it, and files are a third of the size of MPEG-4.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ _LABELS_PER_SCENE: Final = 5
 
 @dataclass(frozen=True)
 class Pan:
-    """A camera's way over a photograph: its view's corner and height, from start to end."""
+    """A pan over a photograph: corner and height of the view at start and end."""
 
     start: NDArray[np.float64]
     end: NDArray[np.float64]
 
     def view(self, photo: compose.Image, share: float) -> compose.Image:
-        """What the camera sees when it has come so far (0 to 1)."""
+        """The view after a share of the pan, 0 to 1."""
         left, top, height = self.start + (self.end - self.start) * share
         width = height * compose.FRAME_SIZE[0] / compose.FRAME_SIZE[1]
         scale = compose.FRAME_SIZE[1] / height
@@ -51,7 +50,7 @@ class Pan:
 
 
 def random_pan(photo: compose.Image, rng: np.random.Generator) -> Pan:
-    """A slow move across a photograph."""
+    """A random pan within a photograph."""
     full_h, full_w = photo.shape[:2]
     aspect = compose.FRAME_SIZE[0] / compose.FRAME_SIZE[1]
     ends = []
@@ -83,7 +82,7 @@ def clip_frames() -> Iterator[tuple[compose.Image, int]]:
 
 
 def between(begin: compose.Placement, end: compose.Placement, share: float) -> compose.Placement:
-    """A label on its way; it keeps its size, so that it stays within the frame all the way."""
+    """Placements of a moving label; its size is constant, so that it stays within the frame."""
     return compose.Placement(
         x=begin.x + (end.x - begin.x) * share,
         y=begin.y + (end.y - begin.y) * share,
@@ -107,7 +106,7 @@ def write_video(path: Path, pictures: list[compose.Image]) -> None:
 
 
 def main() -> None:
-    """Write the clip and what its frames show."""
+    """Write the clip and its ground truth."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--output", type=Path, default=HERE / "parcels.mp4")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What endpoints and workers say to each other: a JSON line, then the bytes of a JPEG, if any."""
+"""Messages between endpoints and workers: a JSON line, followed by the bytes of a JPEG, if any."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame to classify; without an image, the question what size frames should have.
+    """A frame to classify, or the question for the size of frames if it has no request.
 
     Attributes:
-        endpoint: who asks.
+        endpoint: name of the sender.
         request: id of the request; empty for the question.
-        image: JPEG.
+        image: the frame as JPEG.
     """
 
     endpoint: str
@@ -21,12 +21,12 @@ class Frame:
     image: bytes = b""
 
     def encode(self) -> bytes:
-        """As it is sent."""
+        """The bytes of the message."""
         return json.dumps([self.endpoint, self.request]).encode() + b"\n" + self.image
 
     @classmethod
     def decode(cls, message: bytes) -> Frame:
-        """As it was sent; ValueError if it was not."""
+        """The message from its bytes; ValueError if they are invalid."""
         head, found, image = message.partition(b"\n")
         values = json.loads(head)
         if not found or not isinstance(values, list) or len(values) != 2:
@@ -36,12 +36,12 @@ class Frame:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker says about a frame.
+    """The answer of a worker.
 
     Attributes:
         request: id of the request; empty for the answer to the question for the size.
-        worker: who answers.
-        label: what the frame shows.
+        worker: name of the worker.
+        label: the label of the frame.
         confidence: 0 to 1.
         failure: why there is no label; empty if there is one.
         width: width of the model's input in pixels; 0 in answers to frames.
@@ -57,12 +57,12 @@ class Answer:
     height: int = 0
 
     def encode(self) -> bytes:
-        """As it is sent."""
+        """The bytes of the message."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def decode(cls, message: bytes) -> Answer:
-        """As it was sent; ValueError if it was not."""
+        """The message from its bytes; ValueError if they are invalid."""
         values = json.loads(message)
         try:
             return cls(**values)

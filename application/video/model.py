@@ -1,14 +1,14 @@
-"""Any ONNX image classifier behind one method; what it expects is read from the file itself.
+"""Image classification with any ONNX model whose input format can be read from the file.
 
 Conventions:
-- One input of rank 4, batch of 1: NCHW where the second dimension is 1 or 3, NHWC where the last one
-  is. Height and width as the model fixes them; 224 x 224 where it leaves them open.
-- Colour is RGB; with one channel, luminance.
-- ``uint8`` inputs get 0-255. Float inputs get what ``normalisation`` says: ``unit`` 0-1, ``symmetric``
-  -1 to 1, ``imagenet`` 0-1 standardised with ImageNet's mean and deviation, ``raw`` 0-255, ``auto`` the
-  model's own metadata ``mean`` and ``std`` (per channel, separated by commas, for values of 0-1), or
-  ``unit`` where it has none.
-- The first output holds one number per label: probabilities, or logits that get a softmax.
+- One input of rank 4 with batch size 1: NCHW if the second dimension is 1 or 3, NHWC if the last one is.
+  Height and width are those of the model, or 224 x 224 if it leaves them open.
+- Colour is RGB; one channel is luminance.
+- ``uint8`` inputs receive 0-255. Float inputs depend on ``normalisation``: ``unit`` 0-1, ``symmetric`` -1 to
+  1, ``imagenet`` 0-1 standardised with ImageNet's mean and deviation, ``raw`` 0-255, ``auto`` standardised
+  with the model's metadata ``mean`` and ``std`` (per channel, separated by commas, for values of 0-1), or
+  ``unit`` without such metadata.
+- The first output has one number per label: probabilities, or logits, to which a softmax is applied.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _ELEMENTS: Final = {
 
 
 class ModelError(Exception):
-    """A model cannot be used; says why, and what would do."""
+    """A model cannot be used; the message gives the reason and the requirement."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a model takes and gives.
+    """Input and output of a model.
 
     Attributes:
         channels_first: True for NCHW.
         channels: 1 or 3.
         height: of the input in pixels.
         width: of the input in pixels.
-        outputs: number of labels; None where the model leaves it open.
+        outputs: number of labels; None if the model leaves it open.
     """
 
     channels_first: bool
@@ -56,10 +56,10 @@ class Shape:
 
 
 def understand(input_shape: Sequence[Any], output_shape: Sequence[Any]) -> Shape:
-    """The shape of a classifier; ModelError if it is none.
+    """The shape of an image classifier; ModelError if the model is not one.
 
     Args:
-        input_shape: as ONNX Runtime reports it; what is open is no ``int``.
+        input_shape: as ONNX Runtime reports it; open dimensions are not of type ``int``.
         output_shape: the same for the first output.
     """
     if len(input_shape) != 4:
@@ -79,29 +79,30 @@ def understand(input_shape: Sequence[Any], output_shape: Sequence[Any]) -> Shape
     if len(numbers) > 1:
         numbers = [size for size in numbers[1:] if size != 1]
     if len(numbers) > 1:
-        raise ModelError(f"its output has shape {list(output_shape)}; one number per label is needed")
+        raise ModelError(f"its output has shape {list(output_shape)}; one number per label is required")
     outputs = numbers[0] if numbers and isinstance(numbers[0], int) else None
     return Shape(first, channels, height, width, outputs)
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """One label a line; ModelError if there is none."""
+    """Read one label per line; ModelError if there are none."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise ModelError(f"{path}: not a text file with one label a line") from None
+        raise ModelError(f"{path}: not a text file with one label per line") from None
     labels = tuple(line.strip() for line in text.strip().splitlines())
     if not any(labels):
-        raise ModelError(f"{path}: no labels in it")
+        raise ModelError(f"{path}: contains no labels")
     return labels
 
 
 def scaling(
     normalisation: str, channels: int, metadata: Mapping[str, str]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Factor and summand per channel that turn 0-255 into what the model takes.
+    """Factor and summand per channel that convert 0-255 to the model's input.
 
-    Raises ModelError where the model's metadata make no sense.
+    Raises:
+        ModelError: the model's metadata are invalid.
     """
     mean: Sequence[float] = (0.0,)
     std: Sequence[float] = (1.0,)
@@ -124,12 +125,12 @@ def _numbers(name: str, text: str, channels: int) -> tuple[float, ...]:
     except ValueError:
         numbers = ()
     if len(numbers) not in (1, channels) or (name == "std" and not all(numbers)):
-        raise ModelError(f'its metadata "{name}" is "{text}"; {channels} numbers are needed')
+        raise ModelError(f'its metadata "{name}" is "{text}"; {channels} numbers are required')
     return numbers
 
 
 def probabilities(output: NDArray[Any]) -> NDArray[np.float64]:
-    """The output as probabilities; logits get a softmax."""
+    """The output as probabilities; applies a softmax to logits."""
     values = np.asarray(output, dtype=np.float64).ravel()
     if values.size and values.min() >= 0 and abs(values.sum() - 1) < 1e-3:
         return values
@@ -138,11 +139,11 @@ def probabilities(output: NDArray[Any]) -> NDArray[np.float64]:
 
 
 class Classifier:
-    """A model, loaded; ``classify`` may be called from several threads at once.
+    """A loaded model; ``classify`` is thread-safe.
 
     Attributes:
-        shape: what it takes and gives.
-        labels: what its outputs mean.
+        shape: its input and output.
+        labels: labels of its outputs.
     """
 
     def __init__(self, model: Path, labels: Path, normalisation: str = "auto") -> None:
@@ -170,7 +171,7 @@ class Classifier:
         return self.labels[best], float(shares[best])
 
     def warm_up(self) -> None:
-        """Run once, so that the first request does not pay for what happens only once."""
+        """Run once, so that the first request does not include one-time initialisation."""
         self.classify(np.zeros((self.shape.height, self.shape.width, 3), dtype=np.uint8))
 
     def _prepare(self, image: NDArray[np.uint8]) -> NDArray[Any]:
@@ -195,7 +196,7 @@ class Classifier:
 
 
 def open_session(model: Path) -> Any:
-    """An ONNX Runtime session of one thread that does not spin; ModelError if the file is no model."""
+    """A single-threaded ONNX Runtime session without spinning; ModelError if the file is not a model."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -208,14 +209,14 @@ def open_session(model: Path) -> Any:
         return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         # ONNX Runtime's own exceptions have no common base below Exception.
-        raise ModelError(f"{model}: no ONNX model that ONNX Runtime can load ({error})") from error
+        raise ModelError(f"{model}: ONNX Runtime cannot load this file ({error})") from error
 
 
 def inspect(session: Any) -> Shape:
-    """What the model of a session takes and gives; ModelError if it is no image classifier."""
+    """Input and output of a session's model; ModelError if it is not an image classifier."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1:
         raise ModelError(f"it has {len(inputs)} inputs; an image classifier has 1")
     if inputs[0].type not in _ELEMENTS:
-        raise ModelError(f"its input is a {inputs[0].type}; float or uint8 is needed")
+        raise ModelError(f"its input is a {inputs[0].type}; float or uint8 is required")
     return understand(inputs[0].shape, outputs[0].shape)

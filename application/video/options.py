@@ -1,4 +1,4 @@
-"""The application's keys in ``[benchmark]``."""
+"""The keys of the application in ``[benchmark]``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from continuum.options import Choice, Duration, FilePath, Integer, Option, Real,
 SECTION: Final = "benchmark"
 ENDPOINT: Final = "endpoint"
 PEER: Final = "peer"
-#: Where frames are classified unless the config says so: the first of these tiers that has nodes.
+#: By default, frames are classified on the first of these tiers that has nodes.
 PREFERRED_TIERS: Final = ("edge", "cloud", ENDPOINT)
 DEFAULT_WARMUP_S: Final = 1.0
 
@@ -20,23 +20,23 @@ OPTIONS: Final = (
         "duration",
         Duration(minimum=0.1),
         300.0,
-        "How long each endpoint sends frames after the warm-up.",
+        "How long each endpoint sends frames, after the warm-up.",
     ),
     Option(
         SECTION,
         "arrival",
         Choice("periodic", "poisson"),
         "periodic",
-        "Intended times of frames: at equal distances as from a camera (endpoints differ in phase), or a "
-        "Poisson process.",
+        "Intended times of frames: at equal intervals as from a camera (endpoints have different phases), or "
+        "as a Poisson process.",
     ),
     Option(
         SECTION,
         "offload_to",
         Text(),
         None,
-        "Tier that classifies the frames; `endpoint` for each endpoint itself, `peer` for the next "
-        "endpoint (the last one's is the first).",
+        "Tier that classifies the frames; `endpoint`: each endpoint classifies its own; `peer`: the next "
+        "endpoint does (for the last one, the first).",
         default_text="`edge` if there are edge nodes, else `cloud`, else `endpoint`",
     ),
     Option(
@@ -44,8 +44,8 @@ OPTIONS: Final = (
         "transport",
         Choice("zenoh", "mqtt", "http"),
         "zenoh",
-        "How frames travel: Zenoh from endpoint to worker, MQTT over a Mosquitto broker on the worker's "
-        "node, or one HTTP request for each.",
+        "Protocol for frames: Zenoh from endpoint to worker, MQTT over a Mosquitto broker on the worker's "
+        "node, or one HTTP request per frame.",
         default_text="`zenoh`; `http` with an execution model",
     ),
     Option(
@@ -53,15 +53,15 @@ OPTIONS: Final = (
         "max_in_flight",
         Integer(1, 1000),
         16,
-        "Frames of an endpoint that may be unanswered, with `transport = http`; further ones are held back "
-        "there, which is counted and is part of their latency.",
+        "Most unanswered frames of an endpoint, with `transport = http`. Further frames wait at the "
+        "endpoint; they are counted, and the wait is part of their latency.",
     ),
     Option(
         SECTION,
         "video",
         FilePath(),
         None,
-        "Video that every endpoint's camera sees, over and over; any that OpenCV reads.",
+        "Video that the camera of every endpoint plays in a loop; any format that OpenCV reads.",
         default_text="the built-in clip",
     ),
     Option(
@@ -69,8 +69,8 @@ OPTIONS: Final = (
         "ground_truth",
         FilePath(),
         None,
-        "CSV file with the columns `frame` (from 0) and `label`: what the video shows. Without it there is "
-        "no accuracy.",
+        "CSV file with the columns `frame` (from 0) and `label`: the correct labels of the video. Without "
+        "it, the accuracy is unknown.",
         default_text="the built-in clip's",
     ),
     Option(
@@ -86,7 +86,7 @@ OPTIONS: Final = (
         "labels",
         FilePath(),
         None,
-        "Text file with the label of each output of the model, one a line.",
+        "Text file with the labels of the model's outputs, one per line.",
         default_text="the built-in model's",
     ),
     Option(
@@ -94,30 +94,31 @@ OPTIONS: Final = (
         "normalisation",
         Choice("auto", "unit", "symmetric", "imagenet", "raw"),
         "auto",
-        "How pixels become a float input: 0 to 1, -1 to 1, standardised as for ImageNet, 0 to 255, or as "
-        "the model's metadata `mean` and `std` say (else 0 to 1).",
+        "Conversion of pixels to a float input: `unit` 0 to 1, `symmetric` -1 to 1, `imagenet` "
+        "standardised as for ImageNet, `raw` 0 to 255, `auto` by the model's metadata `mean` and `std` (0 to "
+        "1 without them).",
     ),
-    Option(SECTION, "quality", Integer(1, 100), 90, "JPEG quality of the frames that are sent."),
+    Option(SECTION, "quality", Integer(1, 100), 90, "JPEG quality of the frames."),
     Option(
         SECTION,
         "frame_size",
         Text(),
         None,
-        "Width and height that frames are resized to before they are sent, as in `640x480`.",
-        default_text="the model's input",
+        "Width and height of the frames that are sent, such as `640x480`.",
+        default_text="the model's input size",
     ),
     Option(
         SECTION,
         "queue_size",
         Integer(1, 1_000_000),
         100,
-        "Frames that may wait at a worker; a further one is refused and counts as failed.",
+        "Frames that may wait at a worker; further ones are refused and count as failed.",
     ),
     Option(
         SECTION,
         "request_timeout",
         Duration(minimum=0.001),
         10.0,
-        "How long an answer may take after its frame was ready to be sent; later, the frame counts as lost.",
+        "Time-out for an answer, from when the frame is ready to be sent; later, the frame counts as lost.",
     ),
 )

@@ -1,6 +1,6 @@
-"""What both programs do alike: loading the model, and not waiting for ever.
+"""Functions that both programs use: load the model, end the program, bound an action in time.
 
-The libraries' own pools of threads are limited by the environment, see ``settings.py``.
+Environment variables limit the thread pools of libraries, see ``settings.py``.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from application.video.settings import LABELS_FILE, MODEL_FILE
 
 
 def load_classifier(folder: Path, normalisation: str) -> Classifier:
-    """The model in a program's folder, loaded and run once; ModelError if it cannot be used."""
+    """Load the model in a program's folder and run it once; ModelError if it cannot be used."""
     classifier = Classifier(folder / MODEL_FILE, folder / LABELS_FILE, normalisation)
     classifier.warm_up()
     return classifier
 
 
 def leave(status: int) -> NoReturn:
-    """End the program: threads of the transport's library must not keep it alive."""
+    """End the program, even if threads of the transport's library still run."""
     sys.stdout.flush()
     os._exit(status)
 
 
 def within(timeout_s: float, action: Callable[[], None]) -> bool:
-    """Do something that may hang, such as closing a connection to a dead peer; whether it came to an end."""
+    """Run an action that may hang, such as closing a connection; returns whether it ended in time."""
     thread = threading.Thread(target=action, name="closing", daemon=True)
     thread.start()
     thread.join(timeout_s)

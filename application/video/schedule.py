@@ -1,4 +1,4 @@
-"""When each request is meant to be made: an open-loop schedule that no slow answer can stretch."""
+"""The open-loop schedule of requests, which does not depend on answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Intended:
     Attributes:
         number: position in the schedule, from 0.
         offset_ns: intended time after the start of the run.
-        warmup: whether it falls into the warm-up.
+        warmup: whether it belongs to the warm-up.
     """
 
     number: int
@@ -27,14 +27,14 @@ class Intended:
 def intended_times(
     arrival: str, frequency: float, duration_s: float, warmup_s: float, seed: str
 ) -> Iterator[Intended]:
-    """The schedule of one endpoint: its warm-up, then ``duration_s`` that are measured.
+    """The schedule of one endpoint: the warm-up, then the measured time.
 
     Args:
-        arrival: ``periodic`` (a camera; endpoints differ in phase, as cameras do) or ``poisson``
+        arrival: ``periodic`` (as from a camera; endpoints have different phases) or ``poisson``
             (exponential gaps).
         frequency: requests per second, on average.
         duration_s: measured time in s.
-        warmup_s: time before that in s.
+        warmup_s: duration of the warm-up in s.
         seed: the same seed gives the same schedule.
     """
     rng = random.Random(seed)

@@ -1,4 +1,4 @@
-"""What the orchestrator tells the programs on the nodes: one JSON object in one variable."""
+"""Settings of the programs on nodes, passed as JSON in one environment variable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LABELS_FILE = "labels.txt"
 TRUTH_FILE = "ground_truth.csv"
 LOCAL = "local"
 HTTP = "http"
-#: Every thread beyond the inference threads would compete with them for the node's cores.
+#: Other threads would compete with the inference threads for the node's cores.
 FEW_THREADS = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -24,12 +24,12 @@ FEW_THREADS = {
 
 @dataclass(frozen=True)
 class Server:
-    """Where an endpoint's frames are classified.
+    """The worker that classifies the frames of an endpoint.
 
     Attributes:
-        worker: name of the worker: its node, with the replica's number where a node has several.
+        worker: name of the worker: its node, with the replica's number if the node has several.
         host: node to connect to.
-        port: TCP port there.
+        port: TCP port of the worker.
     """
 
     worker: str
@@ -39,14 +39,14 @@ class Server:
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """How a worker serves; an endpoint that classifies its own frames serves itself alike.
+    """Settings of a worker, and of an endpoint that serves itself.
 
     Attributes:
         transport: ``zenoh``, ``mqtt``, ``http`` or ``local``.
         ports: TCP port of each replica on a node.
         threads: inference threads.
-        queue_size: requests that may wait; one more is refused.
-        normalisation: how pixels become the model's input, see ``model.py``.
+        queue_size: requests that may wait; further ones are refused.
+        normalisation: conversion of pixels to the model's input, see ``model.py``.
         bind: address to listen on.
     """
 
@@ -60,21 +60,21 @@ class WorkerSettings:
 
 @dataclass(frozen=True)
 class EndpointSettings:
-    """How an endpoint makes load.
+    """Settings of an endpoint, which generates the load.
 
     Attributes:
-        video: name of the video in the program's folder.
+        video: file name of the video in the program's folder.
         frequency: frames per second.
         duration_s: measured time.
-        warmup_s: time before that, marked as warm-up.
+        warmup_s: warm-up before the measured time.
         arrival: ``periodic`` or ``poisson``.
         quality: JPEG quality, 1 to 100.
-        frame_size: width and height that frames are sent in; None for the model's input.
-        timeout_s: how long an answer may take from when the frame was ready to be sent.
-        in_flight: frames that may be unanswered, where the transport tells; one more is held back.
-        seed: of the schedule.
-        servers: where to, by the endpoint's node; without an entry it serves itself.
-        local: how it serves itself.
+        frame_size: width and height of the frames that are sent; None for the model's input size.
+        timeout_s: time-out of a request, from when the frame is ready to be sent.
+        in_flight: most unanswered frames, if the transport knows them; further ones are held back.
+        seed: seed of the schedule.
+        servers: the worker of each endpoint, by its node; an endpoint without an entry serves itself.
+        local: settings for an endpoint that serves itself.
     """
 
     video: str
@@ -93,10 +93,10 @@ class EndpointSettings:
 
 
 def to_environment(settings: WorkerSettings | EndpointSettings) -> dict[str, str]:
-    """The variable that carries the settings, and those that limit the libraries' threads."""
+    """The variable with the settings, and variables that limit the threads of libraries."""
     values = asdict(settings)
     if isinstance(settings, EndpointSettings):
-        # One variable may hold 128 KiB; without the names of fields that is a few thousand endpoints.
+        # A variable holds up to 128 KiB; without field names, that is a few thousand endpoints.
         values["servers"] = {node: astuple(server) for node, server in settings.servers.items()}
     return {VARIABLE: json.dumps(values, sort_keys=True, separators=(",", ":")), **FEW_THREADS}
 

@@ -2,10 +2,9 @@
 
     python -m application.video.train          (with the ``train`` extra and scikit-image installed)
 
-The network is a small MobileNet (Howard et al., 2017): depthwise separable convolutions and global
-average pooling. It learns from narrow crops around the label first, then from wider ones, then from
-whole frames: from whole frames alone it would take many times longer to find the digit at all.
-Everything is seeded.
+The network is a small MobileNet (Howard et al., 2017): depthwise separable convolutions and global average
+pooling. Training starts with narrow crops around the label, continues with wider ones and ends with whole
+frames; with whole frames alone it takes many times longer. All random numbers are seeded.
 """
 
 from __future__ import annotations
@@ -44,11 +43,11 @@ BLOCKS: Final = (
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of training.
+    """A phase of training.
 
     Attributes:
-        crop: edge of the crops around the label in pixels; the input's for whole frames.
-        steps: batches to learn from.
+        crop: edge of the crops around the label in pixels; that of the input for whole frames.
+        steps: number of batches.
         peak: highest learning rate.
     """
 
@@ -93,7 +92,7 @@ def build_network() -> Any:
 
 
 def samples(source: Source, crop: int, rng: np.random.Generator) -> tuple[compose.Image, int]:
-    """One training image, squeezed to the model's input as a frame would be, and its digit."""
+    """One training image, resized to the model's input, and its digit."""
     index = int(rng.integers(len(source.digits.labels)))
     photo = source.photographs[int(rng.integers(len(source.photographs)))]
     where = compose.random_placement(rng)
@@ -115,7 +114,7 @@ def batches(source: Source, crop: int, rng: np.random.Generator) -> Iterator[Any
 
 
 def normalise(images: compose.Image) -> NDArray[np.float32]:
-    """RGB images (n, height, width, 3) of 0-255 -> what the network takes."""
+    """Convert RGB images (n, height, width, 3) of 0-255 to the network's input."""
     scaled = (images.astype(np.float32) / 255 - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
@@ -140,7 +139,7 @@ def train(network: Any, source: Source, phase: Phase, steps: int) -> None:
 
 
 def held_out_frames(count: int) -> Iterator[tuple[compose.Image, int]]:
-    """Whole camera frames of digits and photographs that were never trained on, through JPEG."""
+    """Camera frames of held-out digits and photographs, after JPEG encoding."""
     _, digits = compose.load_digits()
     photographs = compose.load_photographs(compose.HELD_OUT_PHOTOGRAPHS)
     rng = np.random.default_rng(compose.SEED + 1)
@@ -153,7 +152,7 @@ def held_out_frames(count: int) -> Iterator[tuple[compose.Image, int]]:
 
 
 def evaluate(network: Any, count: int) -> float:
-    """Share of held-out frames the network reads correctly."""
+    """ProgramResources of held-out frames the network reads correctly."""
     network.eval()
     correct = 0
     with torch.no_grad():
@@ -164,7 +163,7 @@ def evaluate(network: Any, count: int) -> float:
 
 
 def export(network: Any, path: Path) -> None:
-    """Write the network as ONNX, with what its users need to know as metadata."""
+    """Write the network as ONNX, with its normalisation as metadata."""
     import onnx
 
     network = network.eval().to(memory_format=torch.contiguous_format)

@@ -1,6 +1,6 @@
-"""How frames reach a worker and answers come back: one small interface, one file per transport.
+"""The interface of transports, which carry frames to workers and answers back; one module per transport.
 
-Messages are bytes. A transport only carries them; what they say is in ``message.py``.
+Messages are bytes; ``message.py`` defines their content.
 """
 
 from __future__ import annotations
@@ -16,66 +16,73 @@ Receive = Callable[[bytes], None]
 
 
 @dataclass(frozen=True)
-class Way:
-    """How one message came, where a transport tells messages apart.
+class Origin:
+    """Where one message came from, for transports with one answer per message.
 
     Attributes:
-        answer: sends the answer to it, and to no other.
-        passed: what it went through on the way, as far as known.
+        answer: sends the answer to this message.
+        passed: the stage it went through before, if known.
     """
 
     answer: Receive
     passed: Passed | None = None
 
 
-class Take(Protocol):
-    """What a worker does with a message that has just arrived, in a thread of the transport."""
+class MessageHandler(Protocol):
+    """Handles a message on its arrival at a worker, in a thread of the transport."""
 
-    def __call__(self, message: bytes, way: Way | None = None) -> bool:
-        """Returns whether there will be an answer; without a ``way`` it goes out by the endpoint's name."""
+    def __call__(self, message: bytes, origin: Origin | None = None) -> bool:
+        """Returns whether there will be an answer, to ``origin`` or by the endpoint's name."""
 
 
 class Uplink(Protocol):
     """An endpoint's connection to its worker."""
 
     def send(self, message: bytes, timeout_s: float) -> bool:
-        """Hand a message to the network; may block while the network takes no more.
+        """Send a message; may block while the network accepts no more data.
 
-        Returns whether it was held back because as many as may be are unanswered.
+        Returns whether it was held back because too many messages were unanswered.
         """
 
     def close(self) -> None:
-        """Give the connection up."""
+        """Close the connection."""
 
 
 class Downlink(Protocol):
     """A worker's connections to all its endpoints."""
 
     def answer(self, endpoint: str, message: bytes) -> None:
-        """Send a message to one endpoint; never waits for one that does not take it."""
+        """Send a message to one endpoint; never blocks."""
 
     def close(self) -> None:
-        """Give the connections up."""
+        """Close the connections."""
 
 
 class Transport(Protocol):
-    """What a module ``transport_<name>`` offers."""
+    """The functions of a module ``transport_<name>``."""
 
     def connect(self, host: str, port: int, endpoint: str, receive: Receive, in_flight: int) -> Uplink:
-        """Connect an endpoint; ``receive`` gets its answers in a thread of the transport.
+        """Connect an endpoint to its worker.
 
-        With at most ``in_flight`` messages unanswered, where the transport knows which ones are.
+        Args:
+            host: node of the worker.
+            port: its TCP port.
+            endpoint: name of the endpoint.
+            receive: called with each answer, in a thread of the transport.
+            in_flight: most unanswered messages, for transports that know them.
 
-        Raises OSError while there is nobody to connect to.
+        Raises:
+            OSError: the worker does not accept connections (yet).
         """
 
-    def serve(self, bind: str, port: int, receive: Take) -> Downlink:
-        """Serve endpoints; ``receive`` gets their messages in a thread of the transport.
+    def serve(self, bind: str, port: int, receive: MessageHandler) -> Downlink:
+        """Serve endpoints; ``receive`` is called with their messages in a thread of the transport.
 
-        Raises OSError where it cannot listen.
+        Raises:
+            OSError: the port cannot be used.
         """
 
 
 def load(name: str) -> Transport:
-    """The transport of that name; only its own libraries are imported."""
+    """The transport of that name; imports only the libraries that it uses."""
     return cast("Transport", importlib.import_module(f"application.video.transport_{name}"))

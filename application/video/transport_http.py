@@ -1,6 +1,6 @@
-"""HTTP: each frame is a POST to the worker or whatever stands before it, the response its answer.
+"""HTTP: each frame is a POST to the worker or the proxy in front of it, and the response is its answer.
 
-An endpoint keeps a bounded number of requests in flight, each on a connection of its own that stays open.
+An endpoint has a bounded number of requests in flight, each on its own persistent connection.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 from urllib.parse import urlsplit
 
 from application.video.message import Answer, Frame
-from application.video.transport import Receive, Take, Way
+from application.video.transport import MessageHandler, Origin, Receive
 from continuum.sdk.http_front import Front, url
 
 _Inbox = queue.SimpleQueue[tuple[bytes, float] | None]
@@ -29,14 +29,14 @@ _DROPPED = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetErro
 
 @dataclass
 class HttpUplink:
-    """An endpoint's connections, one for each request in flight.
+    """The connections of an endpoint, one for each request in flight.
 
-    The one that was used last is used next: TCP starts anew, and slowly, on those that have been idle.
+    The most recently used connection is used next, because TCP starts slowly again on idle ones.
 
     Attributes:
-        url: where requests go.
-        receive: gets the answers.
-        in_flight: requests that may be unanswered.
+        url: URL for requests.
+        receive: called with each answer.
+        in_flight: most unanswered requests.
     """
 
     url: str
@@ -50,39 +50,41 @@ class HttpUplink:
         self._free = threading.Semaphore(self.in_flight)
 
     def send(self, message: bytes, timeout_s: float) -> bool:
-        """Send the message once fewer than ``in_flight`` are unanswered; whether it had to wait for that."""
+        """Send once fewer than ``in_flight`` requests are unanswered; returns whether it had to wait."""
         held = not self._free.acquire(blocking=False)
         if held and not self._free.acquire(timeout=timeout_s):
-            return True  # overdue by now
+            return True  # overdue
         inbox = self._idle.pop() if self._idle else self._start()
         inbox.put((message, timeout_s))
         return held
 
     def close(self) -> None:
-        """Let every thread end once its request has."""
+        """Let each thread end after its request."""
         for inbox in self._all:
             inbox.put(None)
 
     def _start(self) -> _Inbox:
         inbox: _Inbox = queue.SimpleQueue()
         self._all.append(inbox)
-        threading.Thread(target=self._ask, args=(inbox,), name=f"asking{len(self._all)}", daemon=True).start()
+        threading.Thread(
+            target=self._ask, args=(inbox,), name=f"connection{len(self._all)}", daemon=True
+        ).start()
         return inbox
 
     def _ask(self, inbox: _Inbox) -> None:
-        """One connection: a request, its answer, the next request."""
-        asking = _Asking(self.url)
+        """Serve one connection: a request, its answer, the next request."""
+        connection = _Connection(self.url)
         while (item := inbox.get()) is not None:
-            answer = asking.ask(*item)
+            answer = connection.ask(*item)
             self._idle.append(inbox)
             self._free.release()
             if answer is not None:
                 self.receive(answer)
-        asking.close()
+        connection.close()
 
 
-class _Asking:
-    """A connection that is made anew whenever it is gone."""
+class _Connection:
+    """A connection that is opened again whenever it was closed."""
 
     def __init__(self, address: str) -> None:
         parts = urlsplit(address)
@@ -90,7 +92,7 @@ class _Asking:
         self._connection: http.client.HTTPConnection | None = None
 
     def ask(self, message: bytes, timeout_s: float) -> bytes | None:
-        """The answer, or what went wrong as one; None if there was none in time."""
+        """The answer, or an answer that describes the error; None after a time-out."""
         kept = self._connection is not None
         try:
             return self._post(message, timeout_s)
@@ -100,7 +102,7 @@ class _Asking:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if kept and isinstance(error, _DROPPED):
-                return self.ask(message, timeout_s)  # the other side had ended the idle connection
+                return self.ask(message, timeout_s)  # the server had closed the idle connection
             return _failure(message, str(error) or type(error).__name__)
 
     def _post(self, message: bytes, timeout_s: float) -> bytes:
@@ -116,7 +118,7 @@ class _Asking:
         return answer if response.status == 200 else _failure(message, f"HTTP status {response.status}")
 
     def close(self) -> None:
-        """Give the connection up."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -128,25 +130,25 @@ def _failure(message: bytes, reason: str) -> bytes:
 
 @dataclass
 class HttpDownlink:
-    """A worker's server."""
+    """The server of a worker."""
 
     server: ThreadingHTTPServer
 
     def answer(self, endpoint: str, message: bytes) -> None:
-        """Nothing: every answer goes the way its request came."""
+        """Does nothing: each answer is the response to its request."""
 
     def close(self) -> None:
-        """Take no more requests."""
+        """Stop accepting requests."""
         self.server.shutdown()
         self.server.server_close()
 
 
 def connect(host: str, port: int, _endpoint: str, receive: Receive, in_flight: int) -> HttpUplink:
-    """A way to the worker that listens there, or to what stands before it."""
+    """Create the uplink to a worker or to the proxy in front of it."""
     return HttpUplink(url(host, port), receive, in_flight)
 
 
-def serve(bind: str, port: int, receive: Take) -> HttpDownlink:
+def serve(bind: str, port: int, receive: MessageHandler) -> HttpDownlink:
     """Listen for requests."""
     server = _Server((bind, port), _Handler)
     server.receive, server.front = receive, Front.from_environment()
@@ -159,15 +161,15 @@ class _Server(ThreadingHTTPServer):
 
     request_queue_size = _BACKLOG
     daemon_threads = True
-    receive: Take
+    receive: MessageHandler
     front: Front | None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that is gone is no news."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection, with its requests one after the other."""
+    """One connection and its requests, one after the other."""
 
     server: _Server
     protocol_version = "HTTP/1.1"
@@ -176,12 +178,12 @@ class _Handler(BaseHTTPRequestHandler):
     head_ns = 0
 
     def parse_request(self) -> bool:
-        """Note when the head of a request has begun to arrive."""
+        """Record the arrival of the header of a request."""
         self.head_ns = time.monotonic_ns()
         return super().parse_request()
 
     def do_POST(self) -> None:
-        """Pass a frame on and wait for its answer."""
+        """Pass a frame to the service and wait for its answer."""
         try:
             body = read_body(self.headers, cast("IO[bytes]", self.rfile))
         except ValueError:
@@ -191,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
         answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         front = self.server.front
         passed = front.passed(self.headers, self.head_ns, time.monotonic_ns()) if front else None
-        if not self.server.receive(body, Way(answers.put, passed)):
+        if not self.server.receive(body, Origin(answers.put, passed)):
             self._respond(400, b"")
             return
         try:
@@ -200,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._respond(504, b"")
 
     def do_GET(self) -> None:
-        """Whoever asks whether this program is alive learns that it is."""
+        """Answer health checks."""
         self._respond(200, b"")
 
     def _respond(self, status: int, body: bytes) -> None:
@@ -212,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def read_body(headers: Any, stream: IO[bytes]) -> bytes:
-    """The body of a request, in chunks or of known length; ValueError if it is neither, or not whole."""
+    """The body of a request, chunked or with a content length; ValueError if invalid or incomplete."""
     if "chunked" in (headers["Transfer-Encoding"] or "").lower():
         return b"".join(iter(lambda: _chunk(stream), b""))
     length = int(headers["Content-Length"] or 0)
@@ -229,12 +231,12 @@ def _chunk(stream: IO[bytes]) -> bytes:
     data = _exactly(stream, length)
     while stream.readline(65536) not in (b"\r\n", b"\n", b""):
         if length:
-            raise ValueError("no end of a chunk")
+            raise ValueError("chunk without end")
     return data
 
 
 def _exactly(stream: IO[bytes], length: int) -> bytes:
     data = stream.read(length)
     if len(data) < length:
-        raise ValueError("ended early")
+        raise ValueError("incomplete body")
     return data

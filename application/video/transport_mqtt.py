@@ -1,7 +1,7 @@
-"""MQTT over a Mosquitto broker that the worker starts on its node; it ends with the worker.
+"""MQTT over a Mosquitto broker that the worker starts on its node and stops at its end.
 
-Messages have quality of service 0. An endpoint's send returns when the message has left for the
-socket, so that a slow link shows as uplink time and not as a queue nobody sees.
+Messages have quality of service 0. ``send`` of an endpoint returns when the socket has accepted the message,
+so that a slow link shows as uplink time and not as a hidden queue.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from application.video.transport import Receive, Take
+from application.video.transport import MessageHandler, Receive
 
 _FRAMES = "video/frames"
 _ANSWERS = "video/answers"
@@ -31,15 +31,15 @@ _PLACES = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", "/sbin"))
 
 @dataclass
 class MqttUplink:
-    """An endpoint's connection to the broker of its worker."""
+    """The connection of an endpoint to the broker of its worker."""
 
     client: Any
     endpoint: str
 
     def send(self, message: bytes, timeout_s: float) -> bool:
-        """Publish, and wait until the socket has taken it."""
+        """Publish, and wait until the socket has accepted the message."""
         sent = self.client.publish(f"{_FRAMES}/{self.endpoint}", message)
-        # Without a connection at the moment, the request will be overdue.
+        # While disconnected, the request becomes overdue.
         with suppress(RuntimeError, ValueError):
             sent.wait_for_publish(timeout_s)
         return False
@@ -51,17 +51,17 @@ class MqttUplink:
 
 @dataclass
 class MqttDownlink:
-    """A worker's broker, and its own connection to it."""
+    """The broker of a worker, and the worker's connection to it."""
 
     broker: subprocess.Popen[bytes]
     client: Any = field(default=None)
 
     def answer(self, endpoint: str, message: bytes) -> None:
-        """Publish; the broker drops what an endpoint does not take."""
+        """Publish; the broker drops messages that an endpoint does not receive."""
         self.client.publish(f"{_ANSWERS}/{endpoint}", message)
 
     def close(self) -> None:
-        """Disconnect and end the broker."""
+        """Disconnect and stop the broker."""
         if self.client is not None:
             _disconnect(self.client)
         self.broker.terminate()
@@ -77,8 +77,8 @@ def connect(host: str, port: int, endpoint: str, receive: Receive, _in_flight: i
     return MqttUplink(_client(host, port, endpoint, f"{_ANSWERS}/{endpoint}", receive), endpoint)
 
 
-def serve(bind: str, port: int, receive: Take) -> MqttDownlink:
-    """Start a broker and take every frame published there."""
+def serve(bind: str, port: int, receive: MessageHandler) -> MqttDownlink:
+    """Start a broker and subscribe to all frames."""
     link = MqttDownlink(_start_broker(bind, port))
     host = "127.0.0.1" if bind == "0.0.0.0" else bind  # noqa: S104 - compared, not bound
     deadline = time.monotonic() + _BROKER_S
@@ -96,12 +96,12 @@ def serve(bind: str, port: int, receive: Take) -> MqttDownlink:
 
 
 def find_broker() -> str | None:
-    """Where Mosquitto is; administrators' folders are often not on the PATH."""
+    """Path of Mosquitto, also in administrators' folders that are not on the PATH; None if absent."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path=_PLACES)
 
 
 def broker_config(bind: str, port: int) -> str:
-    """Mosquitto's configuration for one run: no memory of earlier ones, no waiting for full packets."""
+    """Mosquitto's configuration: no persistence, no delay for full packets."""
     lines = [
         f"listener {port} {bind}",
         "allow_anonymous true",
@@ -111,7 +111,7 @@ def broker_config(bind: str, port: int) -> str:
         "log_type error",
     ]
     if os.geteuid() == 0:
-        # Otherwise it would want to become a user that need not exist on the node.
+        # By default Mosquitto switches to a user that may not exist on the node.
         lines.append("user root")
     return "\n".join(lines) + "\n"
 
@@ -124,13 +124,13 @@ def _start_broker(bind: str, port: int) -> subprocess.Popen[bytes]:
     config.write_text(broker_config(bind, port), encoding="utf-8")
     argv = [program, "-c", str(config)]
     if shutil.which("setpriv"):
-        # The broker must not outlive a worker that is killed.
+        # Stop the broker even if the worker is killed.
         argv = ["setpriv", "--pdeathsig", "TERM", *argv]
     return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
-def _client(host: str, port: int, name: str, topic: str, receive: Receive | Take) -> Any:
-    """A connected client that is subscribed to a topic; OSError when there is no broker."""
+def _client(host: str, port: int, name: str, topic: str, receive: Receive | MessageHandler) -> Any:
+    """A client that is connected and subscribed to a topic; OSError if the broker does not answer."""
     client: Any = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name)
     subscribed = threading.Event()
     client.on_socket_open = _send_at_once

@@ -1,8 +1,8 @@
-"""Zenoh over TCP: the worker listens, each endpoint connects to it; no router, no discovery.
+"""Zenoh over TCP: the worker listens and each endpoint connects to it; no router, no discovery.
 
-Messages go out at once (express, no batching). An endpoint's send blocks while its link takes no
-more, so that a slow link shows as uplink time and not as lost frames; an answer is dropped instead, so
-that one dead endpoint cannot hold up the answers to the others.
+Messages are sent immediately (express, no batching). ``send`` of an endpoint blocks while its link accepts no
+more data, so that a slow link shows as uplink time and not as lost frames. Answers are dropped instead, so
+that one dead endpoint cannot delay the answers to others.
 """
 
 from __future__ import annotations
@@ -14,51 +14,51 @@ from typing import Any
 
 import zenoh
 
-from application.video.transport import Receive, Take
+from application.video.transport import MessageHandler, Receive
 
 _FRAMES = "video/frames"
 _ANSWERS = "video/answers"
 _CONNECT_MS = 1000
-# Zenoh would drop an answer that waits for 1 ms behind two others: too little for a node that has its
-# CPU quota used up. An endpoint that is gone costs nothing, as answers are small beside a socket's buffer.
+# By default Zenoh drops an answer that waits 1 ms behind two others, which a node at its CPU quota exceeds.
+# A dead endpoint costs little, since answers are small compared to a socket's buffer.
 _QUEUED = 16
-_PATIENCE_US = 1_000_000
-# It would also end the session when a frame has waited for 5 s to be sent, which a slow link can take.
-_FOREVER_US = 3_600_000_000
-# And when nothing has come from the other side for 10 s, which an interrupted link can outlast.
+_DROP_AFTER_US = 1_000_000
+# By default it closes the session when a frame has waited 5 s to be sent, which happens on slow links.
+_CLOSE_AFTER_US = 3_600_000_000
+# By default it closes the session after 10 s without data, which an interrupted link can exceed.
 _LEASE_MS = 60_000
 
 
 @dataclass
 class ZenohUplink:
-    """An endpoint's session with its worker."""
+    """The session of an endpoint with its worker."""
 
     session: Any
     frames: Any
     subscriber: Any
 
     def send(self, message: bytes, timeout_s: float) -> bool:
-        """Put the message on the wire."""
-        # Without a session there is nobody to tell: the request will be overdue.
+        """Send the message; blocks while the link accepts no more data."""
+        # While disconnected, the request becomes overdue.
         with suppress(zenoh.ZError):
             self.frames.put(message)
         return False
 
     def close(self) -> None:
-        """End the session."""
+        """Close the session."""
         self.session.close()
 
 
 @dataclass
 class ZenohDownlink:
-    """A worker's session with all its endpoints."""
+    """The session of a worker with all its endpoints."""
 
     session: Any
     publishers: dict[str, Any]
     subscriber: Any = None
 
     def answer(self, endpoint: str, message: bytes) -> None:
-        """Put the message on that endpoint's wire."""
+        """Send the message to one endpoint; drops it if that would block."""
         publisher = self.publishers.get(endpoint)
         if publisher is None:
             publisher = _publisher(self.session, f"{_ANSWERS}/{endpoint}", zenoh.CongestionControl.DROP)
@@ -67,12 +67,12 @@ class ZenohDownlink:
             publisher.put(message)
 
     def close(self) -> None:
-        """End the session."""
+        """Close the session."""
         self.session.close()
 
 
 def connect(host: str, port: int, endpoint: str, receive: Receive, _in_flight: int) -> ZenohUplink:
-    """Connect an endpoint to the worker that listens there."""
+    """Connect an endpoint to its worker."""
     session = _open(connect=[f"tcp/{host}:{port}"])
     subscriber = session.declare_subscriber(
         f"{_ANSWERS}/{endpoint}", lambda sample: receive(sample.payload.to_bytes())
@@ -81,7 +81,7 @@ def connect(host: str, port: int, endpoint: str, receive: Receive, _in_flight: i
     return ZenohUplink(session, frames, subscriber)
 
 
-def serve(bind: str, port: int, receive: Take) -> ZenohDownlink:
+def serve(bind: str, port: int, receive: MessageHandler) -> ZenohDownlink:
     """Listen for endpoints."""
     link = ZenohDownlink(_open(listen=[f"tcp/{bind}:{port}"]), {})
     link.subscriber = link.session.declare_subscriber(
@@ -107,8 +107,8 @@ def _open(listen: list[str] | None = None, connect: list[str] | None = None) -> 
         "transport/link/tx/lease": _LEASE_MS,
         "transport/link/tx/queue/batching/enabled": False,
         "transport/link/tx/queue/size/data": _QUEUED,
-        "transport/link/tx/queue/congestion_control/drop/wait_before_drop": _PATIENCE_US,
-        "transport/link/tx/queue/congestion_control/block/wait_before_close": _FOREVER_US,
+        "transport/link/tx/queue/congestion_control/drop/wait_before_drop": _DROP_AFTER_US,
+        "transport/link/tx/queue/congestion_control/block/wait_before_close": _CLOSE_AFTER_US,
     }
     for key, value in settings.items():
         config.insert_json5(key, json.dumps(value))

@@ -1,4 +1,4 @@
-"""The program on a worker: classifies the frames that endpoints send it until it is told to stop."""
+"""The program on a worker: classifies the frames of endpoints until it is stopped."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _END_S = 5.0
 
 
 def worker_name(identity: workload.Identity, replicas: int) -> str:
-    """The node's name, with the replica's number where the node has several."""
+    """The node's name, with the replica's number if the node has several."""
     return identity.node if replicas == 1 else f"{identity.node}-{identity.replica}"
 
 
 def serve(session: workload.Session, settings: configuration.WorkerSettings) -> None:
-    """Serve until the session ends; raises ModelError or OSError when it cannot begin."""
+    """Serve until the session ends; ModelError or OSError if the worker cannot start."""
     classifier = runtime.load_classifier(session.folder, settings.normalisation)
     name = worker_name(session.identity, len(settings.ports))
     port = settings.ports[session.identity.replica]
@@ -39,7 +39,7 @@ def serve(session: workload.Session, settings: configuration.WorkerSettings) -> 
 
 
 def main() -> int:
-    """Serve; exit status 1 when it cannot."""
+    """Run the worker; exit status 1 on failure."""
     try:
         with workload.join() as session:
             serve(session, configuration.worker_from_environment())

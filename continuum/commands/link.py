@@ -12,7 +12,7 @@ from continuum.errors import UsageError
 from continuum.model.link_names import LinkName
 from continuum.model.topology import Link, Topology
 from continuum.network.engines import open_engine
-from continuum.network.plan import current_link
+from continuum.network.routes import current_link
 from continuum.options.quantities import Latency, Percent, Throughput
 from continuum.options.value_types import Kind
 from continuum.pipeline import open_run

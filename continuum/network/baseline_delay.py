@@ -17,7 +17,7 @@ from continuum.model.topology import Link
 
 if TYPE_CHECKING:
     from continuum.connection.deployment import Deployment
-    from continuum.network.plan import Route
+    from continuum.network.routes import Route
 
 Pair = tuple[str, str]
 

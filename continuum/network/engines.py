@@ -12,7 +12,7 @@ from continuum.model.topology import Link
 from continuum.network import baseline_delay, netem
 from continuum.network.engine import Engine, NoEngine
 from continuum.network.fabric.client import Client, launch
-from continuum.network.plan import Route, routes
+from continuum.network.routes import Route, routes
 
 if TYPE_CHECKING:
     from continuum.connection.deployment import Deployment

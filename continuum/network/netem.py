@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from continuum.model.topology import Link, Topology
 from continuum.network.fabric.shape import MTU_BYTES, queue_bytes
-from continuum.network.plan import Route
+from continuum.network.routes import Route
 
 if TYPE_CHECKING:
     from continuum.connection.base import Connection

@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks.fabric_nodes import BareNetwork, why_not
 from continuum.model.topology import Link
-from continuum.network import engines, netem, plan
+from continuum.network import engines, netem
 from continuum.network.engines import NetemEngine
+from continuum.network.routes import Route
 
 pytestmark = [
     pytest.mark.root,
@@ -40,7 +41,7 @@ def run(net: BareNetwork, argv: Sequence[str]) -> str:
 
 def without_netem(net: BareNetwork, link: Link) -> list[netem.Command]:
     """Class and filter of a route: the parts that need no netem."""
-    route = plan.Route("endpoint0", "cloud0", net["cloud0"].address, link)
+    route = Route("endpoint0", "cloud0", net["cloud0"].address, link)
     htb_class, _, u32 = netem.route_commands("eth0", 1, route)
     return [htb_class, u32]
 

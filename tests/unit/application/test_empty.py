@@ -55,7 +55,7 @@ def test_limits_are_those_of_the_config() -> None:
     ("more", "complaint"),
     [
         (BENCH.replace("= 2", "= 0"), "sleep_time"),
-        (BENCH + "application_worker_memory = 4 MiB\n", "an instance takes 16 MiB"),
+        (BENCH + "application_worker_memory = 4 MiB\n", "an instance requires 16 MiB"),
     ],
 )
 def test_what_cannot_work_is_refused(more: str, complaint: str) -> None:

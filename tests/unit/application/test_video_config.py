@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from application.video import Video, files, plan
+from application.video import Video, files, placement
 from application.video.settings import VARIABLE
 from continuum.config import loader as configuration
 from continuum.config import topology_builder
@@ -172,14 +172,14 @@ def test_own_video_has_no_truth_unless_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("benchmark", "tiers", "expected"),
     [
-        ("", {"cloud": 1}, 'x.cfg:8: [benchmark] application = "video": video needs endpoints'),
+        ("", {"cloud": 1}, 'x.cfg:8: [benchmark] application = "video": video requires endpoints'),
         (
             "offload_to = edge",
             {"endpoint": 1, "cloud": 1},
             'x.cfg:12: [benchmark] offload_to = "edge": there are no edge nodes; write',
         ),
         ("offload_to = egde", {"endpoint": 1}, '"egde": no such tier; there are: endpoint, peer'),
-        ("offload_to = peer", {"endpoint": 1}, 'needs another one as its peer; write "endpoint_nodes = 2"'),
+        ("offload_to = peer", {"endpoint": 1}, 'requires another one as its peer; write "endpoint_nodes = 2"'),
         (
             "application_worker_cpu = 5",
             {"edge": 1, "endpoint": 1},
@@ -201,7 +201,7 @@ def test_own_video_has_no_truth_unless_given(tmp_path: Path) -> None:
         ("video = .", {"endpoint": 1}, 'video = ".": is a folder, not a file'),
         ("ground_truth = no.csv", {"endpoint": 1}, "no such file"),
         ("model = no.onnx\nlabels = no.txt", {"endpoint": 1}, "no such file"),
-        ("model = no.onnx", {"endpoint": 1}, "model without labels; name"),
+        ("model = no.onnx", {"endpoint": 1}, "the model has no labels; name"),
     ],
 )
 def test_what_cannot_work_is_refused(benchmark: str, tiers: dict[str, int], expected: str) -> None:
@@ -228,12 +228,12 @@ def test_a_worker_made_for_another_tier_is_cut_down_unless_the_tier_was_chosen()
 @pytest.mark.parametrize(
     ("key", "content", "expected"),
     [
-        ("video", b"", "an empty file"),
+        ("video", b"", "the file is empty"),
         ("video", b"junk", "not a video that OpenCV can read"),
         ("ground_truth", b"frame;label\n", "the first line must name the columns frame,label"),
         ("labels", b"cat\ndog\n", "the model has 10 outputs, but there are 2 labels"),
         ("labels", b"\xff\xfe", "not a text file"),
-        ("model", b"junk", "no ONNX model"),
+        ("model", b"junk", "cannot load this file"),
     ],
 )
 def test_files_are_looked_into(tmp_path: Path, key: str, content: bytes, expected: str) -> None:
@@ -260,7 +260,7 @@ def test_memory_fits_into_small_nodes() -> None:
     for cores, memory_mb in ((0.1, 128), (1.0, 512), (64.0, 2048)):
         tier = topology.Tier("edge", 1, cores, memory_mb)
         config = make(edge=1, endpoint=1)
-        for share in (plan.worker_share(config, tier), plan.endpoint_share(config, tier)):
+        for share in (placement.worker_resources(config, tier), placement.endpoint_resources(config, tier)):
             assert 0.1 <= share.cores <= cores
             assert 0 < share.memory_mb <= memory_mb
 

@@ -26,9 +26,9 @@ def test_the_camera_plays_without_end() -> None:
 def test_a_file_that_is_no_video(tmp_path: Path) -> None:
     junk = tmp_path / "junk.mp4"
     junk.write_bytes(b"junk" * 100)
-    with pytest.raises(frames.VideoError, match="no video"):
+    with pytest.raises(frames.VideoError, match="cannot read this video"):
         next(frames.read_frames(junk))
-    with pytest.raises(frames.VideoError, match="no video"):
+    with pytest.raises(frames.VideoError, match="cannot read this video"):
         frames.Camera(junk).next()
 
 

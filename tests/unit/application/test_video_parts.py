@@ -1,4 +1,4 @@
-"""The video application's pure parts: schedule, ledger, messages, settings."""
+"""The video application's pure parts: schedule, tracker, messages, settings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import statistics
 import pytest
 
 from application.video import schedule, settings
-from application.video.ledger import Ledger, Pending
 from application.video.message import Answer, Frame
+from application.video.request_tracker import Pending, RequestTracker
 from application.video.settings import EndpointSettings, Server, WorkerSettings
 
 MS = 1_000_000
@@ -47,25 +47,25 @@ def test_the_warm_up_comes_before_the_measured_time() -> None:
 
 
 def test_a_request_ends_once_whatever_comes_second() -> None:
-    ledger = Ledger()
-    ledger.open("a", Pending(due_ns=0, frame=3), deadline_ns=100)
-    ledger.open("b", Pending(due_ns=0, frame=4), deadline_ns=200)
-    assert ledger.close("a", "completed", 50 * MS) == Pending(0, 3)
-    assert ledger.close("a", "completed", 60 * MS) is None
-    assert ledger.expire(150) == []
-    assert ledger.is_open("b")
-    assert ledger.expire(200) == ["b"]
-    assert not ledger.is_open("b")
-    assert ledger.close("b", "completed", 300) is None
-    assert ledger.waiting == 0
-    assert ledger.numbers() == {"sent": 2, "completed": 1, "lost": 1, "failed": 0, "p50_ms": 50.0}
+    tracker = RequestTracker()
+    tracker.open("a", Pending(due_ns=0, frame=3), deadline_ns=100)
+    tracker.open("b", Pending(due_ns=0, frame=4), deadline_ns=200)
+    assert tracker.close("a", "completed", 50 * MS) == Pending(0, 3)
+    assert tracker.close("a", "completed", 60 * MS) is None
+    assert tracker.expire(150) == []
+    assert tracker.is_open("b")
+    assert tracker.expire(200) == ["b"]
+    assert not tracker.is_open("b")
+    assert tracker.close("b", "completed", 300) is None
+    assert tracker.waiting == 0
+    assert tracker.numbers() == {"sent": 2, "completed": 1, "lost": 1, "failed": 0, "p50_ms": 50.0}
 
 
 def test_without_answers_there_is_no_median() -> None:
-    ledger = Ledger()
-    ledger.open("a", Pending(0, 0), 10)
-    ledger.close("a", "failed", 5)
-    assert ledger.numbers() == {"sent": 1, "completed": 0, "lost": 0, "failed": 1, "p50_ms": None}
+    tracker = RequestTracker()
+    tracker.open("a", Pending(0, 0), 10)
+    tracker.close("a", "failed", 5)
+    assert tracker.numbers() == {"sent": 1, "completed": 0, "lost": 0, "failed": 1, "p50_ms": None}
 
 
 def test_messages_survive_the_way() -> None:

@@ -11,7 +11,7 @@ from continuum.errors import ConfigError, ProvisionError
 from continuum.model.node import Node
 from continuum.model.topology import NodeSpec
 from continuum.network import baseline_delay, netem
-from continuum.network.plan import routes
+from continuum.network.routes import routes
 from infrastructure.baremetal import host_facts, settings
 from infrastructure.baremetal.provider import _refuse_same
 from infrastructure.baremetal.settings import NamedHost

@@ -9,7 +9,7 @@ from continuum.errors import ProvisionError
 from continuum.model.node import Node
 from continuum.model.topology import Link, NodeSpec, Tier, Topology
 from continuum.network import baseline_delay
-from continuum.network.plan import Route, routes
+from continuum.network.routes import Route, routes
 
 NATIVE = {("cloud", "edge"): 0.8, ("edge", "cloud"): 0.9}
 

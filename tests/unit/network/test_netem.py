@@ -4,7 +4,7 @@ import pytest
 
 from continuum.model.topology import Link
 from continuum.network import netem
-from continuum.network.plan import Route
+from continuum.network.routes import Route
 
 
 def commands(link: Link, number: int = 3) -> list[str]:

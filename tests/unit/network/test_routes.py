@@ -8,7 +8,9 @@ import pytest
 
 from continuum.errors import HostError
 from continuum.model.topology import Link, NodeSpec, Tier, Topology
-from continuum.network import engines, plan
+from continuum.network import engines
+from continuum.network import routes as paths
+from continuum.network.routes import Route
 
 CLOUD, ENDPOINT = Tier("cloud", 1, 1, 1024), Tier("endpoint", 2, 1, 1024)
 NODES = (
@@ -29,7 +31,7 @@ def test_every_pair_of_tiers_that_can_communicate_has_a_link() -> None:
 
 
 def test_routes_join_every_ordered_pair_of_nodes() -> None:
-    routes = list(plan.routes(topology(), ADDRESSES))
+    routes = list(paths.routes(topology(), ADDRESSES))
     assert [(r.src, r.dst) for r in routes] == [
         ("cloud0", "endpoint0"),
         ("cloud0", "endpoint1"),
@@ -39,29 +41,29 @@ def test_routes_join_every_ordered_pair_of_nodes() -> None:
         ("endpoint1", "endpoint0"),
     ]
     assert routes[0].link == DOWN
-    assert routes[2] == plan.Route("endpoint0", "cloud0", "10.77.0.1", UP)
+    assert routes[2] == Route("endpoint0", "cloud0", "10.77.0.1", UP)
 
 
 def test_a_change_concerns_its_routes_alone_and_a_node_goes_before_its_tier() -> None:
     slow, slower = Link("endpoint", "cloud", 80), Link("endpoint1", "cloud0", 90)
-    routes = list(plan.routes(topology(), ADDRESSES, [slow, slower]))
+    routes = list(paths.routes(topology(), ADDRESSES, [slow, slower]))
     assert [(r.src, r.link.latency_ms) for r in routes] == [("endpoint0", 80), ("endpoint1", 90)]
 
 
 def test_the_current_link_of_a_node_is_its_own_or_that_of_its_tier() -> None:
     links = {(UP.src, UP.dst): UP, ("endpoint1", "cloud"): Link("endpoint1", "cloud", 80)}
-    assert plan.current_link(links, topology(), "endpoint0", "cloud0") == replace(
+    assert paths.current_link(links, topology(), "endpoint0", "cloud0") == replace(
         UP, src="endpoint0", dst="cloud0"
     )
-    assert plan.current_link(links, topology(), "endpoint1", "cloud0").latency_ms == 80
-    assert plan.current_link(links, topology(), "cloud", "endpoint") == Link("cloud", "endpoint")
+    assert paths.current_link(links, topology(), "endpoint1", "cloud0").latency_ms == 80
+    assert paths.current_link(links, topology(), "cloud", "endpoint") == Link("cloud", "endpoint")
 
 
 def test_the_tier_of_a_node_is_looked_up_not_guessed_from_its_name() -> None:
     spec = NodeSpec("fog20", "fog2", 0, 1, 1024)
     planned = Topology((Tier("fog2", 1, 1, 1024), CLOUD), (spec, NODES[0]), ())
     links = {("fog2", "cloud"): Link("fog2", "cloud", 30)}
-    assert plan.current_link(links, planned, "fog20", "cloud0").latency_ms == 30
+    assert paths.current_link(links, planned, "fog20", "cloud0").latency_ms == 30
 
 
 WORKS = {"fabric": "", "netem": ""}

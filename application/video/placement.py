@@ -1,4 +1,4 @@
-"""Who classifies whose frames, and what each program may use of its node: pure arithmetic."""
+"""Which worker serves which endpoint, and the resources of each program. Pure."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _LEAST_MEMORY_MB: Final = 256
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one program may use of its node.
+class ProgramResources:
+    """Resources of one program on its node.
 
     Attributes:
         cores: cores, before the node's quota.
@@ -33,7 +33,7 @@ class Share:
 
 
 def target(offload_to: str | None, tiers_with_nodes: Mapping[str, int]) -> str:
-    """Where frames are classified: a tier, ``endpoint`` (each on its own) or ``peer``."""
+    """Where frames are classified: a tier, ``endpoint`` (each serves itself) or ``peer``."""
     if offload_to is not None:
         return offload_to.lower()
     return next((tier for tier in PREFERRED_TIERS if tiers_with_nodes.get(tier)), ENDPOINT)
@@ -50,10 +50,10 @@ def ports(transport: str, replicas: int) -> tuple[int, ...]:
 
 
 def servers(where: str, topology: Topology, transport: str, replicas: int) -> dict[str, Server]:
-    """Who serves each endpoint; empty when each serves itself.
+    """The worker of each endpoint, by its node; empty if each serves itself.
 
-    Endpoints are dealt out to the workers in turn, node by node, so that the numbers of endpoints of any
-    two workers differ by one at most. The peer of an endpoint is the next one, so nobody serves itself.
+    Endpoints are distributed round-robin over workers, node by node, so that the numbers of endpoints of any
+    two workers differ by at most one. The peer of an endpoint is the next one.
     """
     if where == ENDPOINT:
         return {}
@@ -70,19 +70,19 @@ def servers(where: str, topology: Topology, transport: str, replicas: int) -> di
 
 
 def worker_name(node: NodeSpec, replica: int, replicas: int) -> str:
-    """The node's name, with the replica's number where the node has several."""
+    """The node's name, with the replica's number if the node has several."""
     return node.name if replicas == 1 else f"{node.name}-{replica}"
 
 
-def worker_share(config: Config, tier: Tier) -> Share:
-    """What one worker gets: half a core of the node less than there is, and a GB per core, unless given.
+def worker_resources(config: Config, tier: Tier) -> ProgramResources:
+    """Resources of one worker: by default, all cores of the node but half a core, and 1 GB per core.
 
-    What was given is cut to what the node has: ``checks.py`` says where that is a mistake.
+    Given values are limited to what the node has; ``checks.py`` reports those that exceed it.
     """
     replicas = config.benchmark.integer("applications_per_worker")
     cores = config.benchmark.maybe_real("application_worker_cpu")
     memory_mb = config.benchmark.maybe_integer("application_worker_memory")
-    return Share(
+    return ProgramResources(
         max(_LEAST_CORES, (tier.cores - 0.5) / replicas)
         if cores is None
         else min(cores, tier.cores / replicas),
@@ -92,41 +92,41 @@ def worker_share(config: Config, tier: Tier) -> Share:
     )
 
 
-def endpoint_share(config: Config, tier: Tier) -> Share:
-    """What the program on an endpoint gets: all cores, and a GB per core, unless given."""
+def endpoint_resources(config: Config, tier: Tier) -> ProgramResources:
+    """Resources of the program on an endpoint: by default, all cores, and 1 GB per core."""
     cores = config.benchmark.maybe_real("application_endpoint_cpu")
     memory_mb = config.benchmark.maybe_integer("application_endpoint_memory")
-    return Share(
+    return ProgramResources(
         tier.cores if cores is None else cores,
         _memory_mb(tier, tier.cores, 1) if memory_mb is None else memory_mb,
     )
 
 
 def _memory_mb(tier: Tier, cores: float, replicas: int) -> int:
-    """A GB per core, but enough for the libraries, and no more than the node has."""
+    """1 GB per core, but at least what the libraries require and at most what the node has."""
     return min(max(_LEAST_MEMORY_MB, round(cores * 1024)), max(1, tier.memory_mb // replicas))
 
 
-def threads(share: Share) -> int:
+def threads(resources: ProgramResources) -> int:
     """Inference threads of a program."""
-    return max(1, int(share.cores))
+    return max(1, int(resources.cores))
 
 
 def warmup_s(config: Config) -> float:
-    """Warm-up before what is measured, in s."""
+    """Duration of the warm-up in s."""
     given = config.run.maybe_real("warmup")
     return DEFAULT_WARMUP_S if given is None else given
 
 
 def transport(config: Config, where: str) -> str:
-    """The transport in use; ``local`` when no frame leaves its endpoint."""
+    """The transport in use; ``local`` if no frame leaves its endpoint."""
     if where == ENDPOINT:
         return LOCAL
     return HTTP if config.execution_model.maybe_text("model") else config.benchmark.text("transport")
 
 
 def frame_size(text: str | None) -> tuple[int, int] | None:
-    """Width and height of ``640x480``; None for the model's; ValueError says what to write instead."""
+    """Width and height of ``640x480``; None for the model's input size; ValueError for other text."""
     if text is None:
         return None
     parts = text.lower().replace(" ", "").split("x")

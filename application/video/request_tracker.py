@@ -1,4 +1,4 @@
-"""Every request that was made, until it has come to exactly one end."""
+"""Tracks requests until each has exactly one outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RECENT = 200
 
 @dataclass(frozen=True)
 class Pending:
-    """A request that waits for its answer.
+    """A request without an answer yet.
 
     Attributes:
         due_ns: its intended time.
@@ -28,12 +28,12 @@ class Pending:
 
 
 @dataclass
-class Ledger:
-    """Counts requests; whatever comes second, an answer or the deadline, does not count.
+class RequestTracker:
+    """Counts requests by outcome: the first of answer and deadline counts. Thread-safe.
 
     Attributes:
-        sent: requests made so far.
-        ended: requests by the way they ended.
+        sent: requests sent so far.
+        ended: requests by outcome.
     """
 
     sent: int = 0
@@ -44,14 +44,14 @@ class Ledger:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def open(self, request: str, pending: Pending, deadline_ns: int) -> None:
-        """A request is about to be sent."""
+        """Add a request that is about to be sent."""
         with self._lock:
             self.sent += 1
             self._pending[request] = pending
             heapq.heappush(self._deadlines, (deadline_ns, request))
 
     def close(self, request: str, end: End, now_ns: int) -> Pending | None:
-        """A request has come to its end; None if it had before."""
+        """End a request; returns None if it has ended before."""
         with self._lock:
             return self._close(request, end, now_ns)
 
@@ -64,12 +64,12 @@ class Ledger:
         return pending
 
     def is_open(self, request: str) -> bool:
-        """Whether a request still waits for its answer."""
+        """Whether a request has no outcome yet."""
         with self._lock:
             return request in self._pending
 
     def expire(self, now_ns: int) -> list[str]:
-        """Requests whose deadline has passed without an answer; they are lost from now on."""
+        """End the requests whose deadline has passed, as lost; returns their ids."""
         lost = []
         with self._lock:
             while self._deadlines and self._deadlines[0][0] <= now_ns:
@@ -80,12 +80,12 @@ class Ledger:
 
     @property
     def waiting(self) -> int:
-        """Requests without an end so far."""
+        """Number of requests without an outcome."""
         with self._lock:
             return len(self._pending)
 
     def numbers(self) -> dict[str, float | None]:
-        """For a progress line; ``p50_ms`` is that of recent answers."""
+        """Numbers for a progress line; ``p50_ms`` is the median of recent answers."""
         with self._lock:
             p50_ms = percentile_50(self._latencies_ms)
             numbers: dict[str, float | None] = {"sent": self.sent, **dict(self.ended.items())}
