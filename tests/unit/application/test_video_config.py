@@ -179,7 +179,11 @@ def test_own_video_has_no_truth_unless_given(tmp_path: Path) -> None:
             'x.cfg:12: [benchmark] offload_to = "edge": there are no edge nodes; write',
         ),
         ("offload_to = egde", {"endpoint": 1}, '"egde": no such tier; there are: endpoint, peer'),
-        ("offload_to = peer", {"endpoint": 1}, 'requires another one as its peer; write "endpoint_nodes = 2"'),
+        (
+            "offload_to = peer",
+            {"endpoint": 1},
+            'requires another one as its peer; write "endpoint_nodes = 2"',
+        ),
         (
             "application_worker_cpu = 5",
             {"edge": 1, "endpoint": 1},
@@ -208,14 +212,14 @@ def test_what_cannot_work_is_refused(benchmark: str, tiers: dict[str, int], expe
     assert any(expected in problem for problem in problems(benchmark, **tiers)), problems(benchmark, **tiers)
 
 
-def test_a_worker_made_for_another_tier_is_cut_down_unless_the_tier_was_chosen() -> None:
+def test_resources_for_another_tier_are_reduced_unless_the_tier_was_chosen() -> None:
     """Files of the framework name no tier: its resource manager decides."""
     nodes = "edge_nodes = 1\nedge_cores = 2\nedge_memory = 2 GB\n"
     text = infrastructure(cloud=1, endpoint=1) + nodes + BENCHMARK
     keys = "application_worker_cpu = 3.5\napplication_worker_memory = 3\n"
     config = configuration.parse(text + keys, "x.cfg")
     warned = [str(problem) for problem in config.warnings]
-    assert len([line for line in warned if "cut to that, unless offload_to = cloud" in line]) == 2
+    assert len([line for line in warned if "reduced to that, unless offload_to = cloud" in line]) == 2
     found = workloads(config)["worker"]
     assert (found.tier, found.cpu_cores, found.memory_mb) == ("edge", 2, 2048)
     with pytest.raises(ConfigError, match="write at most 2"):
