@@ -1,4 +1,4 @@
-"""Run directory -> terminal table, plots, HTML. Reads nothing but that folder."""
+"""The report of a run: plots and an HTML page. Reads only the run directory."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReportPaths:
-    """What a report consists of.
+    """The files of a report.
 
     Attributes:
         html: the page.
-        plots: the PNGs, as many as there was data for.
+        plots: the PNG files; only plots for which there is data.
     """
 
     html: Path
@@ -28,7 +28,7 @@ class ReportPaths:
 
     @property
     def all(self) -> tuple[Path, ...]:
-        """Every file, the page last, as ``terminal.show`` names them."""
+        """Every file, the page last."""
         return (*self.plots, self.html)
 
 
@@ -36,11 +36,11 @@ def write(run_dir: Path, result: Result | None = None) -> ReportPaths:
     """Draw the plots and write the page of a run from its directory alone.
 
     Args:
-        run_dir: holds ``result.json``, and ``samples.csv`` and ``config.cfg`` where there are such.
-        result: what ``result.json`` holds, if it is at hand.
+        run_dir: folder with ``result.json`` and, if present, ``samples.csv``, ``config.cfg`` and others.
+        result: the content of ``result.json``, if already loaded.
 
     Raises:
-        UsageError: there is no result that can be read.
+        UsageError: there is no readable result.
     """
     result = result or Result.load(run_dir)
     drawn = draw(run_dir, result)
@@ -48,20 +48,20 @@ def write(run_dir: Path, result: Result | None = None) -> ReportPaths:
 
 
 def draw(run_dir: Path, result: Result) -> tuple[Plot, ...]:
-    """Draw the plots of a run, as far as there is data for them."""
-    # These import numpy and matplotlib, which only a report has to pay for.
+    """Draw the plots of a run for which there is data."""
+    # Importing numpy and matplotlib is slow, so only reports do it.
     from continuum.measure import instances
     from continuum.report import plots
     from continuum.rundir import node_metrics
 
-    table, lives = run_dir / SAMPLES_FILE, run_dir / INSTANCES_FILE
+    table, timelines = run_dir / SAMPLES_FILE, run_dir / INSTANCES_FILE
     rows = sample_table.read(table) if table.is_file() else []
-    born = instances.read(lives) if lives.is_file() else []
-    return plots.draw(result, rows, run_dir / "plots", born, node_metrics.read(run_dir))
+    started = instances.read(timelines) if timelines.is_file() else []
+    return plots.draw(result, rows, run_dir / "plots", started, node_metrics.read(run_dir))
 
 
 def write_page(run_dir: Path, result: Result, drawn: Sequence[Plot]) -> Path:
-    """Write the page of a run around its plots; returns its path."""
+    """Write the page of a run with its plots; returns its path."""
     from continuum.report import html
 
     config = run_dir / "config.cfg"

@@ -1,7 +1,7 @@
-"""Several results side by side, and whether they may be put there at all.
+"""Compares several results, and checks whether they are comparable.
 
-Runs are compared when they were asked to do the same. Where they were not, the figures are shown with the
-reason why they say nothing about each other, and no run is called the fastest.
+Runs are comparable if their offered load was the same. Otherwise the numbers are shown with the reason why
+they are not comparable, and no run is called the fastest.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SAME_RATE = 0.02
-"""Arrival rates and lengths of schedules that differ by less than this share are the same."""
+"""Arrival rates and schedule lengths that differ by less than this share are equal."""
 
 SAME_LOSS = 0.01
-"""Latencies of the requests that were completed say nothing if the shares that were differ by more."""
+"""Latencies of completed requests are not comparable if the completed shares differ by more."""
 
 _MOST_OF_A_NAME = 60
 
@@ -37,10 +37,10 @@ class Comparison:
     """Runs that are shown side by side.
 
     Attributes:
-        runs: name and result of each, in the order given; all have completed requests.
-        left_out: runs that have nothing to compare, each with the reason.
-        doubts: why the runs cannot be compared, or not all of them.
-        verdict: the fastest if there is one beyond the error, else why none is named.
+        runs: name and result of each, in the given order; all have completed requests.
+        left_out: runs without completed requests, each with the reason.
+        doubts: reasons why the runs are not comparable.
+        verdict: the fastest run if the difference is significant, otherwise why none is named.
         stages: the stages of all runs, in order.
     """
 
@@ -53,20 +53,20 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ComparisonPaths:
-    """What a comparison wrote: the page and the plot."""
+    """The files of a comparison: the page and the plot."""
 
     html: Path
     plot: Path
 
 
 def compare(results: Sequence[Result]) -> Comparison:
-    """Put runs side by side; pure. Raises UsageError when that makes no sense at all."""
+    """Compare runs. Pure; UsageError if fewer than two have completed requests, or applications differ."""
     named = list(zip(names(results), results, strict=True))
     runs = [(name, result) for name, result in named if _mean(result) is not None]
     left_out = [f"{name}: {_why_left_out(result)}" for name, result in named if _mean(result) is None]
     if len(runs) < 2:
         reasons = "; ".join(left_out) or "only one run was given"
-        raise UsageError(f"a comparison needs two runs with completed requests: {reasons}")
+        raise UsageError(f"a comparison requires two runs with completed requests: {reasons}")
     applications = sorted({_bench(result).application for _, result in runs})
     if len(applications) > 1:
         raise UsageError(f"runs of different applications cannot be compared: {', '.join(applications)}")
@@ -76,7 +76,7 @@ def compare(results: Sequence[Result]) -> Comparison:
 
 
 def names(results: Sequence[Result]) -> list[str]:
-    """What to call each run: its config file where those differ, else with its provider, else its id."""
+    """A unique name for each run: its config file, if necessary with its provider, or else its id."""
     stems = [Path(str(result.config.get("file") or result.run_id)).stem for result in results]
     ids = [result.run_id for result in results]
     for tried in (stems, _with_providers(stems, results), _with_providers(ids, results)):
@@ -86,14 +86,14 @@ def names(results: Sequence[Result]) -> list[str]:
 
 
 def _with_providers(chosen: list[str], results: Sequence[Result]) -> list[str]:
-    """The names with the provider of each run; as they are where all have the same."""
+    """The names with the provider of each run, unless all have the same provider."""
     if len({result.provider for result in results}) == 1:
         return chosen
     return [f"{name} on {result.provider}" for name, result in zip(chosen, results, strict=True)]
 
 
 def doubts_about(runs: Sequence[tuple[str, Result]]) -> tuple[str, ...]:
-    """Why these runs do not say much about each other; empty when they do."""
+    """Reasons why these runs are not comparable; empty if they are."""
     found = [
         f"{name} is not valid: {view.complaints(result)[0]}" for name, result in runs if not result.valid
     ]
@@ -103,21 +103,21 @@ def doubts_about(runs: Sequence[tuple[str, Result]]) -> tuple[str, ...]:
         found += _differs(key, {name: _said(load.get(key)) for name, load in loads.items()})
     rates = {name: (bench.offered_per_s or 0) / (bench.endpoints or 1) for name, bench in benches.items()}
     found += _apart("requests per second and endpoint", rates)
-    found += _apart("seconds of measuring", {name: bench.schedule_s or 0 for name, bench in benches.items()})
+    found += _apart("measured seconds", {name: bench.schedule_s or 0 for name, bench in benches.items()})
     missed = {name: 1 - bench.requests.completed / bench.requests.sent for name, bench in benches.items()}
     if max(missed.values()) - min(missed.values()) > SAME_LOSS:
         listed = ", ".join(f"{name} {formats.percent(100 * share)}" for name, share in missed.items())
-        found.append(f"latencies are those of completed requests, and shares lost or failed differ: {listed}")
+        found.append(f"the shares of lost and failed requests, which have no latency, differ: {listed}")
     hosts = {name: f"{result.host.get('cpus')} CPUs, {result.host.get('machine')}" for name, result in runs}
     return tuple(found + _differs("host", hosts))
 
 
 def table(comparison: Comparison) -> Table:
-    """A row per run: latency, what became of requests, and the difference to the first run."""
+    """A row per run: latency, outcomes of requests, and the difference to the first run."""
     base = _bench(comparison.runs[0][1])
     rows = [_row(name, _bench(result), base, result.valid) for name, result in comparison.runs]
     columns = ("run", "mean ± CI (ms)", "p50", "p90", "p99", "lost", "accuracy", "load", "difference (ms)")
-    return Table("Side by side", columns, tuple(rows), frozenset({"p90", "accuracy"}))
+    return Table("Comparison", columns, tuple(rows), frozenset({"p90", "accuracy"}))
 
 
 def stage_table(comparison: Comparison) -> Table:
@@ -127,7 +127,7 @@ def stage_table(comparison: Comparison) -> Table:
         summaries = [_bench(result).stages_ms.get(stage) for _, result in comparison.runs]
         cells = tuple(formats.number(summary.mean if summary else None) for summary in summaries)
         rows.append(Row((stage, *cells), stage=stage))
-    return Table("Mean of every stage (ms)", ("stage", *(name for name, _ in comparison.runs)), tuple(rows))
+    return Table("Mean by stage (ms)", ("stage", *(name for name, _ in comparison.runs)), tuple(rows))
 
 
 def write(comparison: Comparison, out_dir: Path) -> ComparisonPaths:
@@ -144,7 +144,7 @@ def write(comparison: Comparison, out_dir: Path) -> ComparisonPaths:
 
 
 def file_name(comparison: Comparison) -> str:
-    """What its files are called, without ending: the same for the same runs, another for any others."""
+    """File name without extension, unique for these runs."""
     ids = "\n".join(result.run_id for _, result in comparison.runs)
     called = re.sub(r"[^A-Za-z0-9]+", "-", "-".join(name for name, _ in comparison.runs)).strip("-")
     short = called[:_MOST_OF_A_NAME].rstrip("-")
@@ -163,23 +163,25 @@ def _draw(comparison: Comparison) -> Figure:
         for value, shape in ((summary.p50, "|"), (summary.p99, "D")):
             if value is not None:
                 plots.marker(axes, value, place + 0.42, shape)
-    axes.set_title("Where the time went")
-    axes.set_xlabel("mean latency (ms); below each bar:  |  median   ◆  p99")
+    axes.set_title("Latency by stage")
+    axes.set_xlabel("mean latency (ms); markers below the bars:  |  median   ◆  p99")
     return figure
 
 
 def _verdict(runs: Sequence[tuple[str, Result]], doubts: Sequence[str]) -> str:
     if doubts:
-        return "No run is called the fastest: they cannot be compared as they are."
+        return "No fastest run: the runs are not comparable."
     ranked = sorted(runs, key=lambda run: _mean(run[1]) or 0.0)
     (best, first), (second, following) = ranked[:2]
     apart = difference(_bench(first).end_to_end_ms, _bench(following).end_to_end_ms)
     if apart is None:
-        return "No run is called the fastest: there are too few requests for an error."
+        return "No fastest run: too few requests for a confidence interval."
     if apart[0] <= apart[1]:
         between = f"{formats.number(apart[0])} ± {formats.number(apart[1])} ms"
-        return f"No run is the fastest: {best} and {second} differ by {between}, within the error."
-    return f"Fastest: {best}, by {formats.number(apart[0])} ± {formats.number(apart[1])} ms before {second}."
+        return f"No fastest run: {best} and {second} differ by {between}, which is not significant."
+    return (
+        f"Fastest: {best}, {formats.number(apart[0])} ± {formats.number(apart[1])} ms faster than {second}."
+    )
 
 
 def _row(name: str, bench: Benchmark, base: Benchmark, valid: bool) -> Row:

@@ -1,4 +1,4 @@
-"""Prints a comparison of runs, and writes its plot and page."""
+"""Prints a comparison of runs and writes its plot and page."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from continuum.report.console import console_on, print_item, print_line, print_l
 def show(
     results: Sequence[Result], out_dir: Path | None = None, console: Console | TextIO | None = None
 ) -> compare.ComparisonPaths | None:
-    """Print runs side by side and, with a folder, write a plot and a page of this comparison's own there.
+    """Print a comparison and, if a folder is given, write its plot and page there.
 
     Raises:
-        UsageError: fewer than two runs can be put side by side, or they ran different applications.
+        UsageError: fewer than two runs have completed requests, or their applications differ.
     """
     comparison = compare.compare(results)
     paths = compare.write(comparison, out_dir) if out_dir else None
@@ -30,8 +30,8 @@ def show(
 
 
 def _print(out: Console, comparison: compare.Comparison, files: Iterable[Path]) -> None:
-    """Print runs side by side; reasons against comparing them come first."""
-    for title, lines in (("NOT COMPARABLE", comparison.doubts), ("Left out", comparison.left_out)):
+    """Print a comparison, after the reasons against it."""
+    for title, lines in (("NOT COMPARABLE", comparison.doubts), ("Omitted", comparison.left_out)):
         if lines:
             print_line(out, Text(title, style="bold red"))
         for line in lines:

@@ -1,4 +1,4 @@
-"""Tables, titles and lists on a console; plain text without colours where it is no terminal."""
+"""Prints tables, titles and lists; plain text without colours if the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rich.text import Text
 from continuum.report.table import Row, Table
 
 PLAIN_WIDTH = 100
-"""Columns where the output is no terminal and COLUMNS is not set."""
+"""Width if the output is not a terminal and COLUMNS is not set."""
 
 
 NARROW = 110
-"""Below this many columns a table goes without what it can do without."""
+"""Below this width, tables leave out their extra columns."""
 
 
 BAR = 24
@@ -29,7 +29,7 @@ _ASCII = str.maketrans({"±": "+-", "→": "->", "█": "#", "─": "-", "…": 
 
 
 def console_on(target: Console | TextIO | None = None) -> Console:
-    """A console on a stream, standard output by default: in colour on a terminal, plain elsewhere."""
+    """A console on a stream, by default standard output: in colour on a terminal, otherwise plain."""
     if isinstance(target, Console):
         return target
     stream = target or sys.stdout
@@ -38,7 +38,7 @@ def console_on(target: Console | TextIO | None = None) -> Console:
 
 
 def print_table(out: Console, table: Table, colours: Mapping[str, str] | None = None) -> None:
-    """Print a table; with ``colours`` by stage, each row shows its share as a bar where there is room."""
+    """Print a table; with ``colours`` by stage, each row shows its share as a bar if there is room."""
     print_title(out, table.title)
     shown = [i for i, name in enumerate(table.columns) if out.width >= NARROW or name not in table.extra]
     grid = RichTable(box=box.SIMPLE_HEAD, collapse_padding=True, show_edge=False, header_style="dim")
@@ -60,7 +60,7 @@ def print_table(out: Console, table: Table, colours: Mapping[str, str] | None = 
 
 
 def _room_for_bar(out: Console, table: Table, shown: Sequence[int]) -> int:
-    """How long bars may be beside the columns that are shown; 0 for not at all."""
+    """Length of bars beside the shown columns; 0 if there is no room."""
     texts = [table.columns, *(row.cells for row in table.rows)]
     taken = sum(max(len(encodable(out, line[index])) for line in texts) + 2 for index in shown)
     room = min(BAR, out.width - taken - 3)
@@ -68,7 +68,7 @@ def _room_for_bar(out: Console, table: Table, shown: Sequence[int]) -> int:
 
 
 def _bar(out: Console, row: Row, length: int, colours: Mapping[str, str]) -> Text:
-    """The row's share of the whole; the whole itself needs none."""
+    """The bar for the row's share; the row of the total has none."""
     if row.strong or not row.share:
         return Text("")
     blocks = max(0, min(length, round(row.share * length)))
@@ -76,7 +76,7 @@ def _bar(out: Console, row: Row, length: int, colours: Mapping[str, str]) -> Tex
 
 
 def print_list(out: Console, title: str, lines: Sequence[str]) -> None:
-    """Print a title and one item a line; nothing without lines."""
+    """Print a title and one item per line; nothing if there are no lines."""
     if lines:
         print_title(out, title)
     for line in lines:
@@ -90,18 +90,18 @@ def print_title(out: Console, title: str) -> None:
 
 
 def print_line(out: Console, text: Text) -> None:
-    """Print one line, wrapped on a terminal only."""
+    """Print one line, wrapped only on a terminal."""
     out.print(Text(encodable(out, text.plain), style=text.style), soft_wrap=not out.is_terminal)
 
 
 def print_item(out: Console, line: str, style: str = "") -> None:
     """Print one indented line, never wrapped."""
-    # Soft wrapping leaves paths and reasons in one piece, to be copied or searched for.
+    # Without wrapping, paths and reasons can be copied and searched for.
     out.print(Text(f"  {encodable(out, line)}", style=style), soft_wrap=True)
 
 
 def encodable(out: Console, text: str) -> str:
-    """The text, spelled in ASCII where the stream knows nothing else."""
+    """The text, converted to ASCII if the stream supports nothing else."""
     if out.encoding.startswith("utf"):
         return text
     return text.translate(_ASCII).encode("ascii", "replace").decode()

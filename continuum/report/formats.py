@@ -17,12 +17,12 @@ def number(value: float | None, decimals: int = 2) -> str:
 
 
 def compact(value: float | None) -> str:
-    """A number with about four significant digits and no needless zeros; a dash for None."""
+    """A number with about four significant digits, without trailing zeros; a dash for None."""
     return NONE if value is None else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def span(milliseconds: float | None) -> str:
-    """A time in ms with its unit, about three digits of it."""
+    """A time in ms with its unit, about three digits."""
     if milliseconds is None:
         return NONE
     decimals = 0 if abs(milliseconds) >= 1000 else 1 if abs(milliseconds) >= 10 else 2
@@ -47,7 +47,7 @@ def percent(value: float | None, decimals: int = 1) -> str:
 
 
 def count(many: int, word: str) -> str:
-    """A number of things: ``1 node``, ``2 nodes``, ``12,000 nodes``."""
+    """A count with its noun: ``1 node``, ``2 nodes``, ``12,000 nodes``."""
     return f"{many:,} {word}{'' if many == 1 else 's'}"
 
 

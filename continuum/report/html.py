@@ -1,4 +1,4 @@
-"""``report.html``: the whole result as one file that needs nothing else, not even a network."""
+"""``report.html``: the result as one self-contained page."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PLOTS = ("breakdown", "cdf", "timeline", "instances", "nodes", "topology")
 LATER = ("analyse", "report", "teardown")
-"""Phases that have not ended when the page is first written."""
+"""Phases that have not ended when the page is written first."""
 
 
 def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str:
-    """The page.
+    """Render the page.
 
     Args:
-        result: what to show.
-        svg: the plots by name, as elements.
-        config_text: the configuration file, verbatim.
+        result: the result.
+        svg: the plots by name, as SVG elements.
+        config_text: content of the config file.
     """
     bench = result.benchmark
     context: dict[str, Any] = {
@@ -62,7 +62,7 @@ def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str
 
 
 def page(template: str, stages: Sequence[str], **context: Any) -> str:
-    """A template of this folder, filled in; every value is escaped unless the template says otherwise."""
+    """Render a template of this folder; values are escaped unless the template disables it."""
     colours = {**palette.of(stages)}
     inks = {stage: palette.ink_on(colour) for stage, colour in colours.items()}
     css = (HERE / "page.css").read_text(encoding="utf-8")
@@ -84,13 +84,13 @@ def _environment() -> Environment:
 
 
 def _instances(result: Result) -> list[Table]:
-    """How instances came to life, those on simulated nodes apart."""
+    """Tables of instances; those on simulated nodes have their own."""
     both = ((result.lifecycle, "Instances"), (result.simulated, setup_tables.SIMULATED))
     return [setup_tables.instances(lifecycle, what) for lifecycle, what in both if lifecycle]
 
 
 def _marks(result: Result) -> list[tuple[str, float]]:
-    """The percentiles beside the mean, those that the samples support, and the maximum."""
+    """Maximum and the percentiles that the samples support."""
     if result.benchmark is None:
         return []
     summary = result.benchmark.end_to_end_ms
@@ -99,7 +99,7 @@ def _marks(result: Result) -> list[tuple[str, float]]:
 
 
 def _phases(result: Result) -> list[dict[str, Any]]:
-    """Bars on a common time axis, as percentages of its length."""
+    """Phases as bars on a common time axis, in percent of its length."""
     total = sum(phase.seconds for phase in result.phases) or 1.0
     bars, passed = [], 0.0
     for phase in result.phases:
@@ -122,7 +122,7 @@ def _phases(result: Result) -> list[dict[str, Any]]:
 
 
 def _facts(result: Result) -> list[tuple[str, str]]:
-    """Host and versions, as pairs of words."""
+    """Host, versions and load as pairs of name and value."""
     host = {**result.host}
     memory_mb = host.pop("memory_mb", None)
     facts = [(key.replace("_", " "), _words(value)) for key, value in host.items()]

@@ -1,4 +1,4 @@
-"""The timeline of instances: one line each, from creation to end, coloured by what it was on its way to."""
+"""The timeline of instances: a line for each, from creation to end, coloured by the stage it leads to."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMED = 40
-"""More instances than this have no names beside their lines."""
+"""With more instances than this, lines have no names."""
 
 
 def draw(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Lines of all instances, those created first on top, over the share that has reached each stage.
+    """Lines of all instances in the order of creation, above the share that has reached each stage.
 
     Args:
-        rows: as ``instances.read`` gives them.
+        rows: the rows of ``instances.csv``, as ``instances.read`` returns them.
     """
     figure = figure_of(8.4, 4.0 + min(5.0, 0.12 * len(rows)))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2 + 0.05 * min(100, len(rows)), 1))
@@ -30,19 +30,19 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure:
     colours = _colours(stages)
     _lines(above, rows, colours)
     _shares(below, rows, colours)
-    above.set_title(f"Lives of {len(rows)} instances", loc="left")
+    above.set_title(f"Timeline of {len(rows)} instances", loc="left")
     below.set_xlabel("seconds since the first instance was created")
     return figure
 
 
 def segments(row: dict[str, Any]) -> list[tuple[str, float, float]]:
-    """The parts of one instance's life: the stage that each leads to, its start and end in ms."""
+    """The parts of one instance's timeline: the stage that each leads to, its start and end in ms."""
     known = [(stage, row[f"{stage}_ms"]) for stage in STAGES if row[f"{stage}_ms"] is not None]
     return [(stage, start, end) for (_, start), (stage, end) in pairwise(known)]
 
 
 def _colours(stages: Sequence[str]) -> dict[str, str]:
-    """A colour for each stage that something leads to; running until the end is grey."""
+    """A colour for each stage after the creation; the time until the end is grey."""
     led_to = [stage for stage in stages if stage not in (CREATED, FINISHED)]
     return {**palette.of(led_to), **({FINISHED: palette.GREY} if FINISHED in stages else {})}
 

@@ -1,4 +1,4 @@
-"""What was observed of the nodes over time: one panel for each metric, one line for each node."""
+"""Metrics of nodes over time: a panel for each metric, a line for each node."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMED = 12
-"""More nodes than this have no legend."""
+"""With more nodes than this, the plot has no legend."""
 
 
 def draw(series: Sequence[Series]) -> Figure:
-    """All panels, one below the other."""
+    """Draw all panels, one below the other."""
     metrics = list(dict.fromkeys((one.metric, one.unit) for one in series))
     nodes = list(dict.fromkeys(one.node for one in series))
     colours = palette.of(nodes)
@@ -30,7 +30,7 @@ def draw(series: Sequence[Series]) -> Figure:
                 axes.plot(times, values, color=colours[one.node], label=one.node, linewidth=1.4)
         axes.set_ylabel(f"{metric} ({unit})")
         axes.set_ylim(bottom=0)
-    panels[0].set_title("The nodes over time")
+    panels[0].set_title("Node metrics")
     panels[-1].set_xlabel("time since the resource manager was ready (s)")
     if len(nodes) <= NAMED:
         panels[0].legend(frameon=False, ncols=len(nodes), loc="upper right")

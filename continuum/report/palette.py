@@ -1,7 +1,7 @@
-"""One colour per stage, the same in the terminal, the plots and the page.
+"""Colours of stages, the same in the terminal, the plots and the page.
 
-The scheme is Paul Tol's "bright" (Colour Schemes, SRON/EPS/TN/09-002), made to stay distinct for readers
-with any kind of colour blindness; ``other`` is its grey.
+The scheme is Paul Tol's "bright" (Colour Schemes, SRON/EPS/TN/09-002), which is safe for colour-blind
+readers; ``other`` has its grey.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ GOOD = "#228833"
 
 
 def of(stages: Sequence[str]) -> dict[str, str]:
-    """A colour for every stage, in the order a request goes through them."""
+    """A colour for every stage."""
     named = [stage for stage in stages if stage != OTHER]
     colours = {stage: COLOURS[index % len(COLOURS)] for index, stage in enumerate(named)}
     return {stage: colours.get(stage, GREY) for stage in stages}

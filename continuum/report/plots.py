@@ -1,4 +1,4 @@
-"""The plots of one run, drawn from ``samples.csv`` and ``result.json`` alone."""
+"""The plots of a run, drawn from the files of its folder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 MARKS = ((500, "p50"), (900, "p90"), (990, "p99"))
 FEW = 5
-"""Fewer requests than this have no mean worth a bar."""
+"""Groups of fewer requests have no bar."""
 
 RUNNING = 25
-"""Requests over which the running median of the timeline is taken."""
+"""Least number of requests for the running median of the timeline."""
 
 
 def draw(
@@ -30,14 +30,14 @@ def draw(
     instances: Sequence[dict[str, Any]] = (),
     series: Sequence[Series] = (),
 ) -> tuple[Plot, ...]:
-    """Draw whatever the run has data for.
+    """Draw the plots for which the run has data.
 
     Args:
         result: the run's result.
-        rows: its samples; empty when it left none.
-        folder: where the PNGs go; made if missing.
-        instances: when each instance of a workload reached each stage of its life.
-        series: what was observed of the nodes over time.
+        rows: its samples; empty if it has none.
+        folder: folder for the PNG files; created if missing.
+        instances: timelines of the instances of workloads.
+        series: metrics of nodes over time.
     """
     measured = [row for row in rows if not row["warmup"]]
     completed = [row for row in measured if row["end_to_end_ms"] is not None]
@@ -58,7 +58,7 @@ def draw(
 
 
 def breakdown(completed: Sequence[dict[str, Any]], stages: Sequence[str]) -> Figure:
-    """Stacked bars: the mean of all requests beside that of the slowest, which is where tails come from."""
+    """Stacked bars: mean latency by stage of all requests and of the slowest ones."""
     ordered = sorted(completed, key=lambda row: row["end_to_end_ms"])
     groups = [("all requests", ordered)]
     for share, name in ((10, "slowest 10 %"), (1, "slowest 1 %")):
@@ -69,20 +69,20 @@ def breakdown(completed: Sequence[dict[str, Any]], stages: Sequence[str]) -> Fig
     axes = figure.subplots()
     bars = [(name, means(rows, stages)) for name, rows in groups]
     stacked(axes, bars, stages)
-    axes.set_title("Where the time went")
-    axes.set_xlabel("mean latency (ms), from intended sending time to answer")
+    axes.set_title("Latency by stage")
+    axes.set_xlabel("mean latency (ms), from intended time to answer")
     return figure
 
 
 def means(rows: Sequence[dict[str, Any]], stages: Sequence[str]) -> dict[str, float]:
-    """Mean time of every stage in ms over these rows, so that they add up to the mean latency."""
+    """Mean of every stage in ms over these rows; they add up to the mean latency."""
     return {stage: sum(row[f"{stage}_ms"] or 0.0 for row in rows) / len(rows) for stage in stages}
 
 
 def stacked(
     axes: Axes, bars: Sequence[tuple[str, dict[str, float]]], stages: Sequence[str], reach: float = 0.0
 ) -> None:
-    """Horizontal stacked bars, the first on top; the axis shows at least up to ``reach``."""
+    """Draw horizontal stacked bars, the first on top; the axis extends at least to ``reach``."""
     colours = palette.of(stages)
     longest = max(sum(max(0.0, part) for part in parts.values()) for _, parts in bars) or 1.0
     shown = max(1.12 * longest, reach)
@@ -107,12 +107,12 @@ def stacked(
 
 
 def marker(axes: Axes, x: float, y: float, shape: str) -> None:
-    """A small mark for a percentile, beside a bar."""
+    """Draw a small marker for a percentile beside a bar."""
     axes.plot([x], [y], shape, color=INK, markersize=8 if shape == "|" else 4.5, markeredgewidth=1.6)
 
 
 def legend(axes: Axes, stages: Sequence[str]) -> None:
-    """The stages' colours in one line below the plot."""
+    """Draw the colours of the stages below the plot."""
     from matplotlib.patches import Patch
 
     colours = palette.of(stages)
@@ -132,7 +132,7 @@ def legend(axes: Axes, stages: Sequence[str]) -> None:
 
 
 def cdf(completed: Sequence[dict[str, Any]]) -> Figure:
-    """The share of requests answered within a time, with the percentiles the samples support."""
+    """Distribution of latencies, with the percentiles that the samples support."""
     from continuum.measure.statistics import percentile
 
     ordered = sorted(row["end_to_end_ms"] for row in completed)
@@ -148,14 +148,14 @@ def cdf(completed: Sequence[dict[str, Any]]) -> Figure:
             _mark(axes, at_ms, permille / 10, f"{name}  {formats.span(at_ms)}")
     axes.set_title("Latency of completed requests")
     axes.set_xlabel("end-to-end latency (ms)")
-    axes.set_ylabel("requests answered within it (%)")
+    axes.set_ylabel("share of completed requests (%)")
     return figure
 
 
 def _mark(axes: Axes, x: float, y: float, text: str) -> None:
     axes.plot([x, x], [0, y], color=FAINT, linewidth=0.9, linestyle=(0, (3, 2)))
     axes.plot([x], [y], "o", color=palette.ACCENT, markersize=5.5, markeredgecolor=PAPER)
-    # Below and to the right of a rising curve there is nothing to cover.
+    # The area below and to the right of a rising curve is empty.
     axes.annotate(
         text,
         (x, y),
@@ -167,7 +167,7 @@ def _mark(axes: Axes, x: float, y: float, text: str) -> None:
 
 
 def _limits(ordered: Sequence[float]) -> tuple[float, float]:
-    """From zero where that does not squeeze the curve into a corner; with room for labels on the right."""
+    """Axis limits: from zero unless that squeezes the curve, with room for labels on the right."""
     low, high = ordered[0], ordered[-1]
     air = 0.06 * (high - low) or max(1.0, 0.1 * abs(high))
     start = 0.0 if 0 <= low < 0.35 * high else low - air
@@ -175,8 +175,8 @@ def _limits(ordered: Sequence[float]) -> tuple[float, float]:
 
 
 def timeline(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Latency of every request at its intended time, with lost ones, and the queue below."""
-    rows = [row for row in rows if row["due_s"] is not None]  # an endpoint that died kept some to itself
+    """Latency of every request over its intended time, with lost requests and queue length."""
+    rows = [row for row in rows if row["due_s"] is not None]  # missing for requests of an endpoint that died
     figure = figure_of(8.4, 4.2)
     depths = [(row["due_s"], row["queue_depth"]) for row in rows if row["queue_depth"] is not None]
     if depths:
@@ -188,7 +188,7 @@ def timeline(rows: Sequence[dict[str, Any]]) -> Figure:
     _latencies(above, rows)
     _warmup(figure.axes, rows)
     above.set_title("Latency over time", loc="left")
-    lowest.set_xlabel("intended sending time (s since the schedule began)")
+    lowest.set_xlabel("intended time of the request (s since the start)")
     return figure
 
 
@@ -215,7 +215,7 @@ def _latencies(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
             label=f"median of {width} requests",
         )
     _misses(axes, rows)
-    axes.set_ylabel("end to end (ms)")
+    axes.set_ylabel("end-to-end latency (ms)")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(
             loc="lower right",
@@ -228,7 +228,7 @@ def _latencies(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _misses(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
-    """Lost and failed requests have no latency; they stand at the upper edge."""
+    """Mark lost and failed requests, which have no latency, at the upper edge."""
     kinds = (("lost", palette.ALARM, "x"), ("failed", palette.COLOURS[5], "+"))
     for outcome, colour, marker in kinds:
         missed = [row for row in rows if row["outcome"] == outcome and row["due_s"] is not None]
@@ -253,13 +253,13 @@ def _queue(axes: Axes, depths: Sequence[tuple[float, int]]) -> None:
     times, waiting = [time for time, _ in ordered], [depth for _, depth in ordered]
     colour = palette.COLOURS[2]
     axes.fill_between(times, waiting, step="post", color=colour, alpha=0.55, linewidth=0, rasterized=True)
-    axes.set_ylabel("waiting at\nthe worker")
+    axes.set_ylabel("queue length\nat the worker")
     axes.set_ylim(0, max(3, max(waiting) * 1.15))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
 
 
 def _warmup(all_axes: Sequence[Axes], rows: Sequence[dict[str, Any]]) -> None:
-    """Shade the time that counts for nothing."""
+    """Shade the warm-up."""
     times = [row["due_s"] for row in rows if row["warmup"] and row["due_s"] is not None]
     later = [row["due_s"] for row in rows if not row["warmup"] and row["due_s"] is not None]
     if not times:

@@ -12,7 +12,7 @@ SIMULATED = "Instances on simulated nodes"
 
 
 def deliveries(result: Result) -> Table:
-    """How workloads came onto nodes that do not share the host's Python."""
+    """Delivery of workloads to nodes that do not share the host's Python."""
     rows = tuple(
         Row(
             (
@@ -28,17 +28,17 @@ def deliveries(result: Result) -> Table:
         for one in result.deliveries
     )
     columns = ("node", "workload", "build (s)", "copied (MB)", "copy (s)", "install (s)", "start (s)")
-    return Table("Workloads onto nodes", columns, rows, text=frozenset({"workload"}))
+    return Table("Delivery of workloads to nodes", columns, rows, text=frozenset({"workload"}))
 
 
 def installation(result: Result) -> Table:
-    """What the installation of the resource manager consisted of."""
+    """The steps of the resource manager's installation."""
     rows = tuple(Row((one.step, number(one.seconds), one.node or "all")) for one in result.installation)
     return Table("Installation", ("step", "seconds", "slowest node"), rows, text=frozenset({"slowest node"}))
 
 
 def instances(lifecycle: Lifecycle, what: str = "Instances") -> Table:
-    """How long instances of workloads took to reach each stage of their lives."""
+    """Times of instances of workloads until each stage."""
     rows = tuple(
         Row(
             (
@@ -54,11 +54,11 @@ def instances(lifecycle: Lifecycle, what: str = "Instances") -> Table:
     )
     columns = ("stage", "reached", "p50", "p99", "max", "step p50", "step p99", "step max", "all after")
     extra = frozenset({"step max"})
-    return Table(f"{what}, since each was created and since the stage before", columns, rows, extra)
+    return Table(f"{what}: time since creation, and since the preceding stage", columns, rows, extra)
 
 
 def manager_latency(result: Result) -> Table:
-    """How long parts of the resource manager took for all requests of a kind; those of one resource apart."""
+    """Latency of the resource manager's components, by kind of request, for all resources together."""
     rows = tuple(
         Row(
             (
@@ -73,9 +73,9 @@ def manager_latency(result: Result) -> Table:
         for one in result.manager_latency
         if not one.resource
     )
-    columns = ("part", "request", "count", "mean", "p50", "p99", "max")
+    columns = ("component", "request", "count", "mean", "p50", "p99", "max")
     return Table(
-        "The resource manager itself (~: estimated from a histogram)",
+        "Latency of the resource manager (~: estimated from a histogram)",
         columns,
         rows,
         text=frozenset({"request"}),

@@ -1,7 +1,6 @@
-"""How every figure looks, and how one becomes a PNG and an element of the page.
+"""The style of figures, and their conversion to PNG and to SVG for the page.
 
-In an SVG the colours of text and grid are variables of the page's style sheet, so that it reads well on
-light and on dark ground.
+In an SVG, the colours of text and grid are variables of the page's style sheet, for light and dark mode.
 """
 
 from __future__ import annotations
@@ -55,12 +54,12 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Plot:
-    """One plot that was drawn.
+    """A plot.
 
     Attributes:
         name: ``breakdown``, ``cdf``, ``timeline``, ``instances``, ``nodes`` or ``topology``.
-        path: the PNG.
-        svg: the same as an SVG element to put into a page.
+        path: the PNG file.
+        svg: the plot as an SVG element for a page.
     """
 
     name: str
@@ -69,8 +68,8 @@ class Plot:
 
 
 def save(name: str, drawing: Callable[[], Figure], folder: Path) -> Plot:
-    """Draw one figure in this project's style and write it."""
-    # Imported here because it takes half a second, which only a report has to pay.
+    """Draw a figure in this style and write it."""
+    # Importing matplotlib takes half a second, so only reports do it.
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -85,7 +84,7 @@ def save(name: str, drawing: Callable[[], Figure], folder: Path) -> Plot:
 
 
 def inline_svg(document: str, name: str) -> str:
-    """An SVG document as an element of a page: no prologue, its own ids, the page's colours and width."""
+    """Convert an SVG document to an element: no prologue, unique ids, the page's colours and width."""
     svg = document[document.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
@@ -98,7 +97,7 @@ def inline_svg(document: str, name: str) -> str:
 
 
 def figure_of(width: float, height: float) -> Figure:
-    """An empty figure, size in inches."""
+    """An empty figure of a size in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

@@ -11,10 +11,10 @@ class Row:
 
     Attributes:
         cells: as many as the table has columns.
-        ok: False for a row that says something is wrong, None where that is no question.
-        share: what part of the whole it is, 0 to 1, to be drawn as a bar.
-        stage: the stage it stands for, which has a colour of its own.
-        strong: whether it is the row that matters most.
+        ok: False if the row reports a problem; None if that does not apply.
+        share: share of the whole, 0 to 1, shown as a bar.
+        stage: the stage that determines its colour.
+        strong: whether to emphasise it.
     """
 
     cells: tuple[str, ...]
@@ -29,11 +29,11 @@ class Table:
     """A table: its first column is text, the others are numbers.
 
     Attributes:
-        title: what it is about.
-        columns: the heads, with units.
-        rows: the rows.
-        extra: columns that a narrow page can do without.
-        text: columns besides the first that are text.
+        title: its title.
+        columns: headings with units.
+        rows: its rows.
+        extra: columns that a narrow terminal leaves out.
+        text: further columns with text.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""The result as tables on a terminal; plain text without colours anywhere else."""
+"""Prints a result as tables; in colour on a terminal."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def show(
     """Print a result.
 
     Args:
-        result: what to print.
-        console: where to; standard output by default. Colours are used on a terminal only.
-        files: what to name at the end; by default the plots and the page in the run directory.
+        result: the result.
+        console: the output; by default standard output. Only terminals show colours.
+        files: files to list at the end; by default the plots and the page in the run directory.
     """
     out = console_on(console)
     _verdict(out, result)
@@ -59,7 +59,7 @@ def show(
 
 
 def _written(run_dir: Path | None) -> list[Path]:
-    """The plots and the page of a run, as far as there are any."""
+    """The existing plots and the page of a run."""
     if run_dir is None:
         return []
     return [*sorted((run_dir / "plots").glob("*.png")), *run_dir.glob("report.html")]
@@ -91,7 +91,7 @@ def _phases(out: Console, result: Result) -> None:
     phases = [phase for phase in view.phases(result) if phase[1] != "not_run"]
     if not phases:
         return
-    print_title(out, f"Phases, {formats.seconds(sum(taken for _, _, taken in phases))} in all")
+    print_title(out, f"Phases, {formats.seconds(sum(taken for _, _, taken in phases))} in total")
     mark = {"failed": " FAILED"}
     said = [f"{name} {formats.seconds(taken)}{mark.get(status, '')}" for name, status, taken in phases]
     for line in _filled([f"{part}," for part in said[:-1]] + said[-1:], out.width - 2):
@@ -99,7 +99,7 @@ def _phases(out: Console, result: Result) -> None:
 
 
 def _filled(parts: Sequence[str], width: int) -> list[str]:
-    """Parts joined by blanks into lines of at most ``width``, no part broken."""
+    """Join parts with blanks into lines of at most ``width``, without breaking a part."""
     lines: list[str] = []
     for part in parts:
         if lines and len(lines[-1]) + 1 + len(part) <= width:

@@ -1,7 +1,4 @@
-"""The topology, drawn: a card per tier with its nodes, links between the cards with their figures.
-
-Thousands of nodes are a number on a card, not thousands of circles.
-"""
+"""The plot of the topology: a card for each tier, and the links between them with their measurements."""
 
 from __future__ import annotations
 
@@ -19,21 +16,21 @@ if TYPE_CHECKING:
 
 CARD_WIDTH, GAP, CARD_HEIGHT = 2.3, 2.6, 1.5
 STEP = 0.07
-"""How far each card behind another shows."""
+"""Offset of each card behind another."""
 
 LANE = 0.75
-"""Height of a lane above the cards, one per link that passes over other cards; in inches like the rest."""
+"""Height of a lane above the cards, for links that pass over other cards; in inches, like all sizes."""
 
 
 @dataclass(frozen=True)
 class Wire:
-    """The links between two tiers, both directions together.
+    """The links between two tiers, in both directions.
 
     Attributes:
-        ends: the two tiers, by their places in the row.
-        configured: a line per direction, one line when both are alike.
-        measured: what they did.
-        ok: False when one of them is out of tolerance.
+        ends: positions of the two tiers in the row.
+        configured: a line per direction, or one line if both are equal.
+        measured: the measured values.
+        ok: False if one of the links is out of tolerance; None if one was not measured.
     """
 
     ends: tuple[int, int]
@@ -43,7 +40,7 @@ class Wire:
 
 
 def draw(result: Result) -> Figure:
-    """Cards in a row; neighbours are joined directly, the others by lanes above."""
+    """Draw tiers as cards in a row; neighbours are connected directly, others by lanes above."""
     from matplotlib.figure import Figure
 
     tiers = view.by_tier(result.nodes)
@@ -70,7 +67,7 @@ def draw(result: Result) -> Figure:
 
 
 def wires_of(tiers: Sequence[str], network: Sequence[LinkFidelity]) -> list[Wire]:
-    """One wire for every two tiers that have links."""
+    """One wire for each pair of tiers that has links."""
     wires = []
     for left, first in enumerate(tiers):
         for right in range(left + 1, len(tiers)):
@@ -95,7 +92,7 @@ def _wire(
 
 
 def configured(link: LinkFidelity) -> str:
-    """A link's settings in a few words."""
+    """The settings of a link as short text."""
     loss = link.configured.get("loss_percent")
     limit = link.configured.get("bandwidth_mbit")
     parts = [f"{view.delay(link)} ms", "no limit" if limit is None else f"{formats.compact(limit)} Mbit/s"]
@@ -103,7 +100,7 @@ def configured(link: LinkFidelity) -> str:
 
 
 def measured(link: LinkFidelity, network: Sequence[LinkFidelity]) -> str:
-    """What a link did, beside the round trip that was asked for."""
+    """The measured values of a link, with the configured round trip."""
     rtt_ms, rate = link.measured.get("rtt_ms"), link.measured.get("throughput_mbit")
     asked_ms = view.configured_rtt_ms(link, network)
     if rtt_ms is None and rate is None:
@@ -150,26 +147,26 @@ def _card(axes: Axes, place: int, tier: str, nodes: Sequence[NodeUse], inner: Se
 
 
 def _facts(nodes: Sequence[NodeUse], inner: Sequence[LinkFidelity]) -> list[tuple[str, bool]]:
-    """Up to three lines about a tier, and whether each says that something is wrong."""
+    """Up to three lines about a tier, and whether each reports a problem."""
     first = nodes[0]
     cores = first.cores * first.quota
     each = " each" if len(nodes) > 1 else ""
     facts = [(f"{cores:g} core{'' if cores == 1 else 's'}, {formats.memory(first.memory_mb)}{each}", False)]
     used = [node.cpu_percent for node in nodes if node.cpu_percent is not None]
     if used:
-        facts.append((f"{sum(used) / len(used):.0f} % of CPU used", False))
+        facts.append((f"{sum(used) / len(used):.0f} % CPU used", False))
     if inner:
-        facts.append((f"{view.delay(inner[0])} ms among them", inner[0].ok is False))
+        facts.append((f"{view.delay(inner[0])} ms between them", inner[0].ok is False))
     return facts
 
 
 def _depth(nodes: Sequence[NodeUse]) -> int:
-    """How many cards lie behind the first one."""
+    """Number of cards behind the first one."""
     return min(len(nodes), 3) - 1
 
 
 def _straight(axes: Axes, wire: Wire, behind: int) -> None:
-    """A wire between neighbours; ``behind`` cards lie behind the left one."""
+    """Draw a wire between neighbours; ``behind`` cards are behind the left one."""
     start = _left(wire.ends[0]) + CARD_WIDTH + STEP * behind + 0.06
     end = _left(wire.ends[1]) - 0.06
     _arrow(axes, [(start, 0.75), (end, 0.75)], wire)
@@ -177,8 +174,8 @@ def _straight(axes: Axes, wire: Wire, behind: int) -> None:
 
 
 def _over(axes: Axes, wire: Wire, height: float, behind: tuple[int, int]) -> None:
-    """A wire that passes above the cards between its ends."""
-    # Each end has a column of its own, so that wires of different lanes do not touch.
+    """Draw a wire that passes above the cards between its ends."""
+    # Each end has its own column, so that wires of different lanes do not touch.
     reach = 0.25 * (wire.ends[1] - wire.ends[0] - 1)
     start = _left(wire.ends[0]) + CARD_WIDTH / 2 + 0.4 - reach
     end = _left(wire.ends[1]) + CARD_WIDTH / 2 - 0.4 + reach
@@ -198,7 +195,7 @@ def _arrow(axes: Axes, points: Sequence[tuple[float, float]], wire: Wire) -> Non
 
 
 def _label(axes: Axes, x: float, y: float, wire: Wire) -> None:
-    """What is asked above the line, what was measured below; on ground of their own where lines cross."""
+    """Draw configured values above the line and measured ones below, with a background where lines cross."""
     colour = palette.ALARM if wire.ok is False else FAINT
     state = ": out of tolerance" if wire.ok is False else ""
     asked = "\n".join(wire.configured)

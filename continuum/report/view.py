@@ -1,4 +1,4 @@
-"""What a report shows, as tables of text; the terminal and the HTML page only lay it out. Pure."""
+"""The content of a report as text and tables, which the terminal and the page lay out. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ END_TO_END = "end to end"
 
 
 def headline(result: Result) -> str:
-    """What ran where, in one line."""
+    """Application, manager, provider and network in one line."""
     bench = result.benchmark
     parts = ["stopped before the benchmark" if result.failed_phase else "infrastructure only"]
     if bench:
@@ -31,7 +31,7 @@ def headline(result: Result) -> str:
 
 
 def complaints(result: Result) -> tuple[str, ...]:
-    """Why the numbers must not be believed, a failed phase included."""
+    """Reasons why the numbers must not be used, including a failed phase."""
     failed = result.failed_phase
     if failed is None:
         return result.invalid_reasons
@@ -40,41 +40,45 @@ def complaints(result: Result) -> tuple[str, ...]:
 
 
 def verdict(result: Result) -> str:
-    """What to make of the numbers of a run that is not valid; empty for a valid one."""
+    """How to treat the numbers of an invalid run; empty for a valid one."""
     if result.benchmark is None and result.failed_phase:
         return "The run failed"
     return "" if result.valid else "Not valid: do not use these numbers"
 
 
 def figures(bench: Benchmark) -> tuple[tuple[str, str, str], ...]:
-    """What else is worth knowing at a glance: name, value, explanation."""
+    """Key figures besides the latency: name, value, explanation."""
     requests = bench.requests
     share = f"{100 * requests.completed / requests.sent:.1f} %" if requests.sent else NONE
-    sent = f"{share} of those sent, {requests.warmup:,} for warm-up apart"
+    sent = f"{share} of those sent; {requests.warmup:,} more for warm-up"
     at_once = f", {bench.capacity} at once" if bench.capacity else ""
     return (
         ("completed", f"{requests.completed:,} of {requests.sent:,}", sent),
         ("lost", f"{requests.lost:,}", "not answered in time"),
-        ("failed", f"{requests.failed:,}", "refused, or gone wrong"),
+        ("failed", f"{requests.failed:,}", "refused, or answered with an error"),
         ("throughput", f"{compact(bench.throughput_per_s)} /s", f"{compact(bench.offered_per_s)} /s offered"),
-        ("accuracy", percent(None if bench.accuracy is None else 100 * bench.accuracy), "of answers right"),
+        ("accuracy", percent(None if bench.accuracy is None else 100 * bench.accuracy), "of answers correct"),
         ("system load", percent(bench.system_load_percent), count(bench.workers, "worker") + at_once),
-        ("sent late by", span(bench.lateness_ms.mean), f"p99 {span(bench.lateness_ms.p99)}, in stage other"),
+        (
+            "sent late by",
+            span(bench.lateness_ms.mean),
+            f"p99 {span(bench.lateness_ms.p99)}; in stage other",
+        ),
     )
 
 
 def stages(bench: Benchmark) -> Table:
-    """Where the time went: a row per stage and one for all of it."""
+    """The latency by stage: a row per stage and one for the total."""
     total = bench.end_to_end_ms
     decimals = 1 if (total.max or 0) >= 10_000 else 2
     rows = [_stage(name, bench.stages_ms.get(name, Summary()), total, decimals) for name in bench.stages]
     columns = ("stage", "mean ± CI (ms)", "p50", "p90", "p95", "p99", "p99.9", "max", "share")
     whole = _stage(END_TO_END, total, total, decimals, strong=True)
-    return Table("Where the time went", columns, (*rows, whole), frozenset({"p95", "p99.9", "max"}))
+    return Table("Latency by stage", columns, (*rows, whole), frozenset({"p95", "p99.9", "max"}))
 
 
 def shares(bench: Benchmark) -> tuple[tuple[str, float, float], ...]:
-    """Of every stage: name, mean in ms over all completed requests, share of the whole."""
+    """Name, mean in ms over all completed requests, and share of the total of every stage."""
     total = bench.end_to_end_ms
     parts = []
     for name in bench.stages:
@@ -84,7 +88,7 @@ def shares(bench: Benchmark) -> tuple[tuple[str, float, float], ...]:
 
 
 def tiers(result: Result) -> Table:
-    """A row per tier: what its nodes were given and what they used."""
+    """A row per tier: resources of its nodes and their use."""
     rows = [_tier(tier, nodes) for tier, nodes in by_tier(result.nodes).items()]
     columns = ("tier", "nodes", "cores", "memory", "CPU used", "busiest", "peak memory")
     return Table("Nodes", columns, tuple(rows))
@@ -105,7 +109,7 @@ def nodes(result: Result) -> Table:
         )
         for node in result.nodes
     ]
-    return Table("Every node", ("node", "cores", "memory", "CPU used", "peak memory"), tuple(rows))
+    return Table("All nodes", ("node", "cores", "memory", "CPU used", "peak memory"), tuple(rows))
 
 
 def by_tier(nodes: Iterable[NodeUse]) -> dict[str, list[NodeUse]]:
@@ -117,14 +121,14 @@ def by_tier(nodes: Iterable[NodeUse]) -> dict[str, list[NodeUse]]:
 
 
 def links(result: Result) -> Table:
-    """Configured beside measured, a row per directed link."""
+    """Links as configured and as measured, a row per direction."""
     rows = [_link(link, configured_rtt_ms(link, result.network)) for link in result.network]
     columns = ("link", "delay (ms)", "RTT (ms)", "measured", "Mbit/s", "measured", "loss", "")
     return Table("Links: configured and measured", columns, tuple(rows), frozenset({"loss"}), frozenset({""}))
 
 
 def clocks(result: Result) -> Table:
-    """A row per node that has a clock of its own."""
+    """A row per node with its own clock."""
     rows = [
         Row(
             (
@@ -136,11 +140,11 @@ def clocks(result: Result) -> Table:
         )
         for node, clock in result.clocks.items()
     ]
-    return Table("Clocks", ("node", "offset (ms)", "error at most (ms)", "drift (ppm)"), tuple(rows))
+    return Table("Clocks", ("node", "offset (ms)", "max. error (ms)", "drift (ppm)"), tuple(rows))
 
 
 def configured_rtt_ms(link: LinkFidelity, network: Sequence[LinkFidelity]) -> float | None:
-    """The round trip that the configuration asks for: both one-way delays; None if one is unknown."""
+    """The configured round trip: the sum of both one-way delays; None if one is unknown."""
     stated = link.configured.get("rtt_ms")
     if stated is not None:
         return stated
@@ -157,13 +161,13 @@ def delay(link: LinkFidelity) -> str:
 
 
 def rate(link: LinkFidelity) -> str:
-    """The configured rate; a rate of None is no limit."""
+    """The configured rate, or ``no limit``."""
     limit = link.configured.get("bandwidth_mbit")
     return "no limit" if limit is None else compact(limit)
 
 
 def phases(result: Result) -> tuple[tuple[str, str, float], ...]:
-    """Name, status and seconds of every phase that was part of the run."""
+    """Name, status and seconds of every phase that was not skipped."""
     return tuple((p.name, p.status, p.seconds) for p in result.phases if p.status != "skipped")
 
 
@@ -182,7 +186,7 @@ def _stage(name: str, summary: Summary, total: Summary, decimals: int, strong: b
 
 
 def _mean_over_all(summary: Summary, total: Summary) -> float:
-    """The stage's time spread over all completed requests, so that these means add up to the whole."""
+    """Mean of a stage over all completed requests, so that the means add up to the total."""
     if summary.mean is None or not total.count:
         return 0.0
     return summary.mean * summary.count / total.count

@@ -74,10 +74,10 @@ def test_page_is_self_contained_and_whole(written):
     text = written[1].html.read_text(encoding="utf-8")
     check_page(text)
     for part in (
-        "Where every millisecond went",
-        "Did the links do what was configured?",
+        "Latency by stage",
+        "Links: configured and measured",
         "Phases",
-        "Repeat it",
+        "Repeat this run",
     ):
         assert part in text
     assert text.count("<svg") == 4

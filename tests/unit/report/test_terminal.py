@@ -50,7 +50,7 @@ def test_plain_stream_gets_no_codes(monkeypatch):
     out = io.StringIO()
     terminal.show(fake("busy"), out)
     assert "\x1b" not in out.getvalue()
-    assert "Where the time went" in out.getvalue()
+    assert "Latency by stage" in out.getvalue()
 
 
 def test_terminal_gets_colours():
@@ -83,7 +83,7 @@ def test_infrastructure_alone(tmp_path, name, failed, network):
     text = printed(Result.load(write_bare(tmp_path, name, failed, network)))
     assert "infrastructure only" in text
     assert ("links not emulated" in text) == (not network)
-    assert "Where the time went" not in text
+    assert "Latency by stage" not in text
 
 
 def test_failed_run_says_where_and_why(tmp_path):
