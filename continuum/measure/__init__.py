@@ -1,1 +1,1 @@
-"""From events to statistics."""
+"""Turns the events of a run into statistics."""

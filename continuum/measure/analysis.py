@@ -1,4 +1,4 @@
-"""Trace -> statistics: what the application did, and whether its numbers may be believed. Pure."""
+"""Statistics of a trace, and whether the numbers are valid. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from continuum.model.result import LinkFidelity, NodeUse
 from continuum.model.summary import Summary
 
 LATE_SHARE = 0.1
-"""A generator whose mean lateness is more than this share of the mean latency is worth a note."""
+"""If the mean lateness of the load generator exceeds this share of the mean latency, a remark says so."""
 
 
 def benchmark(
@@ -27,15 +27,15 @@ def benchmark(
     capacity: int | None = None,
     processing: str = "",
 ) -> Benchmark:
-    """Compute every statistic of a run from its trace; warm-up is left out of all of them.
+    """Compute the statistics of a run from its trace, without the warm-up.
 
     Args:
         trace: the spans.
-        application: its name.
-        resource_manager: what ran it.
-        model: the execution model.
-        load: what was asked of the system; only runs of equal load can be compared.
-        capacity: requests that all workers together can process at once; None when unknown.
+        application: name of the application.
+        resource_manager: name of the resource manager.
+        model: name of the execution model.
+        load: the offered load; only runs with equal load are comparable.
+        capacity: requests that all workers can process at the same time; None if unknown.
         processing: the stage during which a request occupies one unit of capacity; empty if there is none.
     """
     measured, completed = trace.measured(), trace.measured("completed")
@@ -67,7 +67,7 @@ def benchmark(
 def reasons(
     benchmark: Benchmark | None, network: Sequence[LinkFidelity] = (), phases: Sequence[Phase] = ()
 ) -> tuple[str, ...]:
-    """Why the numbers of a run must not be believed; empty for a valid run."""
+    """Reasons why the numbers of a run must not be used; empty for a valid run."""
     found = [f"phase {phase.name} failed: {phase.error}" for phase in phases if phase.status == "failed"]
     found += [_link_reason(link) for link in network if link.ok is False]
     if benchmark:
@@ -76,7 +76,7 @@ def reasons(
 
 
 def remarks(benchmark: Benchmark | None, nodes: Sequence[NodeUse] = ()) -> tuple[str, ...]:
-    """What a reader should know about the numbers of a valid run."""
+    """Remarks about the numbers of a valid run."""
     found = [_killed(node) for node in nodes if node.out_of_memory_kills]
     if benchmark:
         found += _benchmark_remarks(benchmark)
@@ -105,10 +105,10 @@ def _summary_ms(spans_ns: Sequence[int | None], error_ns: int = 0) -> Summary:
 
 
 def _rates(requests: Sequence[Request]) -> tuple[float | None, float | None, float | None]:
-    """Arrivals per second, length of the schedule, and of the time in which answers came, in s.
+    """Arrivals per second, length of the schedule in s, and time from its start to the last answer in s.
 
-    The schedule of n requests is n intervals long, one more than lie between its first and last, so a
-    rate is taken per endpoint from the intervals and added up.
+    The schedule of n requests lasts n intervals, one more than between its first and last request, so the
+    rate is the sum of the rates of all endpoints, computed from their intervals.
     """
     schedules: dict[str, list[int]] = defaultdict(list)
     for request in requests:
@@ -139,7 +139,7 @@ def _accuracy(completed: Sequence[Request]) -> float | None:
 
 
 def _load_percent(rate_per_s: float | None, work: Summary | None, capacity: int | None) -> float | None:
-    """Offered work over capacity (utilisation law: arrival rate x mean service time / servers)."""
+    """Offered work over capacity (utilisation law): arrival rate x mean service time / servers."""
     if rate_per_s is None or work is None or work.mean is None or not capacity:
         return None
     return 100 * rate_per_s * work.mean / 1000 / capacity
@@ -157,7 +157,9 @@ def _benchmark_reasons(benchmark: Benchmark) -> list[str]:
     elif not counts.completed:
         found.append(f"none of {counts.sent} requests was completed")
     if odd.get("impossible_spans"):
-        found.append(f"{odd['impossible_spans']} spans are below zero by more than the clocks are uncertain")
+        found.append(
+            f"{odd['impossible_spans']} spans are below zero by more than the uncertainty of the clocks"
+        )
     if odd.get("without_due"):
         found.append(f"{odd['without_due']} requests have no intended time; they count as failed")
     return found
@@ -168,26 +170,26 @@ def _benchmark_remarks(benchmark: Benchmark) -> list[str]:
     counts, odd, load = benchmark.requests, benchmark.counters, benchmark.system_load_percent
     if load is not None and load >= 100:
         found.append(
-            f"the system load is {load:.0f} %: the queue grows as long as requests come, so latencies depend "
-            "on how long the run was"
+            f"the system load is {load:.0f} %: the queue grows during the whole run, so latencies depend on "
+            "its duration"
         )
     if counts.completed and counts.lost + counts.failed:
         share = 100 * (counts.lost + counts.failed) / counts.sent
-        found.append(f"{share:.1f} % of requests were lost or failed; latencies are those of the others")
+        found.append(f"{share:.1f} % of requests were lost or failed; latencies exclude them")
     late, latency = benchmark.lateness_ms.mean, benchmark.end_to_end_ms.mean
     if late is not None and latency and late > LATE_SHARE * latency:
-        found.append(f"requests were sent {late:.1f} ms late on average; it counts as part of the latency")
+        found.append(f"requests were sent {late:.1f} ms late on average; this is part of the latency")
     return found + [text for name, text in _ODD.items() if odd.get(name) for text in [text.format(odd[name])]]
 
 
 _ODD = {
-    "unreadable": "{} lines of the event logs could not be read (a process ended while it wrote)",
-    "unknown_stages": "{} events are of stages the application does not have",
-    "duplicates": "{} events came twice; the earliest counts",
-    "missing_events": "{} completed requests lack events of a stage; that time counts as other",
-    "late_answers": "{} requests were answered after they had been given up",
+    "unreadable": "{} lines of the event logs could not be read (a process ended during a write)",
+    "unknown_stages": "{} events are of stages that the application does not declare",
+    "duplicates": "{} events are duplicates; the earliest counts",
+    "missing_events": "{} completed requests have no event of a stage; that time counts as other",
+    "late_answers": "{} requests were answered after their time-out",
     "negative_spans": "{} spans are below zero",
-    "held": "{} requests waited at their endpoint for answers to earlier ones; that counts as latency",
+    "held": "{} requests waited at their endpoint for earlier answers; this is part of the latency",
 }
 
 

@@ -1,10 +1,10 @@
-"""Clocks of different machines: how far apart they are, and how well that is known.
+"""Offsets between the clocks of machines, with their errors.
 
 The reference is the orchestrator's CLOCK_MONOTONIC. A node's clock is read between two readings of the
-reference; the exchange with the shortest round trip bounds the offset best, because the reading happened
-somewhere inside that round trip: offset = node reading - middle of the round trip, error = half of it.
-(F. Cristian, "Probabilistic clock synchronization", Distributed Computing 3, 1989.)
-Two such offsets, before and after a run, give the drift; in between, the offset is interpolated linearly.
+reference. The exchange with the shortest round trip bounds the offset best, because the reading took place
+within that round trip: offset = node reading - middle of the round trip, error = half of the round trip
+(F. Cristian, "Probabilistic clock synchronization", Distributed Computing 3, 1989).
+The offsets before and after a run give the drift; in between, the offset is interpolated linearly.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from continuum.connection.base import Connection
 
 EXCHANGES = 50
-"""Readings per estimate; the minimum of the round trip has settled long before."""
+"""Readings per estimate; the minimum round trip converges with fewer."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Exchange:
     """One reading of a node's clock.
 
     Attributes:
-        sent_ns: reference clock just before.
+        sent_ns: reference clock before the reading.
         node_ns: the node's clock.
-        received_ns: reference clock just after.
+        received_ns: reference clock after the reading.
     """
 
     sent_ns: int
@@ -36,16 +36,16 @@ class Exchange:
 
     @property
     def rtt_ns(self) -> int:
-        """How long the reading took on the reference clock."""
+        """Duration of the reading on the reference clock."""
         return self.received_ns - self.sent_ns
 
 
 @dataclass(frozen=True)
 class Offset:
-    """How far a node's clock was ahead of the reference at one moment.
+    """The offset of a node's clock at one moment.
 
     Attributes:
-        at_ns: that moment on the reference clock.
+        at_ns: the moment on the reference clock.
         offset_ns: node clock minus reference clock.
         error_ns: largest possible error of ``offset_ns``, half the shortest round trip, rounded up.
     """
@@ -57,11 +57,11 @@ class Offset:
 
 @dataclass(frozen=True)
 class NodeClock:
-    """A node's clock over a whole run.
+    """A node's clock during a run.
 
     Attributes:
         before: offset before the run.
-        after: offset after the run; None when the node could not be asked any more.
+        after: offset after the run; None if the node was unavailable.
     """
 
     before: Offset
@@ -69,19 +69,19 @@ class NodeClock:
 
     @property
     def error_ns(self) -> int:
-        """Largest possible error of a converted reading, as far as drift is linear."""
+        """Largest possible error of a converted reading, if the drift is linear."""
         return max(self.before.error_ns, self.after.error_ns if self.after else 0)
 
     @property
     def drift_ppm(self) -> float | None:
-        """How much faster the node's clock runs than the reference; None without two moments."""
+        """Drift of the node's clock relative to the reference; None with fewer than two offsets."""
         if self.after is None or self.after.at_ns == self.before.at_ns:
             return None
         gained_ns = self.after.offset_ns - self.before.offset_ns
         return 1e6 * gained_ns / (self.after.at_ns - self.before.at_ns)
 
     def to_reference(self, node_ns: int) -> int:
-        """A reading of the node's clock on the reference clock, in integer ns."""
+        """Convert a reading of the node's clock to the reference clock, in integer ns."""
         first = self.before
         if self.after is None:
             return node_ns - first.offset_ns
@@ -94,7 +94,7 @@ class NodeClock:
 
 
 def estimate(exchanges: Iterable[Exchange]) -> Offset:
-    """The offset that the exchange with the shortest round trip shows; ValueError without exchanges."""
+    """The offset according to the exchange with the shortest round trip; ValueError without exchanges."""
     best = min(exchanges, key=lambda exchange: exchange.rtt_ns)
     middle_ns = best.sent_ns + best.rtt_ns // 2
     return Offset(at_ns=middle_ns, offset_ns=best.node_ns - middle_ns, error_ns=(best.rtt_ns + 1) // 2)
@@ -105,7 +105,7 @@ def measure(
     exchanges: int = EXCHANGES,
     reference: Callable[[], int] = time.monotonic_ns,
 ) -> Offset:
-    """Ask one node for its clock; a node that reads this process's own clock is not asked.
+    """Measure the offset of one node; a node that shares this host's clock has offset 0.
 
     Raises:
         ConnectionFailure: the node cannot be reached.
@@ -117,7 +117,7 @@ def measure(
 
 
 def measure_all(connections: Mapping[str, Connection], exchanges: int = EXCHANGES) -> dict[str, Offset]:
-    """Ask every node, a few at a time so that they do not lengthen each other's round trips."""
+    """Measure all nodes, a few at a time, since parallel exchanges lengthen round trips."""
     foreign = [name for name, connection in connections.items() if not connection.host_clock]
     offsets = {name: measure(connection) for name, connection in connections.items() if connection.host_clock}
     if foreign:
@@ -128,5 +128,5 @@ def measure_all(connections: Mapping[str, Connection], exchanges: int = EXCHANGE
 
 
 def pair(before: Mapping[str, Offset], after: Mapping[str, Offset]) -> dict[str, NodeClock]:
-    """One clock per node from the offsets of both moments; ``after`` may lack nodes that are gone."""
+    """One clock per node from its offsets; nodes that became unavailable are missing in ``after``."""
     return {name: NodeClock(offset, after.get(name)) for name, offset in before.items()}

@@ -1,9 +1,9 @@
-"""``samples.csv``: one row per request, so that every number of a report can be computed again.
+"""``samples.csv``: one row per request, from which all statistics can be recomputed.
 
 Columns: ``id``, ``node``, ``worker``, ``due_s`` (intended time since the start of the schedule) and
-``due_ns`` (the same, exactly), one ``<stage>_ms`` per stage with ``other`` last, ``end_to_end_ms``,
+``due_ns`` (the same in ns), one ``<stage>_ms`` per stage with ``other`` last, ``end_to_end_ms``,
 ``outcome``, ``warmup``, ``correct``, ``label``, ``confidence``, ``queue_depth``, ``reached``. Times have
-six decimals, which is every nanosecond. An empty cell is unknown.
+six decimals, that is, nanoseconds. An empty cell is unknown.
 """
 
 from __future__ import annotations

@@ -1,17 +1,16 @@
-"""What a set of samples says: mean with its error, and the percentiles it can support. Pure.
+"""Summary statistics: the mean with its confidence interval, and supported percentiles. Pure.
 
-**Confidence interval of the mean.** Latencies of one run follow each other: a request that waits makes
-the next one wait. Treating them as independent makes the interval too narrow. So the samples, in the
-order of their intended times, are also put into batches whose means are nearly independent (method of
-batch means; A. M. Law, "Simulation Modeling and Analysis", ch. 9; between 10 and 30 batches as in
-B. Schmeiser, Operations Research 30, 1982), and the wider of Student's interval over the samples and over
-the batch means is given. Below 50 samples there is nothing to batch, and the plain interval stands.
+**Confidence interval of the mean.** Latencies of one run are correlated: a request that waits delays the next
+one. An interval that treats them as independent is too narrow. Therefore the samples, in the order of their
+intended times, are also grouped into batches whose means are nearly independent (method of batch means;
+A. M. Law, "Simulation Modeling and Analysis", ch. 9; between 10 and 30 batches as in B. Schmeiser, Operations
+Research 30, 1982). The result is the wider of Student's intervals over the samples and over the batch means;
+below 50 samples, the interval over the samples.
 
 **Percentiles** interpolate linearly between order statistics (definition 7 of R. J. Hyndman and Y. Fan,
-"Sample Quantiles in Statistical Packages", The American Statistician 50, 1996; what numpy, pandas, R and
-spreadsheets do). One is given only if at least one sample is expected to lie beyond it, n (1 - q) >= 1:
-p90 needs 10 samples, p99 needs 100, p99.9 needs 1,000. Otherwise it would be the maximum under another
-name, and it is None. Percentiles are never averaged.
+"Sample Quantiles in Statistical Packages", The American Statistician 50, 1996), as numpy, pandas, R and
+spreadsheets do. A percentile requires that at least one sample is expected beyond it, n (1 - q) >= 1: p90
+requires 10 samples, p99 100, p99.9 1,000. Otherwise it is None. Percentiles are never averaged.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ from statistics import NormalDist, fmean
 from continuum.model.summary import Summary
 
 PERMILLE = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
-"""The percentiles that are given, in thousandths, so that no rounding decides what is supported."""
+"""The percentiles in thousandths; integers, so that rounding does not affect what is supported."""
 
 _STUDENT_975 = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
 """97.5 % quantile of Student's t for 1 to 9 degrees of freedom (any statistical table)."""
 
 
 def summarise(samples: Sequence[float], clock_error: float = 0.0) -> Summary:
-    """Summarise samples that are given in the order in which they were meant to begin."""
+    """Summarise samples, given in the order of their intended times."""
     if not len(samples):
         return Summary(clock_error=clock_error)
     ordered = sorted(samples)
@@ -46,12 +45,12 @@ def summarise(samples: Sequence[float], clock_error: float = 0.0) -> Summary:
 
 
 def is_supported(count: int, permille: int) -> bool:
-    """Whether ``count`` samples support a percentile; the median always is."""
+    """Whether ``count`` samples support a percentile; the median is always supported."""
     return count > 0 and (permille <= 500 or count * (1000 - permille) >= 1000)
 
 
 def percentile(ordered: Sequence[float], permille: int) -> float | None:
-    """A percentile, in thousandths, of samples in ascending order; None if they cannot support it."""
+    """A percentile, in thousandths, of samples in ascending order; None if unsupported."""
     if not is_supported(len(ordered), permille):
         return None
     whole, rest = divmod((len(ordered) - 1) * permille, 1000)
@@ -77,9 +76,9 @@ def batch_means(samples: Sequence[float]) -> Sequence[float]:
 
 
 def difference(first: Summary, second: Summary) -> tuple[float, float] | None:
-    """Second mean minus first, and half the width of its 95 % interval; None where one has none.
+    """Second mean minus first, and half the width of its 95 % interval; None if one has no interval.
 
-    The errors of two separate runs are independent, so they add as squares.
+    The errors of separate runs are independent, so their squares add up.
     """
     if first.mean is None or second.mean is None or first.ci95 is None or second.ci95 is None:
         return None
@@ -89,7 +88,7 @@ def difference(first: Summary, second: Summary) -> tuple[float, float] | None:
 def student_975(freedom: int) -> float:
     """97.5 % quantile of Student's t.
 
-    From 10 degrees of freedom on by Cornish-Fisher expansion around the normal quantile (M. Abramowitz
+    From 10 degrees of freedom on, by Cornish-Fisher expansion around the normal quantile (M. Abramowitz
     and I. A. Stegun, "Handbook of Mathematical Functions", 26.7.5), good to 0.0002.
     """
     if freedom <= len(_STUDENT_975):
@@ -105,7 +104,7 @@ def student_975(freedom: int) -> float:
 
 
 def _half_width(samples: Sequence[float]) -> float:
-    # The standard library's stdev works in fractions, which takes seconds for the samples of a long run.
+    # statistics.stdev uses fractions, which takes seconds for the samples of a long run.
     mean, freedom = fmean(samples), len(samples) - 1
     variance = math.fsum((sample - mean) ** 2 for sample in samples) / freedom
     return student_975(freedom) * math.sqrt(variance / len(samples))

@@ -1,13 +1,13 @@
-"""Events -> spans: where every nanosecond of every request went. Pure.
+"""Builds the spans of requests from events. Pure.
 
-A request is ``due`` at its intended time, starts the application's stages one after the other, and is
-``done``. The span of a stage lasts from its event to the next stage's. Whatever no span explains (the
-generator being late, or an event that is missing) is the span ``other``, so that the spans of a completed
-request add up to its end-to-end latency exactly: all of it is integer arithmetic in nanoseconds.
+A request is ``due`` at its intended time, passes the application's stages one after the other, and is
+``done``. The span of a stage lasts from its event to that of the next stage. The rest, such as lateness of
+the load generator or the time of a missing event, is the span ``other``. All arithmetic uses integer
+nanoseconds, so the spans of a completed request add up to its end-to-end latency exactly.
 
-Readings of different nodes are brought to one clock before they are subtracted. A span may then be
-negative by as much as the offsets are uncertain; it is kept as it is and counted, because cutting it off
-at zero would shift the mean and break the sum.
+Readings of different nodes are converted to one clock before they are subtracted. A span may then be negative
+by up to the uncertainty of the offsets. It is kept and counted, because truncating it would shift the mean
+and break the sum.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from continuum.sdk.protocol import DONE, DUE, FAILED, HELD, LOST
 __all__ = ["OTHER", "Counters", "Event", "Outcome", "Request", "Trace", "build"]
 
 OTHER = "other"
-"""The stage that holds whatever no other stage explains."""
+"""The stage for time that belongs to no other stage."""
 
 Outcome = Literal["completed", "lost", "failed"]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request from its intended time to its end.
+    """One request from its intended time to its outcome.
 
     Attributes:
         id: unique within the run.
         node: node that sent it.
-        worker: node that processed it; empty when it reached none, or nobody said.
-        due_ns: intended time on the reference clock; None when no such event is there.
-        warmup: sent before measuring began, so left out of every statistic.
-        outcome: ``completed`` was answered; ``lost`` was not, in time; ``failed`` was refused, went wrong,
-            or has no intended time to count from.
-        spans_ns: time in every stage that is known. Completed: with ``other``, adds up to
+        worker: node that processed it; empty if unknown.
+        due_ns: intended time on the reference clock; None if unknown.
+        warmup: whether it belongs to the warm-up, which no statistic includes.
+        outcome: ``completed``: answered; ``lost``: not answered in time; ``failed``: refused, answered with
+            an error, or without an intended time.
+        spans_ns: time in every known stage. For a completed request they include ``other`` and add up to
             ``end_to_end_ns`` exactly.
         end_to_end_ns: from the intended time to the answer; None unless completed.
-        lateness_ns: from the intended time to the first stage, part of ``other``; None when unknown.
-        reached: last stage that left an event.
-        correct: whether the answer was right; None when nobody can say.
+        lateness_ns: from the intended time to the first stage, part of ``other``; None if unknown.
+        reached: last stage with an event.
+        correct: whether the answer was correct; None if unknown.
         label: the answer.
-        confidence: how sure the answer was, 0 to 1.
-        queue_depth: requests that were waiting at the worker on arrival.
+        confidence: confidence of the answer, 0 to 1.
+        queue_depth: requests that waited at the worker on its arrival.
     """
 
     id: str
@@ -70,19 +70,20 @@ class Request:
 
 @dataclass(frozen=True)
 class Counters:
-    """What was odd about the events; nothing of it is dropped unseen.
+    """Anomalies of the events.
 
     Attributes:
-        events: all events, odd ones included.
-        unreadable: lines that were no events, such as half a line of a process that was killed.
-        unknown_stages: events of a stage that the application does not have.
-        duplicates: second events of one request at one stage; the earliest counts.
-        without_due: requests that have events but no intended time.
-        missing_events: completed requests of which a stage left no event (its worker crashed, say).
-        late_answers: requests given up as lost or failed that were answered after all.
+        events: number of all events.
+        unreadable: lines that are not events, such as an incomplete line of a killed process.
+        unknown_stages: events of stages that the application does not declare.
+        duplicates: repeated events of one request and stage; the earliest counts.
+        without_due: requests without an intended time.
+        missing_events: completed requests without an event of some stage, such as after a crash of the
+            worker.
+        late_answers: requests that were answered after they had been counted as lost or failed.
         negative_spans: spans below zero.
-        impossible_spans: spans below zero by more than the clock offsets are uncertain.
-        held: requests that waited at their sender because as many as may be were unanswered.
+        impossible_spans: spans below zero by more than the uncertainty of the clock offsets.
+        held: requests that waited at their sender because too many were unanswered.
     """
 
     events: int = 0
@@ -104,9 +105,9 @@ class Trace:
     Attributes:
         stages: the application's stages in order, then ``other``.
         requests: in the order of their intended times, warm-up included.
-        clock_error_ns: by stage, the largest error that clock offsets put on one span; 0 where a stage
-            begins and ends on one clock.
-        counters: what was odd about the events.
+        clock_error_ns: by stage, the largest error of one span due to clock offsets; 0 if the stage begins
+            and ends on one clock.
+        counters: anomalies of the events.
     """
 
     stages: tuple[str, ...]
@@ -120,7 +121,7 @@ class Trace:
         return next((request.due_ns for request in self.requests if request.due_ns is not None), None)
 
     def measured(self, outcome: Outcome | None = None) -> tuple[Request, ...]:
-        """Requests after the warm-up, of one outcome or of all."""
+        """Requests after the warm-up, with one outcome or all."""
         return tuple(
             request
             for request in self.requests
@@ -131,12 +132,12 @@ class Trace:
 def build(
     events: Iterable[Event], stages: Sequence[str], clocks: Mapping[str, NodeClock] | None = None
 ) -> Trace:
-    """Put the events of every request together.
+    """Build the trace from events.
 
     Args:
         events: in any order, from any number of nodes.
         stages: the application's stages, in the order a request goes through them.
-        clocks: the clocks of nodes that do not read the reference clock, by node name.
+        clocks: by name, the clocks of nodes that do not share the reference clock.
     """
     builder = _Builder(tuple(stages), clocks or {})
     for event in events:
@@ -145,7 +146,7 @@ def build(
 
 
 class _Builder:
-    """Collects events by request, then makes rows; lives only while a trace is built."""
+    """Collects events by request and builds the trace."""
 
     def __init__(self, stages: tuple[str, ...], clocks: Mapping[str, NodeClock]) -> None:
         if OTHER in stages or {DUE, DONE, LOST, FAILED, HELD} & set(stages) or len(set(stages)) < len(stages):
@@ -226,7 +227,7 @@ class _Builder:
         return "lost" if given_up or DONE not in reached else "completed"
 
     def _spans(self, reached: Mapping[str, tuple[int, Event]]) -> dict[str, int]:
-        """Spans of the stages whose start and end are both there."""
+        """Spans of the stages with known start and end."""
         spans_ns: dict[str, int] = {}
         for stage, following in pairwise(self._path):
             if stage in reached and following in reached:
@@ -235,7 +236,7 @@ class _Builder:
         return spans_ns
 
     def _judge(self, stage: str, span_ns: int, start: str, end: str) -> None:
-        """Note how uncertain a span is, and whether it can be true."""
+        """Count the uncertainty of a span, and whether it is possible."""
         error_ns = 0
         if start != end:
             error_ns = sum(self._clocks[node].error_ns for node in (start, end) if node in self._clocks)
@@ -244,7 +245,7 @@ class _Builder:
         self._counts["impossible_spans"] += span_ns < -error_ns
 
     def _count_other(self, reached: Mapping[str, tuple[int, Event]], other_ns: int) -> None:
-        """The unexplained rest of a completed request: below zero only if something is wrong."""
+        """Count anomalies of the stage ``other`` of a completed request."""
         missing = [stage for stage in self._stages if stage not in reached]
         self._counts["missing_events"] += bool(missing)
         nodes = {event.node for _, event in reached.values()} if missing else {reached[DUE][1].node}
@@ -255,14 +256,14 @@ class _Builder:
         self._counts["impossible_spans"] += other_ns < (-error_ns if missing else 0)
 
     def _worker(self, reached: Mapping[str, tuple[int, Event]], node: str) -> str:
-        """The node other than the sender's that a stage began on; the sender if it did every stage."""
+        """The node other than the sender on which a stage began; the sender if it ran every stage."""
         stages = [reached[stage][1].node for stage in self._stages if stage in reached]
         alone = node if len(stages) == len(self._stages) else ""
         return next((name for name in stages if name != node), alone)
 
 
 def _answer(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """What the events say about the answer, each in its own type; anything else is no answer."""
+    """Details about the answer; values of a wrong type are ignored."""
     correct, confidence, depth = (detail.get(key) for key in ("correct", "confidence", "queue_depth"))
     return {
         "correct": correct if isinstance(correct, bool) else None,
@@ -273,5 +274,5 @@ def _answer(detail: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    # NaN is no number either: it is less than nothing, infinity included.
+    # The comparison also excludes NaN.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")

@@ -19,19 +19,19 @@ _SECRET = re.compile(r"(?im)^(\s*\w*(?:secret|password|token|access_key)\w*\s*[=
 
 @dataclass(frozen=True)
 class Config:
-    """What a config file says, checked.
+    """The content of a config file, checked.
 
     Attributes:
         path: the file.
-        text: its content, as it is.
+        text: its content, unchanged.
         infrastructure: section ``[infrastructure]``, without tiers and links.
-        benchmark: section ``[benchmark]``, the application's and the resource manager's keys included.
+        benchmark: section ``[benchmark]``, including keys of the application and the resource manager.
         execution_model: section ``[execution_model]``.
         run: section ``[run]``.
-        tiers: keys of each tier by its name, whichever way they were written: cloud, edge, endpoint,
-            then the user's own. A tier may have no nodes.
-        links: keys of each link that was described, by ``a-b`` (both ways) or ``a->b``.
-        warnings: what the user should know.
+        tiers: keys of each tier by its name, flat or in a section: cloud, edge, endpoint, then those that the
+            user named. A tier may have no nodes.
+        links: keys of each configured link, by ``a-b`` (both directions) or ``a->b``.
+        warnings: warnings for the user.
     """
 
     path: Path
@@ -46,22 +46,22 @@ class Config:
 
     @property
     def keep(self) -> str:
-        """When to leave the nodes running at the end: ``never``, ``on-failure`` or ``always``."""
+        """When to keep the nodes at the end: ``never``, ``on-failure`` or ``always``."""
         return self.run.text("keep")
 
     @property
     def tolerance(self) -> Tolerance:
-        """How far a measured link may be from the configured one."""
+        """Tolerance between measured and configured links."""
         value = self.run.values["tolerance"]
         return value if isinstance(value, Tolerance) else Tolerance()
 
     @property
     def public_text(self) -> str:
-        """The file's content with passwords, tokens and secret keys blotted out."""
+        """The file's content with passwords, tokens and secret keys masked."""
         return _SECRET.sub(r"\1***", self.text)
 
     def resolved(self) -> dict[str, dict[str, Any]]:
-        """Every value by section and key, defaults included, as plain JSON."""
+        """Every value by section and key, including defaults, as JSON values."""
         sections = (self.infrastructure, self.benchmark, self.execution_model, self.run)
         all_sections = (*sections, *self.tiers.values(), *self.links.values())
         return {

@@ -1,4 +1,4 @@
-"""Limits on what a process or workload may use."""
+"""Resource limits of a process or workload."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """What one workload may use of its node.
+    """Resource limits of one workload on its node.
 
     Attributes:
-        cpu_cores: cores of the node, before the node's quota; None for all of them.
-        memory_mb: memory in MiB; None for all of the node's.
+        cpu_cores: cores, before the node's quota; None for no limit.
+        memory_mb: memory in MiB; None for no limit.
     """
 
     cpu_cores: float | None = None

@@ -1,4 +1,4 @@
-"""The phases of a run, and how each went."""
+"""The phases of a run, with status and duration."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ PHASES = (
 
 @dataclass(frozen=True)
 class Phase:
-    """How one phase went.
+    """The course of one phase.
 
     Attributes:
         name: one of PHASES.
-        status: ``not_run`` when the run ended before it, ``skipped`` when it was not asked for.
-        seconds: how long it took.
-        started_at: seconds since the epoch; None when it did not start.
-        error: what went wrong, in words.
+        status: ``not_run`` if the run ended before it, ``skipped`` if it was not requested.
+        seconds: its duration.
+        started_at: seconds since the epoch; None if it did not start.
+        error: error message; empty if it did not fail.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Reads `samples.csv`, the requests of a run, one a row."""
+"""Reads ``samples.csv``, which has one row per request of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NANOSECONDS_PER_MS = 1_000_000
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Every row as a dict with numbers and booleans as such; None for an empty cell."""
+    """Every row as a dict with numbers and booleans converted; None for an empty cell."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(_typed(csv.DictReader(file)))
 

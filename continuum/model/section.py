@@ -1,4 +1,4 @@
-"""One section of a config file: typed access to its values, and the way to complain about one."""
+"""A section of a config file: typed access to its values, and problems that name them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Entry:
     """One key and its value.
 
     Attributes:
-        section: section it stands in, lower case.
+        section: its section, in lower case.
         key: the key as written.
-        value: the value without quotes and comments; empty when none is given.
+        value: the value without quotes and comments; empty if none is given.
         line: its line, from 1.
     """
 
@@ -34,16 +34,16 @@ class Entry:
 class Section:
     """The values of one section, defaults included.
 
-    Every accessor takes a key in any case. It raises KeyError for a key that no option declares and
-    TypeError for a value of another kind: both are mistakes of the program, not of its user.
+    Accessors ignore the case of keys. They raise KeyError for a key that no option declares and TypeError for
+    a value of another type; both are programming errors.
 
     Attributes:
         name: its name, without brackets.
-        values: value of every key, in its kind's base unit; None where there is none.
-        entries: where each key that was given is written; flat keys under their section's key.
+        values: value of every key, in its base unit; None if it has no value.
+        entries: the entry of each key in the file; flat keys under the key of their section.
         file: the config file as the user gave it.
-        folder: folder that relative paths start from.
-        line: line of the section's header; 0 when it has none.
+        folder: base of relative paths.
+        line: line of the section's header; 0 if it has none.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Section:
     line: int = 0
 
     def given(self, key: str) -> bool:
-        """Whether the file gives the key a value, right or wrong."""
+        """Whether the file gives the key a value, valid or not."""
         return key.lower() in self.entries
 
     def text(self, key: str) -> str:
@@ -62,7 +62,7 @@ class Section:
         return self._typed(key, str)
 
     def maybe_text(self, key: str) -> str | None:
-        """A text or a choice; None when there is none."""
+        """A text or a choice; None if there is none."""
         return None if self.values[key.lower()] is None else self.text(key)
 
     def integer(self, key: str) -> int:
@@ -70,16 +70,16 @@ class Section:
         return self._typed(key, int)
 
     def maybe_integer(self, key: str) -> int | None:
-        """A whole number, or memory in MiB; None when there is none."""
+        """A whole number, or memory in MiB; None if there is none."""
         return None if self.values[key.lower()] is None else self.integer(key)
 
     def real(self, key: str) -> float:
-        """A number, in its kind's base unit."""
+        """A number, in its base unit."""
         value = self.values[key.lower()]
         return float(value) if isinstance(value, int) else self._typed(key, float)
 
     def maybe_real(self, key: str) -> float | None:
-        """A number, in its kind's base unit; None when there is none."""
+        """A number, in its base unit; None if there is none."""
         return None if self.values[key.lower()] is None else self.real(key)
 
     def flag(self, key: str) -> bool:
@@ -91,17 +91,17 @@ class Section:
         return self._typed(key, tuple)
 
     def path(self, key: str) -> Path | None:
-        """A path, ``~`` resolved, relative ones from the config file's folder; None when there is none."""
+        """A path with ``~`` expanded, relative to the config file's folder; None if there is none."""
         text = self.maybe_text(key)
         if text is None:
             return None
         try:
             return self.folder / Path(text).expanduser()
-        except RuntimeError:  # no such user, or no home: the folder of that very name
+        except RuntimeError:  # unknown user or no home directory: taken literally
             return self.folder / text
 
     def problem(self, key: str, message: str, severity: Literal["error", "warning"] = "error") -> Problem:
-        """A problem with a key, at its line, or with the section when the key is not given."""
+        """A problem with a key, at its line, or at the section's line if the key is not given."""
         entry = self.entries.get(key.lower())
         if entry is None:
             return Problem(message, self.file, self.line, self.name, key, None, severity)

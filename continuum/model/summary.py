@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Summary:
-    """What a set of samples says, in the samples' own unit.
+    """Summary statistics, in the unit of the samples.
 
     Attributes:
         count: number of samples.
         mean: their mean; None without samples.
         ci95: half the width of the 95 % confidence interval of the mean; None below two samples.
-        p50: median; like every percentile None where the samples cannot support it.
+        p50: median; like every percentile None if the samples do not support it.
         p90: 90th percentile.
         p95: 95th percentile.
         p99: 99th percentile.
         p999: 99.9th percentile.
         max: largest sample.
-        clock_error: largest error that uncertain clock offsets put on one sample; 0 with one clock.
+        clock_error: largest error of one sample due to clock offsets; 0 with a single clock.
     """
 
     count: int = 0

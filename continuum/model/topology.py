@@ -1,7 +1,4 @@
-"""Tiers, nodes and links as the user described them: frozen and pure.
-
-Nothing here knows how a node is made or how a link is emulated.
-"""
+"""Tiers, nodes and links of a deployment, as the user describes them."""
 
 from __future__ import annotations
 
@@ -18,11 +15,11 @@ class Tier:
     """A group of equal nodes.
 
     Attributes:
-        name: ``cloud``, ``edge``, ``endpoint``, or any other the user names.
+        name: ``cloud``, ``edge``, ``endpoint``, or a name that the user chooses.
         count: number of nodes, at least 1.
         cores: cores of each node.
         memory_mb: memory of each node in MiB.
-        quota: share of each core the node may use, 0 < quota <= 1.
+        quota: share of each core that a node may use, 0 < quota <= 1.
         read_mb_per_s: disk read limit in MB/s; None is unlimited.
         write_mb_per_s: disk write limit in MB/s; None is unlimited.
     """
@@ -38,21 +35,21 @@ class Tier:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """What one node shall be.
+    """The specification of one node.
 
     Attributes:
         name: tier name and index, as in ``endpoint12``.
         tier: name of its tier.
         index: position in its tier, from 0.
-        cores: number of cores it sees the time of.
+        cores: number of cores.
         memory_mb: memory limit in MiB.
-        quota: share of each core it may use, 0 < quota <= 1; CPU time per second is cores x quota.
+        quota: share of each core that it may use, 0 < quota <= 1; CPU time per second is cores x quota.
         read_mb_per_s: disk read limit in MB/s; None is unlimited.
         write_mb_per_s: disk write limit in MB/s; None is unlimited.
-        cpus: host CPUs it is pinned to; empty when not pinned.
-        hosts_containers: whether containers shall be able to run on it.
-        is_managed: whether it shall have a second address, which other nodes of that kind reach over a path
-            without emulation.
+        cpus: host CPUs that it is pinned to; empty if not pinned.
+        hosts_containers: whether it must be able to run containers.
+        is_managed: whether it needs a management address, which other managed nodes reach over a path without
+            emulation.
     """
 
     name: str
@@ -69,21 +66,21 @@ class NodeSpec:
 
     @property
     def cpu_limit(self) -> float:
-        """CPU seconds per second this node may use."""
+        """CPU seconds per second that the node may use."""
         return self.cores * self.quota
 
 
 @dataclass(frozen=True)
 class Link:
-    """What packets from any node of one tier to any node of another meet on their way.
+    """The properties of the path from nodes of one tier to nodes of another.
 
     Attributes:
-        src: tier that sends.
-        dst: tier that receives; may be the same tier (between its nodes).
+        src: tier that sends; a node's name for the link of a single node.
+        dst: tier or node that receives; may be the same tier (between its nodes).
         latency_ms: mean one-way delay in ms.
-        jitter_ms: standard deviation of the delay in ms (normal, truncated at 0).
+        jitter_ms: standard deviation of the delay in ms (normal distribution, truncated at 0).
         bandwidth_mbit: rate in Mbit/s per ordered pair of nodes, at the IP layer; None is unlimited.
-        loss_percent: packets lost, 0 to 100, independently of each other.
+        loss_percent: probability that a packet is lost, 0 to 100 %, independent of others.
     """
 
     src: str
@@ -96,13 +93,13 @@ class Link:
 
 @dataclass(frozen=True)
 class Topology:
-    """Everything that shall exist.
+    """The nodes and links of a deployment.
 
     Attributes:
-        tiers: in the order cloud, edge, endpoint, then the user's own.
+        tiers: tiers with nodes, in the order cloud, edge, endpoint, then those that the user named.
         nodes: all nodes, tier by tier.
-        links: one for every ordered pair of tiers that can hold two different nodes.
-        emulated: whether the links are shaped at all (``network_emulation``).
+        links: one for every ordered pair of tiers between which two different nodes exist.
+        emulated: whether links are emulated (``network_emulation``).
     """
 
     tiers: tuple[Tier, ...]
@@ -130,7 +127,7 @@ class Topology:
         raise KeyError(name)
 
     def nodes_of(self, tier: str) -> tuple[NodeSpec, ...]:
-        """The nodes of one tier; empty when there is no such tier."""
+        """The nodes of one tier; empty if there is no such tier."""
         return tuple(node for node in self.nodes if node.tier == tier)
 
     def node(self, name: str) -> NodeSpec:

@@ -1,4 +1,4 @@
-"""What a link that does as configured lets one measure, and how far chance may lead away from it. Pure."""
+"""Expected measurements of a link, and their random variation. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from continuum.model.topology import Link
 from continuum.options.tolerance import Tolerance
 
 STANDARD_ERRORS = 3.0
-"""Standard errors of the mean that chance may account for: 1 sample in 370 strays further."""
+"""Tolerated standard errors of the mean; 1 in 370 means deviates more by chance."""
 
 TRIMMED_SHARE = 0.05
-"""Share of the samples left out at either end: the host's own hiccups are not the link's."""
+"""Share of samples removed at either end, since the host also causes delays."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Moments:
     deviation_ms: float
 
     def plus(self, other: Moments) -> Moments:
-        """Those of the sum of two independent delays."""
+        """Mean and deviation of the sum of two independent delays."""
         return Moments(self.mean_ms + other.mean_ms, sqrt(self.deviation_ms**2 + other.deviation_ms**2))
 
 
 def one_way(link: Link, packet_bytes: int) -> Moments:
-    """The delay of one packet on an idle link: its transmission and the truncated normal.
+    """The delay of one packet on an idle link: transmission time and truncated normal distribution.
 
     Moments of a normal distribution truncated at 0 from below (Johnson, Kotz and Balakrishnan,
     Continuous Univariate Distributions 1, section 10.1).
@@ -45,7 +45,7 @@ def one_way(link: Link, packet_bytes: int) -> Moments:
 
 
 def centre(samples: Sequence[float], link_moments: Moments) -> float:
-    """The mean of the samples; without its tails where the distribution has two equal ones."""
+    """The mean of the samples, trimmed if the distribution is nearly symmetric."""
     ordered = sorted(samples)
     if link_moments.mean_ms >= 2.5 * link_moments.deviation_ms:
         cut = int(len(ordered) * TRIMMED_SHARE)
@@ -54,14 +54,14 @@ def centre(samples: Sequence[float], link_moments: Moments) -> float:
 
 
 def median(samples: Sequence[float]) -> float:
-    """The middle of the samples."""
+    """The median of the samples."""
     ordered = sorted(samples)
     middle = len(ordered) // 2
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def delay_problem(what: str, samples_ms: Sequence[float], expected: Moments, tolerance: Tolerance) -> str:
-    """Why these delays are not those of the link; empty when they are."""
+    """How these delays differ from those of the link; empty if they agree."""
     found = centre(samples_ms, expected) if expected.deviation_ms else median(samples_ms)
     allowed = max(tolerance.delay_percent / 100 * expected.mean_ms, tolerance.delay_floor_ms)
     chance = STANDARD_ERRORS * expected.deviation_ms / sqrt(len(samples_ms))
@@ -74,7 +74,7 @@ def delay_problem(what: str, samples_ms: Sequence[float], expected: Moments, tol
 
 
 def loss_problem(link: Link, sent: int, arrived: int) -> str:
-    """Why this share of lost packets is not the link's; empty when it is."""
+    """How the share of lost packets differs from that of the link; empty if they agree."""
     share = link.loss_percent / 100
     lost = 1 - arrived / sent
     allowed = STANDARD_ERRORS * sqrt(share * (1 - share) / sent) + (1.5 / sent if share < 1 else 0.0)
@@ -84,13 +84,13 @@ def loss_problem(link: Link, sent: int, arrived: int) -> str:
 
 
 def throughput_problem(link: Link, mbit: float, packets: float, tolerance: Tolerance) -> str:
-    """Why this rate at the IP layer is not the link's; empty when it is.
+    """How the rate at the IP layer differs from that of the link; empty if they agree.
 
     Args:
         link: the link.
         mbit: rate measured at the receiver in Mbit/s.
-        packets: packets it was measured with; what loss takes of them varies by chance.
-        tolerance: allowed share.
+        packets: number of packets measured, which determines the random variation of losses.
+        tolerance: allowed deviation.
     """
     if link.bandwidth_mbit is None:
         return ""

@@ -1,1 +1,1 @@
-"""What a run keeps in its folder."""
+"""The folder of a run: its files, journal and index."""

@@ -1,6 +1,6 @@
-"""Where this user's runs are: one small file a run under the user's state directory.
+"""The index of this user's runs: a small file for each run in the user's state directory.
 
-Runs live wherever their user wants them; this index is how ``list`` and ``destroy --all`` find them.
+Runs can be anywhere; ``list`` and ``destroy --all`` find them with this index.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def folder() -> Path:
 
 
 def claim(run_id: str, directory: Path) -> bool:
-    """Enter a run; False when this user has another run of that id already."""
+    """Add a run to the index; returns False if this user already has a run of that id."""
     folder().mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         descriptor = os.open(folder() / run_id, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -30,11 +30,11 @@ def claim(run_id: str, directory: Path) -> bool:
 
 
 def claim_on_host(run_id: str) -> socket.socket | None:
-    """Take an id for all users and state folders of this host; None when another run has it.
+    """Reserve an id for all users and state folders of this host; None if another run has it.
 
-    Ids begin with the second in which they were made, so two runs can only meet within one: the claim is a
-    name in the kernel, free again as soon as what is returned is closed, at the latest when its process ends.
-    Nothing has to be tidied up.
+    Ids begin with the second of their creation, so that only runs created within one second can collide. The
+    reservation is a name in the kernel: it ends when the returned socket is closed, at the latest with the
+    process, so that no clean-up is necessary.
     """
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
@@ -46,12 +46,12 @@ def claim_on_host(run_id: str) -> socket.socket | None:
 
 
 def forget(run_id: str) -> None:
-    """Take a run off the index; harmless when it is not there."""
+    """Remove a run from the index; does nothing if absent."""
     (folder() / run_id).unlink(missing_ok=True)
 
 
 def entries() -> Iterator[tuple[str, Path]]:
-    """Every (run id, run directory), oldest first; the directory may be gone."""
+    """Every (run id, run directory), oldest first; directories may no longer exist."""
     try:
         names = sorted(path.name for path in folder().iterdir())
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""What a run owns, written down before it exists.
+"""The journal of a run: the resources that it owns, recorded before they are created.
 
-One JSON line per entry, appended with a single ``write``: whatever kills the orchestrator, a line is
-either there or not, and a torn last line names something that was not created yet.
+Each entry is a JSON line, appended with a single ``write``. If the orchestrator is killed, an incomplete last
+line names a resource that was not created yet.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Journal:
         self._path = directory / NAME
 
     def add(self, entries: Iterable[tuple[str, str]]) -> None:
-        """Append entries; OSError when they cannot be written (nothing may be created then)."""
+        """Append entries; OSError if they cannot be written, in which case nothing may be created."""
         data = "".join(json.dumps([kind, ident]) + "\n" for kind, ident in entries).encode()
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:

@@ -1,4 +1,4 @@
-"""How long the parts of a resource manager took for what they were asked, in a file of the run."""
+"""Latencies of the resource manager's components, in a file of the run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SCHEMA = 1
 
 
 def write(folder: Path, rows: Iterable[PartLatency], **about: Any) -> Path:
-    """Keep latencies in a run's folder; returns the file.
+    """Write latencies to a run's folder; returns the file.
 
     Args:
-        folder: the run's.
+        folder: the run's folder.
         rows: the latencies.
-        about: what else a reader should know, as plain JSON values.
+        about: further JSON values to store.
     """
     path = folder / FILE
     write_json(path, {"schema": SCHEMA, **about, "rows": [asdict(row) for row in rows]})
@@ -28,7 +28,7 @@ def write(folder: Path, rows: Iterable[PartLatency], **about: Any) -> Path:
 
 
 def read(folder: Path) -> tuple[PartLatency, ...]:
-    """The latencies in a run's folder; none where nobody has measured them."""
+    """The latencies in a run's folder; empty if none were measured."""
     data: Mapping[str, Any] = read_json(folder / FILE, default={})
     known = {field.name for field in fields(PartLatency)}
     return tuple(

@@ -1,4 +1,4 @@
-"""What a resource manager observed of the nodes while workloads ran: series, in a file of the run."""
+"""Metrics of nodes over time that a resource manager recorded, in a file of the run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Series:
-    """One figure of one node over time.
+    """One metric of one node over time.
 
     Attributes:
-        metric: what it is, as in ``CPU``.
-        unit: its unit, as in ``cores``.
-        node: whose it is.
-        points: seconds since the start of the observation, and the value then.
+        metric: its name, such as ``CPU``.
+        unit: its unit, such as ``cores``.
+        node: name of the node.
+        points: seconds since the start of the recording, and the value.
     """
 
     metric: str
@@ -31,14 +31,14 @@ class Series:
 
 
 def write(folder: Path, series: Iterable[Series]) -> Path:
-    """Keep series in a run's folder; returns the file."""
+    """Write series to a run's folder; returns the file."""
     path = folder / FILE
     write_json(path, {"schema": SCHEMA, "series": [vars(one) for one in series]})
     return path
 
 
 def read(folder: Path) -> Sequence[Series]:
-    """The series in a run's folder; none where nothing was observed."""
+    """The series in a run's folder; empty if nothing was recorded."""
     data: dict[str, Any] = read_json(folder / FILE, default={})
     return [
         Series(one["metric"], one["unit"], one["node"], tuple((t, v) for t, v in one["points"]))

@@ -1,4 +1,4 @@
-"""One run: its folder, its journal, its lock and its state."""
+"""A run: its folder, journal, lock and state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RUNS = "runs"
 DAMAGED = "damaged"
-"""Status of a run whose ``state.json`` cannot be read. Its journal tells what it owns."""
+"""Status of a run whose ``state.json`` cannot be read; its journal lists the resources it owns."""
 
 _RECORDING = threading.Lock()
 _FILES = ("config.cfg", JOURNAL, "state.json")
@@ -53,7 +53,7 @@ class Run:
 
     @property
     def config(self) -> Config:
-        """The config the run was made from; a run that was opened again parses its copy at the first use."""
+        """The config of the run; a run that was opened again parses its copy at the first access."""
         if self._config is None:
             if self._parse is None:
                 raise RuntimeError(f"run {self.id} was opened without a parser of its config")
@@ -64,19 +64,19 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """The seed of everything random in the run."""
+        """The seed of all random numbers in the run."""
         return self.config.run.integer("seed")
 
     def own(self, kind: str, ident: str) -> None:
-        """Write down that the run is about to create this; must come before the creation."""
+        """Record a resource that the run is about to create; must precede the creation."""
         self.journal.add([(kind, ident)])
 
     def own_all(self, entries: Iterable[tuple[str, str]]) -> None:
-        """The same for many at once."""
+        """Record several resources."""
         self.journal.add(entries)
 
     def owned(self) -> tuple[tuple[str, str], ...]:
-        """Every (kind, id) this run has ever owned."""
+        """Every (kind, id) that this run has recorded."""
         return self.journal.entries()
 
     def log(self, phase: str) -> Path:
@@ -86,22 +86,22 @@ class Run:
         return logs / f"{phase}.log"
 
     def note(self, text: str) -> None:
-        """Keep a remark that belongs into the result, once."""
+        """Add a remark to the result, unless it is already there."""
         notes = self.notes()
         if text not in notes:
             write_json(self.directory / "notes.json", [*notes, text])
 
     def notes(self) -> tuple[str, ...]:
-        """The remarks kept so far."""
+        """The remarks so far."""
         return tuple(read_json(self.directory / "notes.json", default=[]))
 
     def record(self, table: str, **row: Any) -> None:
-        """Add a row of plain JSON values to a table of the run; from any thread."""
+        """Add a row of JSON values to a table of the run. Thread-safe."""
         with _RECORDING:
             write_json(self.directory / f"{table}.json", [*self.records(table), row])
 
     def records(self, table: str) -> tuple[dict[str, Any], ...]:
-        """The rows of a table, in the order they came."""
+        """The rows of a table, in the order of addition."""
         return tuple(read_json(self.directory / f"{table}.json", default=[]))
 
     def state(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class Run:
         write_json(self.directory / "state.json", {**self.state(), **changes})
 
     def lock(self) -> None:
-        """Become the one process that works on this run; UsageError names the other one."""
+        """Lock the run for this process; UsageError if another process holds the lock."""
         descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -130,20 +130,21 @@ class Run:
         self._lock = descriptor
 
     def hold(self, claim: socket.socket) -> None:
-        """Keep the claim on its id, as ``index.claim_on_host`` gave it, as long as this object is there."""
+        """Keep the reservation of its id (``index.claim_on_host``) as long as this object exists."""
         self._claim = claim
 
     def unlock(self) -> None:
-        """Let others work on this run."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
 
 def create(config: Config) -> Run:
-    """Make the folder of a new run, entered in the index and locked.
+    """Create the folder of a new run, add it to the index, and lock it.
 
-    Raises HostError when the folder cannot be made.
+    Raises:
+        HostError: the folder cannot be created.
     """
     base = config.infrastructure.path("base_path") or Path.cwd()
     parent = base.expanduser().absolute() / RUNS
@@ -161,22 +162,20 @@ def create(config: Config) -> Run:
             config_path=str(config.path.absolute()),
         )
     except OSError as error:
-        msg = (
-            f"{parent}: cannot keep the run there ({error.strerror}); set base_path to a folder you may write"
-        )
+        msg = f"{parent}: cannot write the run there ({error.strerror}); set base_path to a writable folder"
         raise HostError(msg) from error
     return run
 
 
 def load(directory: Path, parse: Callable[[str, str], Config] | None = None) -> Run:
-    """The run kept in a folder.
+    """Open the run in a folder.
 
     Args:
         directory: the folder.
-        parse: reads the run's config from its text and path, when it is first used.
+        parse: reads the run's config from its text and path, at the first access.
 
     Raises:
-        UsageError: the folder holds no run.
+        UsageError: the folder is not a run directory.
     """
     if not is_run(directory):
         msg = f"{directory}: not a run directory (none of {', '.join(_FILES)} in it)"
@@ -185,14 +184,15 @@ def load(directory: Path, parse: Callable[[str, str], Config] | None = None) -> 
 
 
 def is_run(directory: Path) -> bool:
-    """Whether a folder holds a run, maybe a damaged one."""
+    """Whether a folder is a run directory, even a damaged one."""
     return any((directory / name).is_file() for name in _FILES)
 
 
 def find(name: str) -> Path:
-    """The folder of a run given by id, by the start of its id, or by path.
+    """The folder of a run given by id, by a unique part of its id, or by path.
 
-    Raises UsageError when there is none or more than one.
+    Raises:
+        UsageError: no run matches, or more than one.
     """
     path = Path(name)
     if is_run(path):
@@ -212,16 +212,16 @@ def find(name: str) -> Path:
 
 
 def all_runs() -> Iterator[tuple[str, Path]]:
-    """This user's runs whose folders still exist."""
+    """This user's runs with existing folders."""
     for run_id, directory in index.entries():
         if directory.is_dir():
             yield run_id, directory
 
 
 def _fresh_directory(parent: Path, name: str) -> tuple[Path, socket.socket]:
-    """Make ``<UTC time>-<name>`` below ``parent``, with a number behind it while that is taken on this host.
+    """Create ``<UTC time>-<name>`` in ``parent``, with a number appended if that id is in use on this host.
 
-    Two runs of one id would take each other's processes and containers for their own.
+    Runs with the same id would mistake each other's processes and containers for their own.
     """
     parent.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
@@ -240,5 +240,5 @@ def _fresh_directory(parent: Path, name: str) -> tuple[Path, socket.socket]:
 
 
 def _slug(name: str) -> str:
-    """A name that is fit for files, control groups and host names."""
+    """Convert a name to one that is valid for files, control groups and host names."""
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or "run"

@@ -53,4 +53,4 @@ def test_lives_of_instances_are_told(tmp_path: Path) -> None:
     assert (directory / "plots" / "instances.png").is_file()
     assert 'class="instances"' in (directory / "report.html").read_text()
     shown = program.run("report", directory, cwd=tmp_path)
-    assert "Instances, since each was created" in shown.stdout
+    assert "Instances: time since creation" in shown.stdout

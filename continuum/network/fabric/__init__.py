@@ -1,5 +1,6 @@
-"""A network in user space: one process moves the packets between the nodes' TUN devices.
+"""A user-space network: one process moves packets between the TUN devices of nodes.
 
-``client`` starts the process and speaks to it, ``tun`` makes the devices. The rest runs inside the process
-and uses the standard library alone, because it starts without site packages: that takes 25 ms.
+``client`` starts the process and communicates with it, ``tun`` creates the devices, ``ending`` ends the
+process. The other modules run inside the process. They use only the standard library, because the process
+starts without site packages, which takes 25 ms.
 """

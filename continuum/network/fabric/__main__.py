@@ -1,7 +1,7 @@
 """Start of the fabric process: ``python -I -S .../fabric RUN_ID SEED``, listening socket as descriptor 0.
 
-Run as a program, this folder is the package ``fabric``: the packages around it are not imported, which
-keeps the start short.
+Run as a program, this folder is the package ``fabric``; its parent packages are not imported, which shortens
+the start.
 """
 
 from __future__ import annotations

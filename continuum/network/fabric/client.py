@@ -1,7 +1,7 @@
-"""Starts a run's fabric and speaks to it through its control socket.
+"""Starts the fabric of a run and communicates with it through its control socket.
 
-The socket carries packets (SOCK_SEQPACKET), each a JSON object; a reply that is longer than one packet
-comes in pieces (see ``wire``). TUN descriptors travel beside the names of their nodes (SCM_RIGHTS).
+The socket carries packets (SOCK_SEQPACKET), each a JSON object; long replies consist of several packets (see
+``wire``). TUN descriptors are passed with the names of their nodes (SCM_RIGHTS).
 """
 
 from __future__ import annotations
@@ -21,19 +21,18 @@ from continuum.network.fabric import wire
 from continuum.sdk import protocol
 
 SOCKET_NAME = "fabric.sock"
-"""The control socket's name in the run directory."""
+"""File name of the control socket in the run directory."""
 
 
 def launch(run_directory: Path, run_id: str, seed: int) -> int:
     """Start the fabric of a run and return its process id, without waiting for it.
 
-    The control socket exists and accepts connections when this returns; a request made earlier than the
-    process is ready waits for it. The process is in a session of its own, carries the run's id on its
-    command line and in its environment, outlives the caller, and writes what it has to
-    say to ``logs/fabric.log``.
+    When this returns, the control socket accepts connections; requests wait until the process is ready. The
+    process has its own session, has the run's id on its command line and in its environment, outlives the
+    caller, and logs to ``logs/fabric.log``.
 
     Raises:
-        ProvisionError: the socket or the log cannot be made, or there is a fabric already.
+        ProvisionError: the socket or the log cannot be created, or the run already has a fabric.
     """
     try:
         (run_directory / "logs").mkdir(mode=0o700, exist_ok=True)
@@ -44,10 +43,10 @@ def launch(run_directory: Path, run_id: str, seed: int) -> int:
 
 
 def _listen(run_directory: Path) -> socket.socket:
-    """A listening control socket; only its owner may connect, from the first moment on."""
+    """Create the listening control socket, to which only its owner can connect."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     try:
-        os.fchmod(listener.fileno(), 0o600)  # before bind: the file is made with the socket's own mode
+        os.fchmod(listener.fileno(), 0o600)  # before bind, which creates the file with this mode
         with wire.short_path(run_directory, SOCKET_NAME) as path:
             listener.bind(path)
         listener.listen(128)
@@ -81,11 +80,11 @@ class Client:
 
     Args:
         run_directory: the run's folder.
-        timeout_s: longest wait for any one answer.
+        timeout_s: time-out for each answer.
 
     Raises:
-        ProvisionError: no fabric answers there. Every method raises it too, for a request that is refused
-            and for an answer that does not come.
+        ProvisionError: no fabric answers. All methods raise it as well, for requests that are refused or not
+            answered.
     """
 
     def __init__(self, run_directory: Path, timeout_s: float = 30.0) -> None:
@@ -108,11 +107,11 @@ class Client:
         self._socket.close()
 
     def attach(self, nodes: Sequence[tuple[str, str, str]], fds: Sequence[int]) -> None:
-        """Hand nodes over to the fabric; the caller still has its own descriptors to close.
+        """Attach nodes to the fabric; the caller closes its own descriptors.
 
         Args:
             nodes: name, tier and IPv4 address of each.
-            fds: descriptors of their TUN devices, as ``tun.open_tun`` makes them, in the same order.
+            fds: descriptors of their TUN devices, as ``tun.open_tun`` returns them, in the same order.
         """
         if len(nodes) != len(fds):
             raise ProvisionError(f"fabric: {len(nodes)} nodes but {len(fds)} descriptors")
@@ -121,27 +120,27 @@ class Client:
             self._ask({"op": "attach", "nodes": [list(node) for node in nodes[batch]]}, fds[batch])
 
     def shape(self, links: Sequence[Link]) -> None:
-        """Put links in force, now, for packets that are sent from now on.
+        """Apply links to all packets that are sent from now on.
 
-        ``src`` and ``dst`` of a link name a tier or a node; a node's link goes before its tier's.
+        ``src`` and ``dst`` of a link name a tier or a node; the link of a node overrides that of its tier.
         """
         for batch in _batches(links, 200):
             self._ask({"op": "shape", "links": [_as_json(link) for link in batch]})
 
     def stats(self) -> dict[str, Any]:
-        """Counters since the start: ``links`` per ordered tier pair, and the fabric's own state.
+        """Counters since the start: ``links`` per ordered pair of tiers, and the state of the fabric.
 
-        The keys are those of ``switch.Counters`` for each entry of ``links``, and of ``switch.Switch.stats``
-        for the rest.
+        The entries of ``links`` have the fields of ``switch.Counters``; ``switch.Switch.stats`` describes the
+        rest.
         """
         return self._ask({"op": "stats"})
 
     def detach(self, nodes: Sequence[str]) -> None:
-        """Close the TUN devices of some nodes, which removes their interfaces."""
+        """Close the TUN devices of nodes, which removes their interfaces."""
         self._ask({"op": "detach", "nodes": list(nodes)})
 
     def close(self) -> None:
-        """Close every TUN device and end the fabric; returns when its process is gone.
+        """Close all TUN devices and end the fabric; returns when its process has ended.
 
         The process is reaped if it is a child of this one.
         """

@@ -1,4 +1,4 @@
-"""The fabric's side of the control socket: requests in, replies out, never waiting for a client."""
+"""The fabric's side of the control socket: handles requests without waiting for clients."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .state import Node
 from .switch import Switch
 
 MAX_PENDING_PIECES = 64
-"""A client that leaves more of its replies unread than this is dropped."""
+"""A client with more unread reply packets than this is disconnected."""
 
 
 class Peer:
-    """One client: its socket and the replies it has not taken yet."""
+    """One client: its socket and the replies that are not sent yet."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -27,7 +27,7 @@ class Peer:
         self.pending: deque[bytes] = deque()
 
     def flush(self) -> bool:
-        """Send what the socket takes; True when nothing is left. OSError when the client is gone."""
+        """Send what the socket accepts; returns True if nothing is left. OSError if the client is gone."""
         while self.pending:
             try:
                 self.socket.send(self.pending[0], socket.MSG_NOSIGNAL)
@@ -37,7 +37,7 @@ class Peer:
         return True
 
     def receive(self) -> tuple[bytes, list[int]]:
-        """One request and its descriptors; empty when the client is gone."""
+        """One request and its descriptors; empty if the client is gone."""
         data, fds, flags, _ = socket.recv_fds(
             self.socket, wire.MAX_REQUEST_BYTES + 1, wire.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
         )
@@ -48,10 +48,10 @@ class Peer:
 
 
 class Control:
-    """Answers requests.
+    """Handles requests.
 
     Args:
-        switch: what they act on.
+        switch: the switch that they change.
         on_attach: called with each new node.
         on_detach: called with the descriptors to close.
     """
@@ -66,7 +66,7 @@ class Control:
         self.closing: Peer | None = None
 
     def serve(self, peer: Peer) -> bool:
-        """Handle one request of a client; False when it is gone or must go."""
+        """Handle one request of a client; returns False if it is gone or must be disconnected."""
         try:
             data, fds = peer.receive()
         except BlockingIOError:
@@ -89,7 +89,7 @@ class Control:
         return False
 
     def _handle(self, peer: Peer, data: bytes, fds: list[int]) -> dict[str, Any] | None:
-        """The reply to one request; None for ``close``, which is answered when all is closed."""
+        """The reply to one request; None for ``close``, which is answered after all devices are closed."""
         spare = list(fds)
         try:
             request = json.loads(data)
@@ -118,7 +118,7 @@ class Control:
         return {"ok": True}
 
     def _attach(self, nodes: Sequence[Sequence[str]], fds: list[int]) -> None:
-        """Attach nodes in order; takes from ``fds`` what it keeps."""
+        """Attach nodes in order; removes the descriptors that it keeps from ``fds``."""
         if len(nodes) != len(fds):
             raise ValueError(f"{len(nodes)} nodes but {len(fds)} descriptors")
         for name, tier, address in nodes:
@@ -136,7 +136,7 @@ class Control:
 
 
 def close_all(fds: Sequence[int]) -> None:
-    """Close descriptors that came with a request and are of no use."""
+    """Close descriptors."""
     for fd in fds:
         with suppress(OSError):
             os.close(fd)

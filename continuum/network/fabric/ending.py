@@ -1,4 +1,4 @@
-"""Ends a run's fabric, whatever state it and its run are in."""
+"""Ends the fabric of a run, in any state."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from continuum.errors import ProvisionError
 from continuum.network.fabric.client import SOCKET_NAME, Client
 
 POLITE_S = 20.0
-"""Long enough for a thousand TUN devices: the kernel takes 36 ms for each, 64 at a time."""
+"""Suffices for a thousand TUN devices: the kernel takes 36 ms for each, 64 in parallel."""
 
 POLL_S = 0.005
 
 
 def end(run_directory: Path, run_id: str) -> None:
-    """Close the fabric's devices and end its process; harmless when there is none.
+    """Close the fabric's devices and end its process; does nothing if there is none.
 
     Raises:
-        ProvisionError: the process is still there after it was killed.
+        ProvisionError: the process still exists after it was killed.
     """
     try:
         Client(run_directory, timeout_s=POLITE_S).close()
@@ -47,7 +47,7 @@ def _end_by_signal(run_id: str) -> None:
             left = list(_processes(run_id))
         if not left:
             return
-    msg = f"run {run_id}: its fabric (process {', '.join(map(str, left))}) does not end"
+    msg = f"run {run_id}: its fabric (process {', '.join(map(str, left))}) did not end"
     raise ProvisionError(msg)
 
 

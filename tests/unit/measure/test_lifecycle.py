@@ -129,5 +129,5 @@ def test_instances_on_simulated_nodes_are_in_no_other_number() -> None:
     assert (again.lifecycle.instances, again.simulated.instances) == (1, 1)
     assert again.simulated.since_created_ms["started"].max == 8
     page = html.render(result, {})
-    assert "Instances, since each was created" in page
-    assert "Instances on simulated nodes, since each was created" in page
+    assert "Instances: time since creation" in page
+    assert "Instances on simulated nodes: time since creation" in page
