@@ -289,5 +289,5 @@ class Standing(datetime):
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     parsed = config.parse(TEXT.format(folder=tmp_path / "file", run=""))
-    with pytest.raises(rundir.HostError, match=r"file/runs: cannot keep the run there .* set base_path"):
+    with pytest.raises(rundir.HostError, match=r"file/runs: cannot write the run there .* set base_path"):
         rundir.create(parsed)
