@@ -1,6 +1,6 @@
-"""The program that a node starts for a function: becomes the watchdog, which keeps the command it is given.
+"""The program that a node starts for a function: it executes the watchdog, which starts the given command.
 
-A command of several words is all that a watchdog takes, in one variable that it splits at blanks.
+The watchdog reads the command from one variable and splits it at blanks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PROGRAM = "of-watchdog"
 
 
 def environment(command: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
-    """The watchdog's variables; ValueError where the command cannot be said to it."""
+    """The watchdog's variables; ValueError for a command with a blank in a word."""
     for word in command:
         if not word or any(letter.isspace() for letter in word):
             raise ValueError(f"a watchdog cannot start a command with a blank in it: {word!r}")
@@ -22,7 +22,7 @@ def environment(command: Sequence[str], given: Mapping[str, str]) -> dict[str, s
 
 
 def main() -> int:
-    """Become the watchdog; exit status 1 when that cannot be."""
+    """Execute the watchdog; exit status 1 if that is impossible."""
     watchdog = Path.cwd() / PROGRAM
     try:
         os.execve(watchdog, [str(watchdog)], environment(sys.argv[1:], os.environ))

@@ -1,4 +1,4 @@
-"""The program on a node that runs OpenFaaS's gateway and tells Continuum how it is."""
+"""The program on a node that runs OpenFaaS's gateway and reports its state to Continuum."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _END_S = 3.0
 
 
 def start(program: Path) -> subprocess.Popen[bytes]:
-    """Start it so that it does not outlive this process, even one that is killed."""
+    """Start the gateway so that it ends with this process, even if that is killed."""
     argv = [str(program)]
     if shutil.which("setpriv"):
         argv = ["setpriv", "--pdeathsig", "KILL", *argv]
@@ -40,7 +40,11 @@ def is_healthy() -> bool:
 
 
 def serve(session: workload.Session, gateway: subprocess.Popen[bytes]) -> None:
-    """Wait for it, say so, and stay until the end; OSError where it ends or does not come up."""
+    """Wait until the gateway answers, report that, and watch it until the end.
+
+    Raises:
+        OSError: it ends, or does not answer in time.
+    """
     deadline = time.monotonic() + _READY_S
     while not is_healthy():
         if gateway.poll() is not None:
@@ -56,7 +60,7 @@ def serve(session: workload.Session, gateway: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> int:
-    """Serve until told to stop; exit status 1 when that is not possible."""
+    """Serve until SIGTERM; exit status 1 if that is impossible."""
     try:
         with workload.join() as session:
             gateway = start(Path.cwd() / PROGRAM)

@@ -1,4 +1,4 @@
-"""Speaks to the gateway of a cluster from the node it runs on, whatever way there is to that node."""
+"""Requests to the gateway of a cluster, sent from its node through the connection to that node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from continuum.errors import DeployError
 from execution_model.openfaas import ports
 
 TIMEOUT_S = 60.0
-# Asks until the status is as wanted; tells the last status, the last answer, how often, and how long it took.
+# Repeats a request until its status is wanted; prints the last status and answer, tries and duration.
 _ASK = """
 import json, sys, time, urllib.error, urllib.request
 ask = json.load(sys.stdin)
@@ -38,13 +38,13 @@ print(json.dumps({"status": status, "text": text, "seconds": took, "times": time
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a request.
+    """The answer to a request.
 
     Attributes:
         status: HTTP status.
         text: body.
-        seconds: time until then.
-        times: requests it took.
+        seconds: time until the answer.
+        times: number of tries.
     """
 
     status: int
@@ -77,10 +77,13 @@ class GatewayApi:
         *,
         once: bool = True,
     ) -> Answer:
-        """What the gateway answers; DeployError for another status than one of those wanted.
+        """Send a request; returns the answer.
 
-        With ``once=False`` it is asked again until the status is as wanted. A gateway that does not answer
-        at all is asked again in any case.
+        With ``once=False`` it is repeated until the status is wanted. A request without an answer is repeated
+        in any case.
+
+        Raises:
+            DeployError: the gateway answers another status, something that is no answer, or not at all.
         """
         asked = {
             "method": method,
@@ -93,7 +96,12 @@ class GatewayApi:
         done = self.connection.run(
             [self.python, "-I", "-c", _ASK], timeout=2 * timeout_s + 30, stdin=json.dumps(asked).encode()
         )
-        answer = Answer(**json.loads(done.stdout))
+        try:
+            answer = Answer(**json.loads(done.stdout))
+        except (ValueError, TypeError) as error:
+            raise DeployError(
+                f"{self.connection.node}: no answer of the gateway: {done.stdout[:300]!r}"
+            ) from error
         if answer.status not in wanted:
             raise DeployError(
                 f"OpenFaaS's gateway on {self.connection.node} answers {method} {path} with status"

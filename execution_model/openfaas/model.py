@@ -1,4 +1,4 @@
-"""OpenFaaS as an execution model: checks, artifacts, and which form it takes on a resource manager."""
+"""OpenFaaS as an execution model: checks, artifacts, and its two forms."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ SECTION = "execution_model"
 
 
 class OpenFaas(ExecutionModel):
-    """Functions behind OpenFaaS's gateway, each kept by its watchdog.
+    """Functions behind OpenFaaS's gateway, each started by its watchdog.
 
-    On Kubernetes the gateway deploys and scales them. Where workloads are started on nodes as they are, every
-    node that runs a function has a gateway of its own, as with faasd.
+    On Kubernetes the gateway deploys and scales them. On resource managers that start workloads directly on
+    nodes, every node with a function has its own gateway, as with faasd.
     """
 
     summary = "OpenFaaS: workers are functions behind a gateway"
@@ -63,16 +63,16 @@ class OpenFaas(ExecutionModel):
             "openfaas_cold_starts",
             Integer(0, 100),
             0,
-            "How often the function is scaled from zero beforehand, to measure how long that takes.",
+            "Number of scalings from zero before the benchmark, whose duration is measured.",
         ),
     )
 
     def check(self, config: Config) -> Iterable[Problem]:
-        """Whether the release is known, and the resource manager can do what is asked for."""
+        """An unknown release, and keys that the resource manager does not support."""
         return list(_problems(config))
 
     def artifacts(self, config: Config) -> tuple[Artifact, ...]:
-        """Gateway, watchdog, and on a cluster the provider."""
+        """The images of gateway and watchdog, and on a cluster of the provider."""
         chosen = config.execution_model.maybe_text("openfaas_version")
         every = artifacts.versions(HERE, chosen, artifacts.architecture_of(config))
         return tuple(one for one in every if _on_cluster(config) or one.name not in CLUSTER_ONLY)
@@ -80,7 +80,7 @@ class OpenFaas(ExecutionModel):
     def arrange(
         self, workloads: Sequence[Workload], topology: Topology, config: Config
     ) -> tuple[Workload, ...]:
-        """Every worker as a function, and whoever asks it sent to a gateway."""
+        """Workers become functions, and their clients send requests to a gateway."""
         if not _on_cluster(config):
             return single_node.arrange(workloads, STAGE)
         from execution_model.openfaas import on_kubernetes
@@ -88,7 +88,7 @@ class OpenFaas(ExecutionModel):
         return on_kubernetes.arrange(workloads, topology, STAGE)
 
     def servers(self, servers: int, workloads: Sequence[Workload], topology: Topology, config: Config) -> int:
-        """As many as the function has pods."""
+        """The number of the function's pods."""
         given = config.execution_model.maybe_integer("openfaas_replicas")
         if given is None:
             return servers
@@ -98,7 +98,7 @@ class OpenFaas(ExecutionModel):
         return servers * given // places if places else servers
 
     def install(self, manager: ResourceManager, deployment: Deployment, plan: Plan, run: Run) -> None:
-        """Bring gateway and provider up, where there is a cluster for them."""
+        """Start gateway and provider on a cluster; nothing without one."""
         if _on_cluster(run.config):
             from execution_model.openfaas import on_kubernetes
 
@@ -107,7 +107,7 @@ class OpenFaas(ExecutionModel):
     def submit(
         self, workload: Workload, manager: ResourceManager, deployment: Deployment, plan: Plan, run: Run
     ) -> Job:
-        """Start a workload: functions by the gateway, or with OpenFaaS's programs beside them."""
+        """Start a workload: functions through the gateway, or with OpenFaaS's programs among their files."""
         needed = self.artifacts(run.config)
         if not _on_cluster(run.config):
             return manager.submit(single_node.furnish(workload, needed, run), deployment, run)
@@ -125,8 +125,8 @@ def _problems(config: Config) -> Iterator[Problem]:
 
 
 def _on_cluster(config: Config) -> bool:
-    """Whether the resource manager is a cluster for OpenFaaS to run in."""
+    """Whether the resource manager is a cluster in which OpenFaaS runs."""
     try:
         return CLUSTER in registry.resource_manager(config.benchmark.text("resource_manager")).offers
     except UsageError:
-        return False  # there is no such manager, which is told of elsewhere
+        return False  # an unknown manager is reported by other checks

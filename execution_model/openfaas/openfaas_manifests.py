@@ -1,4 +1,4 @@
-"""OpenFaaS on Kubernetes: what the cluster and the gateway are asked for. Pure."""
+"""OpenFaaS on Kubernetes: manifests of the gateway, and bodies of requests to it. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GATEWAY: Final = "gateway"
 PROVIDER: Final = "faas-netes"
 PROVIDER_PORT: Final = 8081
 FUNCTION_PORT: Final = 8080
-"""Where the provider expects every function's watchdog."""
+"""Port at which the provider expects every function's watchdog."""
 
 FUNCTION_LABEL: Final = "faas_function"
 """Label that the provider gives a function's pods."""
@@ -27,7 +27,7 @@ _RULES: Final = (
 
 
 def service_account() -> dict[str, Any]:
-    """Who the provider is to the cluster."""
+    """The provider's service account."""
     return {"metadata": {"name": PROVIDER}}
 
 
@@ -103,16 +103,16 @@ def _container(name: str, image: str, environment: Mapping[str, str]) -> dict[st
 
 @dataclass(frozen=True)
 class Function:
-    """A function as the gateway's API is told of it.
+    """A function as the gateway's API describes it.
 
     Attributes:
         name: its name.
         image: its image, which starts with the watchdog.
-        command: what the watchdog keeps, one line.
+        command: what the watchdog starts, one line.
         environment: variables.
-        replicas: pods of it.
+        replicas: number of its pods.
         tier: tier of nodes it may run on.
-        resources: requests and limits, as Kubernetes has them.
+        resources: requests and limits in Kubernetes' format.
     """
 
     name: str
@@ -125,7 +125,7 @@ class Function:
 
 
 def deployment(function: Function, tier_label: str) -> dict[str, Any]:
-    """The body of a request to deploy it."""
+    """The body of a request that deploys a function."""
     return {
         "service": function.name,
         "image": function.image,

@@ -1,4 +1,4 @@
-"""TCP ports on a node that runs functions; all but one are as OpenFaaS's programs have them built in."""
+"""TCP ports on a node that runs functions; all but one are fixed in OpenFaaS's programs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ GATEWAY: Final = 8080
 GATEWAY_METRICS: Final = 8082
 WATCHDOG_METRICS: Final = 8081
 WATCHDOG: Final = 8085
-"""Of our choice: the gateway has the watchdog's usual one."""
+"""Not the watchdog's default, which the gateway uses."""
 
 TAKEN: Final = (GATEWAY, GATEWAY_METRICS, WATCHDOG_METRICS, WATCHDOG)

@@ -1,7 +1,7 @@
-"""OpenFaaS without a cluster: on each node a gateway, a watchdog and the function it keeps.
+"""OpenFaaS without a cluster: on each node a gateway, a watchdog and its function.
 
-The gateway's provider, which finds the function for a request, is the watchdog itself: there is one function
-on a node, so that there is nothing to find.
+The watchdog is the gateway's provider, which finds the function for a request: there is one function on a
+node.
 """
 
 from __future__ import annotations
@@ -26,26 +26,27 @@ if TYPE_CHECKING:
 
 NEEDS = "processes"
 START_TIME = "X-Start-Time"
-"""Header that the gateway adds: when it began with the request, in ns since 1970."""
+"""Header that the gateway adds: when it received the head of the request, in ns since 1970."""
 
 LONGEST = "600s"
-"""No timeout of theirs shall cut a request off: the endpoint's own does."""
+"""Time-out of OpenFaaS's programs, longer than that of endpoints, which decides."""
 
 WATCHDOG_FILE: Final = "of-watchdog"
 GATEWAY_FILE: Final = "gateway"
-#: Of each program: the artifact it is in.
+#: The artifact that contains each program.
 ARTIFACTS: Final = {WATCHDOG_FILE: "of-watchdog", GATEWAY_FILE: "gateway"}
 _CODE: Final = "execution_model.openfaas"
 
 
 def check(config: Config) -> Iterator[Problem]:
-    """What only a cluster can do."""
+    """Keys that only a cluster supports."""
     section = config.execution_model
-    for key, what in (("openfaas_replicas", "more replicas"), ("openfaas_cold_starts", "scaling from zero")):
+    for key, what in (
+        ("openfaas_replicas", "more than one replica"),
+        ("openfaas_cold_starts", "scaling from zero"),
+    ):
         if (section.maybe_integer(key) or 0) > (key == "openfaas_replicas"):
-            yield section.problem(
-                key, f"without a cluster there is no {what}; use resource_manager = kubernetes"
-            )
+            yield section.problem(key, f"{what} requires a cluster; use resource_manager = kubernetes")
     copies = config.benchmark.integer("applications_per_worker")
     if copies > 1:
         message = "without a cluster, OpenFaaS runs one function on a node"
@@ -54,7 +55,7 @@ def check(config: Config) -> Iterator[Problem]:
 
 
 def arrange(workloads: Sequence[Workload], stage: str) -> tuple[Workload, ...]:
-    """Functions and gateways in the workers' stead; everybody else is told of the gateways."""
+    """Workers become functions with gateways; all other workloads get the gateways' address."""
     name = next((workload.name for workload in workloads if workload.answers_http), "")
     address = {protocol.ENV_ADDRESS: f"http://{{host}}:{ports.GATEWAY}/function/{name}"}
     return tuple(_arranged(workloads, Front(stage, START_TIME), address))
@@ -70,7 +71,7 @@ def _arranged(workloads: Iterable[Workload], front: Front, address: Mapping[str,
 
 
 def function(worker: Workload, front: Front) -> Workload:
-    """A worker that is kept by a watchdog."""
+    """A worker that is started by a watchdog."""
     (port,) = worker.ports
     return replace(
         worker,
@@ -82,7 +83,12 @@ def function(worker: Workload, front: Front) -> Workload:
 
 
 def watchdog_environment(port: int, own_port: int = ports.WATCHDOG) -> dict[str, str]:
-    """How a watchdog keeps a program that answers HTTP requests on a port of its own."""
+    """Variables of a watchdog in front of a program that answers HTTP requests.
+
+    Args:
+        port: of the program.
+        own_port: of the watchdog.
+    """
     return {
         "mode": "http",
         "port": str(own_port),
@@ -90,7 +96,7 @@ def watchdog_environment(port: int, own_port: int = ports.WATCHDOG) -> dict[str,
         "read_timeout": LONGEST,
         "write_timeout": LONGEST,
         "exec_timeout": LONGEST,
-        "healthcheck_interval": "0s",  # for so long it would wait when it is told to end
+        "healthcheck_interval": "0s",  # the watchdog waits this long after SIGTERM
         "suppress_lock": "true",
         "prefix_logs": "false",
     }
@@ -118,7 +124,7 @@ def gateway(worker: Workload) -> Workload:
 
 
 def furnish(workload: Workload, needed: Sequence[Artifact], run: Run) -> Workload:
-    """A workload with the program of OpenFaaS's that it starts among its files."""
+    """A workload, with the program of OpenFaaS that it starts among its files."""
     started = {f"{_CODE}.function": WATCHDOG_FILE, f"{_CODE}.gateway": GATEWAY_FILE}
     name = next((started[word] for word in workload.argv if word in started), "")
     if not name:
@@ -127,10 +133,10 @@ def furnish(workload: Workload, needed: Sequence[Artifact], run: Run) -> Workloa
 
 
 def program(name: str, needed: Sequence[Artifact], run: Run) -> Path:
-    """A program of OpenFaaS's on this machine, taken out of the image that it is published in.
+    """The path on this machine of a program of OpenFaaS, extracted from its published image.
 
     Raises:
-        DeployError: the image cannot be had, or has no such program.
+        DeployError: the image is unavailable, or does not contain the program.
     """
     artifact = ARTIFACTS[name]
     wanted = [one for one in needed if one.name == artifact]

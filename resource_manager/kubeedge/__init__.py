@@ -1,4 +1,4 @@
-"""The resource manager ``kubeedge``: edge nodes that join a Kubernetes cluster and go on without it."""
+"""The resource manager ``kubeedge``: edge nodes that join a Kubernetes cluster and work on without it."""
 
 from resource_manager.kubeedge.manager import KubeEdge
 

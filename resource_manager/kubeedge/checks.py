@@ -1,4 +1,4 @@
-"""What in a config cannot become a cluster with an edge: pure."""
+"""Checks of the nodes and the version of a KubeEdge cluster. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ VERSION_KEY = "kubeedge_version"
 
 
 def check(config: Config) -> Iterator[Problem]:
-    """Every problem."""
+    """Every problem with the nodes and the version."""
     yield from artifacts.check_version(config.benchmark, VERSION_KEY, HERE)
     if not config.tiers["edge"].integer("nodes"):
-        message = 'kubeedge needs edge nodes, which EdgeCore runs on; write "edge_nodes = 1"'
+        message = 'kubeedge needs edge nodes, on which EdgeCore runs; write "edge_nodes = 1"'
         yield config.benchmark.problem("resource_manager", message)
     yield from check_cluster(config)

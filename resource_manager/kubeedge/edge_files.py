@@ -1,4 +1,4 @@
-"""The files that make CloudCore and EdgeCore of a node, from what is known of it: pure."""
+"""The files that make a node run CloudCore or EdgeCore. Pure."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _PROGRAM, _SECRET, _TEXT = 0o755, 0o600, 0o644
 
 @dataclass(frozen=True)
 class Ports:
-    """Where CloudCore listens; KubeEdge's own defaults.
+    """CloudCore's ports; KubeEdge's defaults.
 
     Attributes:
-        hub: for EdgeCore's messages.
-        https: where certificates are given out.
-        stream: for the API's requests to edge nodes.
-        tunnel: for the ways back that EdgeCore opens.
-        first_tunnelled: first port that CloudCore gives out as that of an edge node's kubelet.
-        last_tunnelled: the last one.
+        hub: messages of EdgeCore.
+        https: issue of certificates.
+        stream: requests of the API to edge nodes.
+        tunnel: tunnels that EdgeCore opens.
+        first_tunnelled: first of the ports that stand for kubelets of edge nodes.
+        last_tunnelled: last of these ports.
     """
 
     hub: int = 10000
@@ -51,9 +51,9 @@ class Edge:
 
     Attributes:
         version: of KubeEdge.
-        certificate: that of CloudCore's authority, as DER.
-        key: its private key, likewise.
-        token: what edge nodes join with.
+        certificate: of CloudCore's authority, as DER.
+        key: private key of that authority, as DER.
+        token: the token that edge nodes join with.
     """
 
     version: str
@@ -73,11 +73,11 @@ SETTINGS = (
     "iptablesManager.enable=false",
     "mosquitto.enable=false",
 )
-"""How CloudCore is to run: beside the control plane, and without what nobody here asks for."""
+"""Helm values of CloudCore: on the control plane's node, without services that are not used here."""
 
 
 def of_cloud(member: Member, facts: NodeFacts, cluster: Cluster, edge: Edge) -> dict[str, tuple[bytes, int]]:
-    """What the control plane has besides."""
+    """Additional files of the control plane."""
     values = {
         **_values(member, facts, cluster),
         "kubeedge": edge.version,
@@ -93,7 +93,7 @@ def of_cloud(member: Member, facts: NodeFacts, cluster: Cluster, edge: Edge) -> 
 
 
 def of_edge(member: Member, facts: NodeFacts, cluster: Cluster, edge: Edge) -> dict[str, tuple[bytes, int]]:
-    """What an edge node has besides its container engine."""
+    """Additional files of an edge node."""
     given = node_files.kubelet_arguments(member, facts)
     reserved = given.get("system-reserved", "")
     values = {
@@ -119,14 +119,14 @@ def _render(name: str, values: Mapping[str, Any]) -> bytes:
 
 
 def _not_on_edge() -> dict[str, Any]:
-    """A change that keeps a DaemonSet off edge nodes."""
+    """A patch that keeps a DaemonSet off edge nodes."""
     term = {"matchExpressions": [{"key": EDGE_ROLE, "operator": "DoesNotExist"}]}
     chosen = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
     return {"spec": {"template": {"spec": {"affinity": {"nodeAffinity": chosen}}}}}
 
 
 def _authority(edge: Edge) -> dict[str, Any]:
-    """KubeEdge's namespace and CloudCore's authority in it, where CloudCore looks before it makes one."""
+    """KubeEdge's namespace, and the Secret in it from which CloudCore reads its authority."""
     data = {"cadata": edge.certificate, "cakeydata": edge.key}
     items: Sequence[dict[str, Any]] = (
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kubeedge"}},

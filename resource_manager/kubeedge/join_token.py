@@ -1,4 +1,4 @@
-"""What edge nodes join with: made from CloudCore's authority before there is a CloudCore."""
+"""The token that edge nodes join with, made from CloudCore's authority before CloudCore runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
 def der(trust: Trust) -> tuple[bytes, bytes]:
-    """Certificate and key of an authority, as CloudCore keeps them."""
+    """Certificate and key of an authority in CloudCore's format, DER."""
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
@@ -29,7 +29,7 @@ def der(trust: Trust) -> tuple[bytes, bytes]:
 def make(certificate: bytes, key: bytes) -> str:
     """A token, as ``keadm gettoken`` prints it: the certificate's hash and a JWT signed with the key.
 
-    It is valid as long as the certificate, and always the same.
+    It is valid as long as the certificate, and the same at every call.
 
     Args:
         certificate: of the authority, as DER.

@@ -27,37 +27,37 @@ NETWORK = "bridge"
 class KubeEdge(Kubernetes):
     """Makes a cluster of the cloud by kubeadm, lets edge nodes join by KubeEdge, runs workloads in pods."""
 
-    summary: ClassVar[str] = "KubeEdge: edge nodes of a Kubernetes cluster that go on without the cloud"
+    summary: ClassVar[str] = "KubeEdge: edge nodes of a Kubernetes cluster that work on without the cloud"
     options: ClassVar[tuple[Option, ...]] = OPTIONS
     offers: ClassVar[tuple[str, ...]] = ()
 
     def check(self, config: Config) -> Iterable[Problem]:
-        """Too few nodes, or too small ones, or a version that does not exist."""
+        """Too few or too small nodes, or a version that does not exist."""
         return list(checks.check(config))
 
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
-        """What a cluster lacks, and a warning where KubeEdge's programs would have to be downloaded."""
+        """The checks of ``kubernetes``, and a warning if KubeEdge's programs would have to be downloaded."""
         yield from super().probe(config, host)
         if config.infrastructure.path("artifact_dir") is None:
             message = no_download("edgecore, keadm", config)
             yield config.benchmark.problem("resource_manager", message, "warning")
 
     def artifacts(self, config: Config) -> tuple[Artifact, ...]:
-        """What a cluster of the chosen version is made of, and KubeEdge."""
+        """The files of a cluster of the chosen version, and of KubeEdge."""
         chosen = config.benchmark.maybe_text(checks.VERSION_KEY)
         own = artifacts.versions(checks.HERE, chosen, artifacts.architecture_of(config))
         return (*super().artifacts(config), *own)
 
     def network(self, config: Config) -> str:
-        """Plain bridges: an edge node that has lost the cloud needs nobody for them."""
+        """Plain bridges, which need no daemon when an edge node has lost the cloud."""
         return NETWORK
 
     def make(self, deployment: Deployment, plan: Plan, run: Run, *, shaped: bool) -> Path:
-        """Make the cluster and wait until all of its nodes are Ready, those of the edge included."""
+        """Make the cluster and wait until all of its nodes are Ready, including those of the edge."""
         from resource_manager.kubeedge import edge_install
 
         return edge_install.install(deployment, plan, run, self.artifacts(run.config), shaped=shaped)
 
     def collect(self, deployment: Deployment, run: Run) -> None:
-        """It observes nothing."""
+        """Nothing: there is no monitoring."""
         return

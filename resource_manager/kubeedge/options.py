@@ -1,4 +1,4 @@
-"""The keys that the module reads."""
+"""The keys of the module."""
 
 from __future__ import annotations
 

@@ -17,15 +17,15 @@ KEY = "kube_version"
 def chosen(section: Section, folder: Path = HERE) -> str | None:
     """The release to install, as ``artifacts.versions`` takes it; None for the default.
 
-    Files of the Continuum framework ask for releases that are years old. In place of one that is older than
-    all there are, the oldest is taken, with a warning by ``check``.
+    Configs of the Continuum framework ask for releases that are years old. The oldest release in the table
+    replaces any older one, with a warning by ``check``.
     """
     asked = section.maybe_text(KEY)
     return _oldest(folder) if asked is not None and _is_older(asked, folder) else asked
 
 
 def check(section: Section, folder: Path = HERE) -> Iterator[Problem]:
-    """A warning for a release that is older than all there are, an error for any other there is not."""
+    """A warning for a release older than all in the table, an error for any other that is not in it."""
     asked = section.maybe_text(KEY)
     if asked is not None and _is_older(asked, folder):
         oldest = _oldest(folder)
@@ -41,5 +41,5 @@ def _oldest(folder: Path) -> str:
 
 
 def _is_older(asked: str, folder: Path) -> bool:
-    found = re.fullmatch(r"v?1\.(\d+)(\.\d+)?", asked.strip())
+    found = re.fullmatch(r"v?1\.(\d{1,3})(\.\d{1,3})?", asked.strip())
     return found is not None and int(found[1]) < int(_oldest(folder).split(".")[1])

@@ -38,20 +38,20 @@ class Mist(NoManager):
     )
 
     def check(self, config: Config) -> Iterable[Problem]:
-        """Whether there are edge nodes and endpoints, and no cloud."""
+        """Missing edge nodes or endpoints, and cloud nodes, which mist has not."""
         return list(_problems(config))
 
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
-        """Whether playbooks can be run."""
+        """Missing packages for running playbooks."""
         if lack := playbooks.missing_requirement():
             yield config.benchmark.problem("resource_manager", lack)
 
     def packages(self, config: Config) -> tuple[str, ...]:
-        """What the config names."""
+        """The packages in ``mist_packages``."""
         return config.benchmark.texts("mist_packages")
 
     def install(self, deployment: Deployment, plan: Plan, run: Run) -> Deployment:
-        """Make the edge nodes ready to take workers."""
+        """Prepare the edge nodes by the playbook."""
         playbooks.play(
             PLAYBOOK,
             deployment,

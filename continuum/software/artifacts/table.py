@@ -17,6 +17,8 @@ FILE = "versions.yml"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SHOWN = 4
+LONGEST_VERSION = 40
+"""Most characters of a version that a config can ask for."""
 
 
 def versions(folder: Path, chosen: str | None = None, architecture: str = "amd64") -> tuple[Artifact, ...]:
@@ -52,6 +54,8 @@ def release_of(folder: Path, chosen: str | None) -> str:
     if chosen is None:
         return str(_read(folder / FILE)["default"])
     there = known(folder)
+    if len(chosen) > LONGEST_VERSION:
+        raise UsageError(f"not a version; the newest known ones are: {', '.join(there[:_SHOWN])}")
     wanted = chosen.strip().removeprefix("v")
     for release in there:
         plain = release.removeprefix("v")

@@ -14,7 +14,7 @@ from tests.e2e import program
 from tests.e2e.providers import dockerd
 from tests.e2e.providers.test_kubernetes import ALONE, write
 
-pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.long, pytest.mark.timeout(600)]
 
 MANAGER = registry.resource_manager("kubernetes")
 CODE = """
@@ -27,7 +27,7 @@ with session.join() as joined:
 """
 
 
-@pytest.mark.parametrize("runtime", ["runsc", pytest.param("crun", marks=pytest.mark.long)])
+@pytest.mark.parametrize("runtime", ["runsc", "crun"])
 def test_a_pod_runs_in_its_runtime_and_reads_the_clock_of_its_node(
     docker_url: str,
     kubernetes_image: str,

@@ -359,6 +359,12 @@ def test_a_version_that_does_not_exist_is_refused() -> None:
     assert "unknown version" in problems(f"{INFRASTRUCTURE}{BENCHMARK}kube_version = latest\n")[0]
 
 
+@pytest.mark.parametrize("text", ["1." + "3" * 5000, "1.33." + "3" * 5000, "1." + "0" * 4000, "9" * 5000])
+def test_a_version_that_is_too_long_for_one_is_refused(text: str) -> None:
+    (found,) = problems(INFRASTRUCTURE + BENCHMARK + f"kube_version = {text}\n")
+    assert "not a version" in found
+
+
 def test_releases_of_old_files_are_taken_for_the_oldest_there_is() -> None:
     old = read(f"{INFRASTRUCTURE}{BENCHMARK}kube_version = v1.27.0\n")
     (warning,) = [problem for problem in old.warnings if problem.key == "kube_version"]
