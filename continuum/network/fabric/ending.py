@@ -52,7 +52,7 @@ def _end_by_signal(run_id: str) -> None:
 
 
 def _processes(run_id: str) -> Iterator[int]:
-    """This user's fabrics of one run: their program is this folder, their first argument the run's id."""
+    """Fabric processes of a run that this user owns: this folder is the program, the id an argument."""
     program = os.fsencode(Path(__file__).parent)
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -61,6 +61,6 @@ def _processes(run_id: str) -> Iterator[int]:
             argv = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        # python -I -S <folder> <run id> <seed>; the last two are enough where the checkout has moved.
+        # python -I -S <folder> <run id> <seed>; the end of the folder suffices if the checkout has moved.
         if argv[4:5] == [run_id.encode()] and (argv[3] == program or argv[3].endswith(b"/network/fabric")):
             yield int(entry.name)

@@ -21,20 +21,20 @@ from .switch import Switch
 from .wire import pieces
 
 CLOSING_THREADS = 64
-"""Threads that close TUN devices: the kernel waits 36 ms for each, but for all of them at once."""
+"""Threads that close TUN devices: the kernel takes 36 ms for each, in parallel."""
 
 TURNS_PER_REST = 256
-"""Turns of the loop between two looks at the processor time used."""
+"""Iterations of the loop between two checks of the CPU time used."""
 
 MOST_CPU_SHARE = 0.9
-"""Share of a core used at most; above 0.95 the kernel stops a real-time process, for 50 ms at a time."""
+"""Largest share of a core to use; above 0.95 the kernel stops real-time processes for 50 ms at a time."""
 
 _READABLE = select.EPOLLIN
 _GONE = select.EPOLLERR | select.EPOLLHUP
 
 
 def main(argv: Sequence[str]) -> None:
-    """Run the fabric of the run named by ``argv[1]`` with the seed ``argv[2]``; descriptor 0 listens."""
+    """Run the fabric of run ``argv[1]`` with seed ``argv[2]``; descriptor 0 is the listening socket."""
     _prepare()
     listener = socket.socket(fileno=os.dup(0))
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 (pathlib is not worth its import here)
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _prepare() -> None:
-    """Ask for what makes timers exact; whatever is refused is done without."""
+    """Request what makes timers precise; continue without what is refused."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
@@ -51,20 +51,20 @@ def _prepare() -> None:
     with suppress(OSError):
         slack = os.open("/proc/self/timerslack_ns", os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.write(slack, b"1")  # a timer fires up to 50 us late otherwise
+            os.write(slack, b"1")  # by default, timers fire up to 50 us late
         finally:
             os.close(slack)
-    # Objects of the datapath form no cycles; a collection would stall every packet.
+    # Objects of the datapath form no cycles; a garbage collection would stall all packets.
     gc.collect()
     gc.freeze()
     gc.disable()
 
 
 def _ask_for_priority() -> None:
-    """Run before the nodes' own work, whose load would otherwise show as delay of links.
+    """Request priority over the nodes' own processes, whose load would otherwise delay packets.
 
-    The lowest real-time priority keeps round trips within 0.3 ms while every core is busy; with a nice
-    value of -20 they stray by 5 ms and more. The kernel leaves a share of each core to other processes.
+    With the lowest real-time priority, round trips deviate by less than 0.3 ms while all cores are busy; with
+    a nice value of -20, by 5 ms and more. The kernel reserves a share of each core for other processes.
     """
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
@@ -74,11 +74,11 @@ def _ask_for_priority() -> None:
 
 
 class Loop:
-    """Waits for whatever comes first and has it handled.
+    """The event loop.
 
     Args:
         listener: the control socket.
-        seed: of the random numbers for jitter and loss.
+        seed: seed of the random numbers for jitter and loss.
     """
 
     def __init__(self, listener: socket.socket, seed: int) -> None:
@@ -99,7 +99,7 @@ class Loop:
         self._used, self._looked_at = process_time(), monotonic()
 
     def run(self) -> None:
-        """Serve until asked to close; then close every device and answer."""
+        """Serve until told to close; then close all devices and answer."""
         switch, nodes = self._switch, self._nodes
         wait, poll, watched = select.select, self._epoll.poll, [self._epoll.fileno()]
         turns = 0
@@ -109,7 +109,7 @@ class Loop:
                 wait(watched, (), ())
                 switch.woke_by_packet()
             elif (timeout := due - monotonic() - switch.wake_s) > 0.0:
-                # select() takes microseconds where epoll's own timeout is rounded up to milliseconds.
+                # select() supports microseconds, whereas the time-out of epoll is rounded up to milliseconds.
                 if wait(watched, (), (), timeout)[0]:
                     switch.woke_by_packet()
                 else:
@@ -133,7 +133,7 @@ class Loop:
         self._close()
 
     def _rest(self) -> None:
-        """Leave the core to others for a moment after a time without any."""
+        """Sleep briefly if the CPU time used exceeds the allowed share."""
         used, now = process_time(), monotonic()
         owed = (used - self._used) / MOST_CPU_SHARE - (now - self._looked_at)
         if owed > 0.0:
@@ -141,7 +141,7 @@ class Loop:
         self._used, self._looked_at = used, monotonic()
 
     def _handle(self, fd: int, events: int) -> None:
-        """Everything but packets."""
+        """Handle signals, new connections and requests."""
         if fd == self._signalled:
             print("ended by a signal", flush=True)
             self._ended = True
@@ -180,7 +180,7 @@ class Loop:
         close_in_parallel(fds)
 
     def _drop(self, node: Node) -> None:
-        """A device that vanished, as when its namespace was removed."""
+        """Detach a node whose device has vanished, such as after the removal of its namespace."""
         print(f"{node.name}: its interface is gone", flush=True)
         self._forget([self._switch.detach(node.name)])
 
@@ -193,11 +193,11 @@ class Loop:
                 for piece in [*peer.pending, *pieces({"ok": True, "pid": os.getpid()})]:
                     peer.socket.send(piece, socket.MSG_NOSIGNAL)
         sys.stdout.flush()
-        os._exit(0)  # nothing is left to tidy, and the caller waits for this
+        os._exit(0)  # nothing is left to clean up, and the caller is waiting
 
 
 def close_in_parallel(fds: Sequence[int]) -> None:
-    """Close TUN devices, many at a time."""
+    """Close TUN devices in parallel."""
     if len(fds) == 1:
         close_all(fds)
         return

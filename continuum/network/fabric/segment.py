@@ -1,8 +1,8 @@
-"""TCP super-packets: how many segments they hold, and cutting them.
+"""TCP super-packets: counting their segments and splitting them.
 
-A node's kernel hands over up to 64 KiB of one TCP stream as a single packet behind a ``virtio_net_hdr``
-(Virtual I/O Device specification, section 5.1.6; TSO). On a wire they would be segments of the path's MTU,
-each with headers of its own: that is what rates count and what gets lost or dropped.
+A node's kernel passes up to 64 KiB of a TCP stream as one packet with a ``virtio_net_hdr`` (Virtual I/O
+Device specification, section 5.1.6; TSO). On a real network these would be segments of the path's MTU, each
+with its own headers; rates, losses and drops count those.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import struct
 import sys
 
 VNET_BYTES = 10
-"""Length of the ``virtio_net_hdr`` before each packet."""
+"""Length of the ``virtio_net_hdr`` in front of each packet."""
 
 MAX_PACKET_BYTES = VNET_BYTES + 65535
 
@@ -26,10 +26,10 @@ _CWR = 0x80
 
 
 class Train:
-    """A TCP super-packet that can be cut between its segments.
+    """A TCP super-packet that can be split between its segments.
 
     Attributes:
-        count: segments in it.
+        count: number of segments.
     """
 
     __slots__ = ("_base", "_data", "_header", "_id", "_ip", "_mss", "_pseudo", "_seq", "_tcp", "count")
@@ -47,15 +47,15 @@ class Train:
         self._pseudo = words[6] + words[7] + words[8] + words[9] + 6
 
     def bytes_of(self, first: int, count: int) -> int:
-        """Bytes of the IP packets that ``count`` segments from ``first`` on stand for."""
+        """Bytes of the IP packets of ``count`` segments, from segment ``first`` on."""
         payload = min(count * self._mss, len(self._data) - self._header - first * self._mss)
         return payload + count * (self._header - VNET_BYTES)
 
     def cut(self, first: int, count: int) -> bytes:
-        """The piece of ``count`` segments from ``first`` on, as a packet to write to a TUN device.
+        """``count`` segments, from segment ``first`` on, as a packet to write to a TUN device.
 
-        A piece of one segment is an ordinary packet. The checksum of TCP stays to be completed
-        (NEEDS_CSUM) over the pseudo-header sum of the piece's own length, as on the way in.
+        A single segment is an ordinary packet. The TCP checksum remains incomplete (NEEDS_CSUM), with the
+        pseudo-header sum for the new length, as in the packets that the kernel passes.
         """
         start = self._header + first * self._mss
         end = min(start + count * self._mss, len(self._data))
@@ -83,7 +83,7 @@ class Train:
 
 
 def _layout(data: bytes) -> tuple[int, int, int]:
-    """Segments of a super-packet, payload bytes of each but the last, and where its payload begins."""
+    """Number of segments, payload bytes of all but the last, and start of the payload."""
     mss = data[4] | data[5] << 8 if sys.byteorder == "little" else data[4] << 8 | data[5]
     tcp = VNET_BYTES + (data[VNET_BYTES] & 15) * 4
     header = tcp + (data[tcp + 12] >> 4) * 4
@@ -91,7 +91,7 @@ def _layout(data: bytes) -> tuple[int, int, int]:
 
 
 def measure(data: bytes) -> tuple[int, int]:
-    """How many IP packets a packet of a TUN device stands for, and their bytes, headers included."""
+    """Number of IP packets in a packet of a TUN device, and their bytes including headers."""
     if not data[1]:
         return 1, len(data) - VNET_BYTES
     count, _, header = _layout(data)

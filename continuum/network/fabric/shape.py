@@ -1,4 +1,4 @@
-"""What a link does to packets, in the units of the datapath: seconds and bytes."""
+"""The shape of a link in the units of the datapath: seconds and bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 MTU_BYTES = 1500
 
 CHUNK_SECONDS = 0.00025
-"""A TCP super-packet is cut into pieces that take a link no longer than this, or one segment."""
+"""A TCP super-packet is split into pieces with at most this transmission time, or single segments."""
 
 _LEAST_QUEUE_PACKETS = 32
 _LEAST_QUEUE_SECONDS = 0.025
@@ -20,16 +20,16 @@ _MOST_IN_FLIGHT_BYTES = 256 << 20
 
 @dataclass
 class Shape:
-    """One link's behaviour. It changes in place, so that every pair that follows it sees the change.
+    """The behaviour of one link. It is changed in place, so that all pairs of nodes on it see the change.
 
     Attributes:
         delay_s: mean one-way delay.
         jitter_s: standard deviation of the delay.
-        seconds_per_byte: time one byte of an IP packet takes; 0 for an unlimited link.
-        queue_bytes: bytes that may wait or be in transmission before a packet is dropped at the tail.
+        seconds_per_byte: transmission time of one byte of an IP packet; 0 for an unlimited link.
+        queue_bytes: bytes that may wait or be in transmission; further packets are dropped (tail drop).
         loss: probability that a packet is lost.
-        segments: segments of a super-packet that may stay together; 0 for all of them.
-        plain: whether packets pass at once and untouched.
+        segments: most segments of a super-packet in one piece; 0 for all of them.
+        plain: whether packets pass without any change or delay.
     """
 
     delay_s: float = 0.0
@@ -41,15 +41,15 @@ class Shape:
     plain: bool = True
 
     def become(self, other: Shape) -> None:
-        """Take over another shape's values."""
+        """Copy the values of another shape."""
         self.__dict__.update(other.__dict__)
 
 
 def from_link(link: Mapping[str, Any]) -> Shape:
-    """The shape of a link in the control socket's form: latency_ms, jitter_ms, bandwidth_mbit, loss_percent.
+    """The shape of a link from a request: latency_ms, jitter_ms, bandwidth_mbit, loss_percent.
 
     Raises:
-        ValueError: a value is not a number or out of range.
+        ValueError: a value is not a number or is out of range.
     """
     delay_s = _number(link, "latency_ms", 3_600_000) / 1000
     jitter_s = _number(link, "jitter_ms", 3_600_000) / 1000
@@ -70,10 +70,10 @@ def from_link(link: Mapping[str, Any]) -> Shape:
 
 
 def queue_bytes(bytes_per_second: float, delay_s: float) -> float:
-    """Bytes a link's queue holds: enough that one TCP flow fills the link, and no more than that asks for.
+    """Queue length of a link in bytes, such that one TCP flow can use the whole link.
 
-    A loss-based TCP needs about one bandwidth-delay product; the return path is taken to be as long as
-    this one. At least 32 packets and at least 25 ms, so that short links hold a sender's bursts.
+    A loss-based TCP requires about one bandwidth-delay product; the return path is assumed to have the same
+    delay. At least 32 packets and at least 25 ms, so that short links hold the bursts of a sender.
     """
     return max(
         _LEAST_QUEUE_PACKETS * MTU_BYTES,
@@ -84,7 +84,7 @@ def queue_bytes(bytes_per_second: float, delay_s: float) -> float:
 
 def _segments(bytes_per_second: float, loss: float) -> int:
     if loss:
-        return 1  # so that loss strikes packets of the network, not the kernel's bundles of them
+        return 1  # so that losses concern single network packets and not super-packets
     return max(1, int(bytes_per_second * CHUNK_SECONDS / MTU_BYTES)) if bytes_per_second else 0
 
 
@@ -98,9 +98,9 @@ def _number(link: Mapping[str, Any], key: str, most: float) -> float:
 
 
 def draw_delay(delay_s: float, jitter_s: float, uniform: Callable[[], float]) -> float:
-    """One delay from the normal distribution truncated at 0, by drawing again below it.
+    """Draw a delay from the normal distribution truncated at 0; values below 0 are drawn again.
 
-    The normal variate is that of Box and Muller (1958).
+    Uses the method of Box and Muller (1958).
     """
     while True:
         radius = sqrt(-2.0 * log(1.0 - uniform()))

@@ -1,22 +1,22 @@
-"""What the switch remembers: nodes, pairs of them that have spoken, what it counted, how late it was."""
+"""State of the switch: nodes, pairs of nodes, counters, and lateness."""
 
 from __future__ import annotations
 
 from .shape import Shape
 
 BURST_SECONDS = 0.002
-"""Packets of one pair that come this soon after the first of a burst share one draw of the delay."""
+"""Packets of one pair within this time after the first of a burst share one random delay."""
 
 
 class Counters:
-    """What happened between the nodes of one ordered pair of tiers, in IP packets of the network.
+    """Counters of one ordered pair of tiers, in IP packets.
 
     Attributes:
-        packets: accepted and delivered, or still on their way.
+        packets: accepted packets, delivered or in flight.
         bytes: of those packets, IP headers included.
-        dropped_queue: dropped at the tail of a full queue.
-        lost: lost on the way, as the link's loss asks for.
-        peak_queue_bytes: longest queue of any one pair of nodes.
+        dropped_queue: packets dropped because the queue was full.
+        lost: packets lost according to the link's loss.
+        peak_queue_bytes: longest queue of any pair of nodes.
     """
 
     __slots__ = ("bytes", "dropped_queue", "lost", "packets", "peak_queue_bytes")
@@ -36,8 +36,8 @@ class Node:
         name: its name.
         tier: its tier.
         address: its IPv4 address, 4 bytes.
-        fd: its TUN device; -1 once it is detached.
-        pairs: state towards other nodes, by their address.
+        fd: descriptor of its TUN device; -1 after detaching.
+        pairs: state of the paths to other nodes, by their address.
     """
 
     __slots__ = ("address", "fd", "name", "pairs", "tier")
@@ -48,16 +48,16 @@ class Node:
 
 
 class Pair:
-    """What is remembered from one packet to the next between two nodes, one way.
+    """State of the path from one node to another.
 
     Attributes:
         target: the node that receives.
-        shape: the link it follows.
-        counters: those of its tiers.
-        free_at: when the link will have sent all it accepted (a virtual clock, Zhang 1990).
-        released_at: when the last accepted packet arrives; no later one arrives earlier.
-        burst_at: when the current burst began.
-        burst_delay: the delay drawn for it.
+        shape: the shape of its link.
+        counters: the counters of its tiers.
+        free_at: when the link has transmitted all accepted packets (virtual clock, Zhang 1990).
+        released_at: arrival of the last accepted packet; later packets do not overtake it.
+        burst_at: start of the current burst.
+        burst_delay: random delay of the current burst.
     """
 
     __slots__ = ("burst_at", "burst_delay", "counters", "free_at", "released_at", "shape", "target")
@@ -69,7 +69,7 @@ class Pair:
 
 
 class Lateness:
-    """How far behind the schedule packets were delivered."""
+    """How late packets were delivered."""
 
     __slots__ = ("_over_1ms", "_total_s", "_wakeups", "_worst_s")
 
@@ -78,7 +78,7 @@ class Lateness:
         self._total_s = self._worst_s = 0.0
 
     def note(self, late_s: float) -> None:
-        """Count the first packet that was delivered after a wake-up."""
+        """Record the lateness of the first packet delivered after a wake-up."""
         self._wakeups += 1
         self._total_s += late_s
         self._worst_s = max(self._worst_s, late_s)

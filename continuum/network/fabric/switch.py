@@ -1,6 +1,6 @@
-"""Moves packets from one node's TUN device to another's, as late, as few and as slowly as links say.
+"""Moves packets between the TUN devices of nodes, with the delay, loss and rate of their links.
 
-State of a pair of nodes is made when its first packet comes: of a million possible pairs few ever speak.
+The state of a pair of nodes is created at its first packet, since few of all possible pairs communicate.
 Times are seconds of CLOCK_MONOTONIC.
 """
 # ruff: noqa: FURB136, PLR1730 (max() costs three times a comparison, and this runs for every packet)
@@ -19,23 +19,23 @@ from .shape import Shape, draw_delay, from_link
 from .state import BURST_SECONDS, Counters, Lateness, Node, Pair
 
 READS_PER_TURN = 8
-"""Packets read from one node before due packets and other nodes get their turn."""
+"""Packets read from one node before due packets and other nodes are served."""
 
 MOST_WAKE_SECONDS = 0.0002
-"""The most that is made up for when the host takes long to wake the process."""
+"""Largest compensation for the time that the host takes to wake the process."""
 
 _DESTINATION = slice(VNET_BYTES + 16, VNET_BYTES + 20)
 _VERSION = VNET_BYTES
 
 
 class Switch:
-    """All nodes, links and packets on their way.
+    """All nodes, links and packets in flight.
 
     Args:
         uniform: source of random numbers in [0, 1).
 
     Attributes:
-        wake_s: how long this host takes to wake the process, on average of late.
+        wake_s: recent average of the time that this host takes to wake the process.
     """
 
     def __init__(self, uniform: Callable[[], float]) -> None:
@@ -56,7 +56,7 @@ class Switch:
     # Nodes and links
 
     def attach(self, node: Node) -> None:
-        """Take a node; ValueError when its name or address is taken."""
+        """Attach a node; ValueError if its name or address is in use."""
         if node.name in self.nodes:
             raise ValueError(f"node {node.name} is attached already")
         if node.address in self._by_address:
@@ -64,7 +64,7 @@ class Switch:
         self.nodes[node.name] = self._by_address[node.address] = node
 
     def detach(self, name: str) -> int:
-        """Forget a node and return its descriptor for the caller to close; KeyError if there is none."""
+        """Detach a node; returns its descriptor for the caller to close. KeyError if it is unknown."""
         node = self.nodes.pop(name)
         del self._by_address[node.address]
         for other in self.nodes.values():
@@ -73,7 +73,7 @@ class Switch:
         return fd
 
     def shape(self, links: Iterable[Mapping[str, Any]]) -> None:
-        """Put links in force for the packets to come; all of them or, when ValueError is raised, none."""
+        """Apply links to future packets; if ValueError is raised, none of them is applied."""
         known = {name for node in self.nodes.values() for name in (node.name, node.tier)}
         shapes: dict[tuple[str, str], Shape] = {}
         for link in links:
@@ -98,7 +98,7 @@ class Switch:
     # The datapath
 
     def receive(self, node: Node) -> None:
-        """Read what a node sent and pass it on; OSError when its device is gone."""
+        """Read packets of a node and forward them; OSError if its device is gone."""
         read, write, fd, pairs = os.read, os.write, node.fd, node.pairs
         now = monotonic()
         if self._asleep:
@@ -127,7 +127,7 @@ class Switch:
                 self._undeliverable += 1
 
     def _new_pair(self, node: Node, packet: bytes) -> Pair | None:
-        """State for a pair that has not spoken before; None for what no node can receive."""
+        """Create the state of a new pair; None if the packet is for no node."""
         target = self._by_address.get(packet[_DESTINATION]) if packet[_VERSION] >> 4 == 4 else None
         if target is None or target is node:
             self._unroutable += 1
@@ -137,7 +137,7 @@ class Switch:
         return pair
 
     def _delay(self, pair: Pair, packet: bytes, now: float) -> None:
-        """Send a packet along a shaped link, cut into pieces where the link asks for it."""
+        """Send a packet over a shaped link, split into pieces if necessary."""
         together = pair.shape.segments
         if not together or not is_train(packet):
             self._enqueue(pair, packet, *measure(packet), now)
@@ -152,7 +152,7 @@ class Switch:
                 self._enqueue(pair, train.cut(first, fitting), fitting, train.bytes_of(first, fitting), now)
 
     def _fitting(self, pair: Pair, train: Train, first: int, count: int, now: float) -> int:
-        """How many segments of a piece the queue still takes."""
+        """Number of segments of a piece that fit into the queue."""
         shape = pair.shape
         if shape.seconds_per_byte:
             room = shape.queue_bytes - max(0.0, pair.free_at - now) / shape.seconds_per_byte
@@ -161,7 +161,7 @@ class Switch:
         return count
 
     def _enqueue(self, pair: Pair, packet: bytes, count: int, size: int, now: float) -> None:
-        """Queue, send, maybe lose, and schedule the arrival of one packet."""
+        """Queue and transmit a packet, drop it according to the loss, and schedule its arrival."""
         shape, counters = pair.shape, pair.counters
         start = pair.free_at if pair.free_at > now else now
         if shape.seconds_per_byte:
@@ -186,14 +186,14 @@ class Switch:
         heappush(self._heap, (at, self._sequence, pair.target, packet))
 
     def _drawn(self, pair: Pair, now: float) -> float:
-        """The delay of the burst that a packet belongs to."""
+        """The random delay of the burst that a packet belongs to."""
         if now - pair.burst_at >= BURST_SECONDS:
             pair.burst_at = now
             pair.burst_delay = draw_delay(pair.shape.delay_s, pair.shape.jitter_s, self._uniform)
         return pair.burst_delay
 
     def release(self) -> float | None:
-        """Deliver what is due; return when the next packet is, None when there is none."""
+        """Deliver due packets; returns when the next packet is due, None if there is none."""
         heap = self._heap
         if not heap:
             return None
@@ -215,29 +215,29 @@ class Switch:
     # Waking up
 
     def woke_by_timer(self, due: float) -> None:
-        """Learn from a sleep that was to end ``wake_s`` before ``due`` how long waking up takes."""
+        """Update ``wake_s`` after a sleep that was to end ``wake_s`` before ``due``."""
         took = monotonic() - (due - self.wake_s)
         self.wake_s += (min(took, MOST_WAKE_SECONDS) - self.wake_s) / 16
         self._asleep = False
 
     def woke_by_packet(self) -> None:
-        """Remember that the packets to be read now came while the process slept.
+        """Record that the next packets arrived while the process slept.
 
-        They came ``wake_s`` ago: noticing a packet takes as long as noticing a timer.
+        They are assumed to have arrived ``wake_s`` ago, as waking for a packet takes as long as for a timer.
         """
         self._asleep = True
 
-    # What is known
+    # Statistics
 
     def stats(self) -> dict[str, Any]:
-        """Counters per ordered tier pair, and the state of the fabric.
+        """Counters per ordered pair of tiers, and the state of the fabric.
 
-        ``links`` has ``src``, ``dst`` and the ``Counters`` of each pair of tiers that has spoken;
-        ``unroutable`` packets had no node to go to (IPv6, multicast, broadcast, unknown addresses);
-        ``undeliverable`` ones found the receiver's interface down or its queue full; ``in_flight`` and
-        ``peak_in_flight`` count packets scheduled; ``lateness`` tells how far behind the schedule packets
-        were delivered: wake-ups, those more than 1 ms late, mean and worst in ms; ``real_time`` whether the
-        process was given real-time priority, without which a busy host makes it late.
+        ``links`` has ``src``, ``dst`` and the ``Counters`` of each pair of tiers that has communicated.
+        ``unroutable`` counts packets for no node (IPv6, multicast, broadcast, unknown addresses),
+        ``undeliverable`` those whose receiver's interface was down or its queue full, ``in_flight`` and
+        ``peak_in_flight`` scheduled packets. ``lateness`` has the number of wake-ups, of those more than 1 ms
+        late, and mean and worst lateness in ms. ``real_time`` tells whether the process has real-time
+        priority, without which it is late on a busy host.
         """
         times = os.times()
         return {

@@ -1,8 +1,8 @@
-"""TUN devices by ioctl, with the standard library alone.
+"""TUN devices, created by ioctl with only the standard library.
 
-Every function acts on the network namespace of the calling thread, so that whoever makes a node calls
-them inside it and hands the descriptor over by SCM_RIGHTS. One ``ip`` process for each of these steps
-would cost more than all the rest of making a node.
+All functions act on the network namespace of the calling thread: providers call them inside a node and pass
+the descriptor on with SCM_RIGHTS. Running ``ip`` for each of these steps would take longer than the rest of a
+node's creation.
 
 Constants are those of ``linux/if_tun.h``, ``linux/if.h`` and ``linux/sockios.h``.
 """
@@ -19,7 +19,7 @@ MTU_BYTES = 1500
 """MTU of a node's interface."""
 
 QUEUE_PACKETS = 1000
-"""Length of a node's transmit queue: what it may send while the fabric is not running."""
+"""Length of a node's transmit queue, for packets that the fabric has not read yet."""
 
 _TUNSETIFF = 0x400454CA
 _TUNSETOFFLOAD = 0x400454D0
@@ -41,12 +41,12 @@ _IFF_UP = 0x1
 def open_tun(name: str = "eth0") -> int:
     """Create a TUN device and return its descriptor, non-blocking and closed on exec.
 
-    Packets are read and written behind a ``virtio_net_hdr`` of 10 bytes (IFF_VNET_HDR). The kernel may
-    leave checksums of TCP and UDP to be completed and may hand over TCP segments of up to 64 KiB in one
-    piece (TSO), which is what makes a user-space fabric fast. The device lives as long as the descriptor.
+    Packets are read and written with a ``virtio_net_hdr`` of 10 bytes (IFF_VNET_HDR). The kernel may leave
+    checksums of TCP and UDP incomplete and may pass up to 64 KiB of TCP segments as one packet (TSO), which
+    makes the user-space fabric fast. The device exists as long as the descriptor is open.
 
     Raises:
-        OSError: /dev/net/tun is missing or may not be used, or the name is taken.
+        OSError: /dev/net/tun is missing or not accessible, or the name is in use.
     """
     fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -66,21 +66,21 @@ def configure(
     mtu: int = MTU_BYTES,
     txqueuelen: int = QUEUE_PACKETS,
 ) -> None:
-    """Give an interface its IPv4 address and bring it up.
+    """Set the IPv4 address of an interface and bring it up.
 
     Args:
         name: interface of the calling thread's network namespace.
         address: IPv4 address in dotted form.
-        prefix: length of the network prefix in bits.
+        prefix: length of the network prefix.
         mtu: largest IP packet in bytes.
-        txqueuelen: packets that may wait to be read.
+        txqueuelen: length of the transmit queue in packets.
 
     Raises:
-        OSError: there is no such interface, or the caller may not configure it.
+        OSError: the interface does not exist, or the caller lacks permission.
     """
     mask = socket.inet_ntoa(struct.pack("!I", (0xFFFFFFFF << (32 - prefix)) & 0xFFFFFFFF))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
-        with suppress(PermissionError):  # the initial user namespace's alone; the usual 500 do, too
+        with suppress(PermissionError):  # only in the initial user namespace; the default of 500 suffices
             fcntl.ioctl(control, _SIOCSIFTXQLEN, struct.pack("16si20x", name.encode("ascii"), txqueuelen))
         fcntl.ioctl(control, _SIOCSIFMTU, struct.pack("16si20x", name.encode("ascii"), mtu))
         fcntl.ioctl(control, _SIOCSIFADDR, _address_request(name, address))
@@ -89,17 +89,17 @@ def configure(
 
 
 def bring_loopback_up() -> None:
-    """Bring ``lo`` up; it has 127.0.0.1 from the kernel."""
+    """Bring ``lo`` up; the kernel assigns 127.0.0.1."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
         _bring_up(control, "lo")
 
 
 def raise_tcp_buffers(max_bytes: int = 32 << 20) -> None:
-    """Let TCP of this network namespace keep a long fat link full.
+    """Raise the TCP buffer limits of this network namespace for links with a high bandwidth-delay product.
 
-    The usual limits (4 to 6 MB) hold one flow at 100 ms of round trip below 300 Mbit/s, whatever the
-    link. They are ceilings of the kernel's own tuning; no memory is set aside. Where the namespace's
-    settings may not be written, nothing happens.
+    The default limits (4 to 6 MB) restrict one flow at a round trip of 100 ms to less than 300 Mbit/s. They
+    are upper bounds of the kernel's autotuning; no memory is reserved. Does nothing if the settings are
+    read-only.
     """
     for name in ("tcp_rmem", "tcp_wmem"):
         with suppress(OSError, ValueError):

@@ -1,7 +1,7 @@
-"""What both ends of the control socket agree on.
+"""The message format of the control socket.
 
-A request is one packet: a JSON object, with descriptors beside it for ``attach``. A reply is one or more
-packets; the first byte of each says whether another one follows.
+A request is one packet with a JSON object, and with descriptors for ``attach``. A reply is one or more
+packets; the first byte of each tells whether another one follows.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from typing import Any
 
 MAX_REQUEST_BYTES = 128 << 10
-"""Longest request; a longer one is refused."""
+"""Maximum length of a request; longer ones are refused."""
 
 MAX_DESCRIPTORS = 250
-"""Descriptors in one request; the kernel takes 253 (SCM_MAX_FD)."""
+"""Maximum number of descriptors in one request; the kernel allows 253 (SCM_MAX_FD)."""
 
 _PIECE_BYTES = 64 << 10
 _MORE = b"+"
@@ -25,7 +25,7 @@ _LAST = b"."
 
 
 def encode(message: object) -> bytes:
-    """A message as the bytes of JSON."""
+    """Encode a message as JSON."""
     return json.dumps(message, separators=(",", ":")).encode("utf-8")
 
 
@@ -41,9 +41,9 @@ def receive_reply(source: socket.socket) -> dict[str, Any]:
     """Read one reply.
 
     Raises:
-        EOFError: the other end is gone.
-        OSError: nothing came in time.
-        ValueError: it is no JSON.
+        EOFError: the fabric has closed the connection.
+        OSError: no reply within the time-out.
+        ValueError: the reply is not JSON.
     """
     data = b""
     while True:
@@ -58,9 +58,9 @@ def receive_reply(source: socket.socket) -> dict[str, Any]:
 
 @contextmanager
 def short_path(directory: str | os.PathLike[str], name: str) -> Iterator[str]:
-    """A path to ``name`` in a folder that fits a socket address, whatever the folder's own length.
+    """A short path to ``name`` in a folder, for use as a socket address.
 
-    A socket address holds 108 bytes. The folder is opened and reached through /proc/self/fd.
+    A socket address is limited to 108 bytes; the folder is opened and addressed through /proc/self/fd.
     """
     fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

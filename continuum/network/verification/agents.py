@@ -1,4 +1,4 @@
-"""The orchestrator's side of the measuring agents: starts them on nodes, commands them, reads answers."""
+"""Starts the measuring agents on nodes, sends them commands and reads their answers."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ T = TypeVar("T")
 
 START_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 15.0
-"""Longest wait for an answer beyond the time the command itself takes."""
+"""Time-out for an answer, in addition to the duration of the command."""
 
 _POLL_S = 0.004
 
 
 @dataclass
 class Agent:
-    """An agent on one node.
+    """The agent on one node.
 
     Attributes:
         node: the node's name.
         address: its address on the links.
-        process: the agent.
-        log: where its answers are appended.
+        process: the running agent.
+        log: file with its answers.
+        read: bytes of the log that were read.
         ports: its ``udp`` and ``tcp`` ports.
-        answers: what it said and nobody has taken yet.
+        answers: answers that were not consumed yet.
     """
 
     node: str
@@ -46,11 +47,11 @@ class Agent:
     answers: list[dict[str, Any]] = field(default_factory=list)
 
     def tell(self, do: str, **arguments: Any) -> None:
-        """Give it a command."""
+        """Send a command."""
         self.process.write((json.dumps({"do": do, **arguments}) + "\n").encode())
 
     def listen(self) -> None:
-        """Read what it has said since; ProvisionError when it has ended."""
+        """Read new answers; ProvisionError if the agent has ended."""
         ended = self.process.poll()
         with suppress(FileNotFoundError), self.log.open("rb") as file:
             file.seek(self.read)
@@ -63,7 +64,7 @@ class Agent:
             raise ProvisionError(f"verify: the agent on {self.node} ended: {''.join(tail) or ended}")
 
     def take(self, key: str, value: int) -> dict[str, Any] | None:
-        """The answer in which ``key`` has this value, if it has come."""
+        """Consume the answer in which ``key`` has this value; None if it has not arrived."""
         for answer in self.answers:
             if answer.get(key) == value:
                 self.answers.remove(answer)
@@ -72,7 +73,7 @@ class Agent:
 
 
 class Agents:
-    """Agents on some nodes, from ``with`` to its end."""
+    """Agents on nodes; a context manager that ends them."""
 
     def __init__(self, deployment: Deployment, nodes: Iterable[str], logs: Path) -> None:
         source = (Path(__file__).parent / "node_agent.py").read_text(encoding="utf-8")
@@ -106,20 +107,20 @@ class Agents:
         return self._agents[node]
 
     def answer(self, node: str, key: str, value: int, within_s: float) -> dict[str, Any]:
-        """The answer of a node in which ``key`` has this value.
+        """Wait for the answer of a node in which ``key`` has this value.
 
         Args:
-            node: who was asked.
-            key: what the answer is known by.
-            value: its value.
-            within_s: how long the command itself takes.
+            node: name of the node.
+            key: key that identifies the answer.
+            value: value of that key.
+            within_s: duration of the command itself.
         """
         agent = self._agents[node]
         found: dict[str, Any] = self.wait(lambda: agent.take(key, value), within_s + ANSWER_TIMEOUT_S)
         return found
 
     def wait(self, find: Callable[[], T | None], timeout_s: float) -> T:
-        """Listen to all agents until something is found; ProvisionError when it is not in time."""
+        """Read answers of all agents until ``find`` returns a result; ProvisionError after the time-out."""
         deadline = time.monotonic() + timeout_s
         while True:
             for agent in self._agents.values():

@@ -1,10 +1,10 @@
-"""Runs on sampled nodes while links are measured: sends probes, echoes them, sends and counts traffic.
+"""The measuring agent on a node: sends probes, echoes them, sends and counts traffic.
 
-Standard library alone; its source is handed to the node's interpreter. Commands come as lines of JSON on
-standard input, answers leave as lines of JSON on standard output; the first line names its two ports.
+It uses only the standard library; the node's interpreter receives its source. Commands are JSON lines on
+standard input, answers are JSON lines on standard output; the first line has its two ports.
 
-Times of arrival are the kernel's (SO_TIMESTAMPNS), and the echo says how long it held a probe, so that a
-round trip is the network's, not that of two waiting interpreters.
+Arrival times are those of the kernel (SO_TIMESTAMPNS), and the echo reports how long it held a probe, so that
+round trips exclude the delays of both interpreters.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from collections.abc import Callable
 from typing import Any
 
 IP_UDP_BYTES = 28
-SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python has no name for it
+SO_TIMESTAMPNS = 35  # from asm-generic/socket.h; not in the socket module
 _TIMESPEC = struct.Struct("@qq")
-_PROBE = struct.Struct("!cqqqqq")  # kind, stream, number, sent; by the echo: heard, answered
+_PROBE = struct.Struct("!cqqqqq")  # kind, stream, number, sent; set by the echo: heard, answered
 _TRAIN = struct.Struct("!cq")
 _STREAM = struct.Struct("!q")
 _TICK_S = 0.001
@@ -32,7 +32,7 @@ _RECEIVE_BUFFER_BYTES = 8 << 20
 
 
 def udp_socket(address: str) -> socket.socket:
-    """A socket with the kernel's times of arrival."""
+    """A UDP socket with arrival times of the kernel."""
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
     made.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -42,7 +42,7 @@ def udp_socket(address: str) -> socket.socket:
 
 
 def receive(source: socket.socket) -> tuple[bytes, int, Any]:
-    """A packet, when it arrived in ns of CLOCK_REALTIME, and where it came from."""
+    """Receive a packet; returns it, its arrival in ns of CLOCK_REALTIME, and its sender."""
     data, extras, _, sender = source.recvmsg(65536, 128)
     for level, kind, value in extras:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
@@ -52,7 +52,7 @@ def receive(source: socket.socket) -> tuple[bytes, int, Any]:
 
 
 def slope(points: list[tuple[float, float]]) -> float | None:
-    """Least-squares rise of the second coordinate with the first; None without enough points."""
+    """Least-squares slope; None with fewer than three points."""
     if len(points) < 3:
         return None
     mean_x = sum(x for x, _ in points) / len(points)
@@ -62,7 +62,7 @@ def slope(points: list[tuple[float, float]]) -> float | None:
 
 
 def processors() -> list[tuple[int, int]]:
-    """Time that each processor of this machine has worked, and all the time so far, in clock ticks."""
+    """Busy time and total time of each processor of this machine, in clock ticks."""
     with open("/proc/stat", encoding="ascii") as file:  # noqa: PTH123 - pathlib takes long to load
         lines = [line.split() for line in file if line.startswith("cpu") and not line.startswith("cpu ")]
     ticks = [[int(word) for word in line[1:9]] for line in lines]
@@ -70,7 +70,7 @@ def processors() -> list[tuple[int, int]]:
 
 
 def busiest(before: list[tuple[int, int]]) -> float:
-    """Share of the time since ``before`` that the busiest processor has worked."""
+    """Busy share of the busiest processor since ``before``."""
     shares = [
         (work - work_before) / max(1, total - total_before)
         for (work_before, total_before), (work, total) in zip(before, processors(), strict=False)
@@ -79,10 +79,10 @@ def busiest(before: list[tuple[int, int]]) -> float:
 
 
 class Agent:
-    """One loop over sockets, timed actions and commands.
+    """An event loop over sockets, timed actions and commands.
 
     Args:
-        address: the node's address on the links that are measured.
+        address: the node's address on the measured links.
     """
 
     def __init__(self, address: str) -> None:
@@ -102,16 +102,16 @@ class Agent:
         self.selector.register(0, selectors.EVENT_READ, self.on_command)
 
     def watch(self, source: socket.socket, action: Callable[[], None]) -> None:
-        """Call ``action`` whenever ``source`` can be read."""
+        """Call ``action`` whenever ``source`` is readable."""
         self.selector.register(source, selectors.EVENT_READ, action)
 
     def at(self, when: float, action: Callable[[], None]) -> None:
-        """Call ``action`` once, at a time of the monotonic clock."""
+        """Call ``action`` once, at a time of CLOCK_MONOTONIC."""
         self.count += 1
         heapq.heappush(self.timed, (when, self.count, action))
 
     def say(self, message: dict[str, Any]) -> None:
-        """One line to whoever gave the command."""
+        """Write one answer."""
         os.write(1, (json.dumps(message) + "\n").encode())
 
     def run(self) -> None:
@@ -126,7 +126,7 @@ class Agent:
                 key.data()
 
     def on_command(self) -> None:
-        """Take what standard input holds; each whole line is a command."""
+        """Read commands, one per line, from standard input."""
         data = os.read(0, 65536)
         if not data:
             sys.exit(0)
@@ -136,7 +136,7 @@ class Agent:
             getattr(self, "do_" + command.pop("do"))(**command)
 
     def on_packet(self) -> None:
-        """Echo probes, count trains."""
+        """Echo probes and count UDP traffic."""
         for _ in range(64):
             try:
                 data, arrived, sender = receive(self.udp)
@@ -157,7 +157,7 @@ class Agent:
                 points.append((arrived / 1e9, total + len(data) + IP_UDP_BYTES))
 
     def on_connection(self) -> None:
-        """Count what comes over TCP; the first 8 bytes are the stream's number."""
+        """Count TCP traffic; the first 8 bytes are the number of the stream."""
         connection, _ = self.listener.accept()
         connection.settimeout(5.0)
         points: list[tuple[float, float]] = []
@@ -193,7 +193,7 @@ class Agent:
     # Commands
 
     def do_probe(self, stream: int, to: list[Any], count: int, interval_s: float, wait_s: float) -> None:
-        """Send paced probes; ``wait_s`` after the last one report round trips and ways back in ns."""
+        """Send paced probes; ``wait_s`` after the last one, report round trips and return delays in ns."""
         prober = udp_socket(self.address)
         trips: dict[int, int] = {}
         ways_back: dict[int, int] = {}
@@ -228,11 +228,11 @@ class Agent:
         self.at(begin, lambda: send(0))
 
     def do_heard(self, stream: int) -> None:
-        """Report the one-way delays of the probes of a stream that came here, in ns between two clocks."""
+        """Report the one-way delays of received probes of a stream, in ns between both clocks."""
         self.say({"heard": stream, "one_way_ns": self.heard.pop(stream, [])})
 
     def do_train(self, stream: int, to: list[Any], mbit: float, seconds: float, size: int) -> None:
-        """Send UDP packets of ``size`` IP bytes at a rate, every millisecond those that are due."""
+        """Send UDP packets of ``size`` IP bytes at a rate, in steps of a millisecond."""
         packet = _TRAIN.pack(b"T", stream).ljust(size - IP_UDP_BYTES, b"\0")
         per_second = mbit * 1e6 / 8 / size
         begin, sent = time.monotonic(), 0
@@ -245,14 +245,14 @@ class Agent:
                 return
             while sent < now * per_second:
                 sent += 1
-                with contextlib.suppress(OSError):  # the sender's own queue is full
+                with contextlib.suppress(OSError):  # the sender's queue is full
                     self.udp.sendto(packet, tuple(to))
             self.at(begin + now + max(_TICK_S, 1 / per_second), send)
 
         self.at(begin, send)
 
     def do_flow(self, stream: int, to: list[Any], seconds: float) -> None:
-        """Send over TCP as fast as it goes; report how busy the busiest processor was."""
+        """Send over TCP at full speed; report the busy share of the busiest processor."""
         before = processors()
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         connection.settimeout(seconds)
@@ -284,12 +284,12 @@ class Agent:
             return
         connection.setblocking(False)
         end = time.monotonic() + seconds
-        # Abort at the end: what is still queued must not get into the next measurement.
+        # Abort at the end, so that queued data does not disturb the next measurement.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.selector.register(connection, selectors.EVENT_WRITE, send)
 
     def do_received(self, stream: int, skip_s: float) -> None:
-        """Report how much of a stream came, and its rate after the first ``skip_s`` seconds of it."""
+        """Report the received bytes of a stream, and its rate after the first ``skip_s`` seconds."""
         points = self.arrivals.pop(stream, [])
         first = points[0][0] if points else 0.0
         steady = [(at - first, amount) for at, amount in points if at - first >= skip_s]
