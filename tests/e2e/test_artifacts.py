@@ -260,7 +260,7 @@ def test_the_list_is_exact(workplace: Path, capsys: pytest.CaptureFixture[str]) 
     assert second["file"] == "image-app-v1-linux-amd64.tar"
     (workplace / "x.cfg").write_text(f"{CONFIG}mist_packages = mosquitto, tcpdump\n")
     assert cli.main(["artifacts", "x.cfg"]) == 0
-    assert capsys.readouterr().out.endswith("Debian packages, with all they depend on: mosquitto, tcpdump\n")
+    assert capsys.readouterr().out.endswith("Debian packages, plus their dependencies: mosquitto, tcpdump\n")
 
 
 def test_a_folder_is_downloaded_checked_and_used(
@@ -268,12 +268,12 @@ def test_a_folder_is_downloaded_checked_and_used(
 ) -> None:
     download = ["artifacts", "x.cfg", "--download", "files", "--mirror", files.address]
     assert cli.main(download) == 0
-    assert "files: 2 files downloaded, 0 were there" in capsys.readouterr().err
+    assert "files: 2 files downloaded, 0 already present" in capsys.readouterr().err
     assert cli.main(["artifacts", "x.cfg", "--check", "files"]) == 0
-    assert "all of 2 files are there and whole" in capsys.readouterr().err
+    assert "all 2 files are complete" in capsys.readouterr().err
     count = len(files.asked)
     assert cli.main(download) == 0
-    assert "0 files downloaded, 2 were there" in capsys.readouterr().err
+    assert "0 files downloaded, 2 already present" in capsys.readouterr().err
     assert len(files.asked) == count
     read = config.parse(CONFIG.replace("[benchmark]", "artifact_dir = files\n[benchmark]"), "x.cfg")
     paths = artifacts.obtain([TOOL], read)
@@ -326,7 +326,8 @@ def test_a_run_is_refused_before_anything_is_created(
 def test_playbooks_are_told_where_the_files_are(workplace: Path, files: Files) -> None:
     mirror = f"artifact_mirror = {files.address}\n[benchmark]"
     run = Run(workplace / "run", config.parse(CONFIG.replace("[benchmark]", mirror), "x.cfg"))
-    told = settings.variables(run, workplace)["continuum_artifacts"]
+    needed = MODULE().artifacts(run.config)
+    told = settings.variables(run, workplace, needed)["continuum_artifacts"]
     assert set(told) == {"tool", "app"}
     assert Path(told["tool"]).read_bytes() == PROGRAM
     assert oci.references(Path(told["app"])) == ("images.example/team/app:v1",)

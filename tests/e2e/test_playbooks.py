@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import signal
 import sys
 import time
@@ -32,6 +33,7 @@ pytestmark = [
 needs_debian = pytest.mark.skipif(bool(debs.WHY_NOT), reason=debs.WHY_NOT)
 needs_sshd = pytest.mark.skipif(bool(sshd.WHY_NOT), reason=sshd.WHY_NOT)
 DEADLINE_S = 60
+VIDEO_FOLDER = Path(inspect.getfile(Video)).parent
 
 PLAYBOOK = """
 - hosts: all
@@ -150,11 +152,11 @@ def test_a_broker_that_a_node_lacks_is_installed_from_package_files(tmp_path: Pa
     (planned,) = [w for w in _video_workloads(tmp_path) if w.programs]
     with no_leaks(), nodes(tmp_path, f"artifact_dir = {artifacts}") as made:
         workload = replace(planned, tier="endpoint")
-        node_programs.provide(Video(), [workload], deployment(made), made.run)
+        node_programs.provide(VIDEO_FOLDER, (), [workload], deployment(made), made.run)
         assert not (made.run.directory / "playbooks").exists(), "both nodes have it; nothing is to be played"
         said(made["endpoint0"], "dpkg", "--purge", "--force-depends", "mosquitto")
         said(made["endpoint0"], "rm", "-f", str(broker), "/usr/local/bin/mosquitto", "/usr/sbin/policy-rc.d")
-        node_programs.provide(Video(), [workload], deployment(made), made.run)
+        node_programs.provide(VIDEO_FOLDER, (), [workload], deployment(made), made.run)
         assert "mosquitto version" in said(made["endpoint0"], "mosquitto", "-h")
         assert said(made["endpoint0"], "cat", "/var/lib/policy-status") == "101\n", "services are not started"
         left = said(made["endpoint0"], "ls", "/usr/sbin/policy-rc.d", "/var/lib/continuum/install")
@@ -165,7 +167,7 @@ def test_a_broker_that_a_node_lacks_is_installed_from_package_files(tmp_path: Pa
         with pytest.raises(
             DeployError, match="endpoint0 has no no-such-broker; endpoint1 has no no-such-broker"
         ):
-            node_programs.provide(Video(), [unknown], deployment(made), made.run)
+            node_programs.provide(VIDEO_FOLDER, (), [unknown], deployment(made), made.run)
 
 
 @needs_debian
