@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import signal
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from application import video
+from application.video import Video
 from continuum.config import topology_builder
 from continuum.connection.deployment import Deployment
 from continuum.connection.ssh.connection import SshConnection
@@ -27,12 +28,12 @@ from tests.e2e.local_nodes import Nodes
 pytestmark = [
     pytest.mark.providers,
     pytest.mark.root,
-    pytest.mark.skipif(bool(playbooks.missing_requirement()), reason=playbooks.missing_requirement()),
+    pytest.mark.skipif(bool(playbooks.lacking()), reason=playbooks.lacking()),
 ]
 needs_debian = pytest.mark.skipif(bool(debs.WHY_NOT), reason=debs.WHY_NOT)
 needs_sshd = pytest.mark.skipif(bool(sshd.WHY_NOT), reason=sshd.WHY_NOT)
 DEADLINE_S = 60
-VIDEO_FOLDER = Path(str(video.__file__)).parent
+VIDEO_FOLDER = Path(inspect.getfile(Video)).parent
 
 PLAYBOOK = """
 - hosts: all
@@ -114,7 +115,7 @@ def _fails(tmp_path: Path, made: Nodes) -> None:
         playbooks.play(write(tmp_path, "- hosts: ["), deployment(made), made.run)
     _ends_the_others(tmp_path, made)
     slow = "- hosts: all\n  tasks:\n    - name: Wait\n      ansible.builtin.command: sleep 30\n"
-    with pytest.raises(DeployError, match="timed out after 2 s"):
+    with pytest.raises(DeployError, match="no end within 2 s"):
         playbooks.play(write(tmp_path, slow), deployment(made), made.run, nodes=["cloud0"], timeout_s=2)
 
 
@@ -164,7 +165,7 @@ def test_a_broker_that_a_node_lacks_is_installed_from_package_files(tmp_path: Pa
         assert "endpoint1" not in (made.run.directory / "logs" / "video-install.log").read_text()
         unknown = replace(workload, programs=(Program("no-such-broker", "x"),))
         with pytest.raises(
-            DeployError, match="endpoint0 is missing no-such-broker; endpoint1 is missing no-such-broker"
+            DeployError, match="endpoint0 has no no-such-broker; endpoint1 has no no-such-broker"
         ):
             node_programs.provide(VIDEO_FOLDER, (), [unknown], deployment(made), made.run)
 
@@ -190,7 +191,7 @@ def test_packages_come_from_a_mirror_whose_key_the_node_has(tmp_path: Path) -> N
         server = made["cloud0"].start(serve, env={"PYTHONUNBUFFERED": "1"}, log=tmp_path / "server")
         _wait_for(tmp_path / "server", "Serving HTTP")
 
-        def install() -> playbooks.PlaybookResult:
+        def install() -> playbooks.Played:
             return playbooks.play(write(tmp_path, text), deployment(made), made.run, nodes=["endpoint0"])
 
         with pytest.raises(DeployError, match='endpoint0: task "Install continuum-test-tool"') as refused:
@@ -215,7 +216,7 @@ def _video_workloads(tmp_path: Path) -> Sequence[Workload]:
     from continuum.config import loader as config
 
     read = config.load(program.config(tmp_path, duration=1, benchmark="transport = mqtt"))
-    return video.Video().workloads(read, topology_builder.from_config(read))
+    return Video().workloads(read, topology_builder.from_config(read))
 
 
 @needs_sshd
