@@ -75,7 +75,7 @@ def test_a_beginning_that_belongs_to_something_else_is_thrown_away(files: Files,
     ("faults", "said"),
     [
         ([404], "404 Not Found"),
-        (["hang"] * 3, "nothing came for 0.5 s|no answer within 0.5 s"),
+        (["hang"] * 3, "no data for 0.5 s|no answer within 0.5 s"),
         ([503] * 3, "503 Service Unavailable"),
         (["cut"] * 3, "it ended after .* of 2048000 bytes"),
     ],
@@ -95,7 +95,7 @@ def test_a_server_that_fails_is_said_with_file_address_and_remedy(
 
 def test_another_content_than_published_is_not_kept(files: Files, source: Source) -> None:
     files.content[PATH] = PROGRAM[:-1] + b"x"
-    with pytest.raises(DeployError, match=f"but {SHA256} was published; it was not kept"):
+    with pytest.raises(DeployError, match=f"but {SHA256} was published; the file was discarded"):
         fetch(TOOL, source)
     assert [path.name for path in source.cache.rglob("*") if path.is_file()] == ["lock"]
 
@@ -108,7 +108,7 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
 def test_no_room_is_said(source: Source) -> None:
     source.cache.mkdir()
     (source.cache / SHA256).write_text("a file where a folder should be")
-    with pytest.raises(DeployError, match="cannot be kept in"):
+    with pytest.raises(DeployError, match="cannot be written to"):
         fetch(TOOL, source)
 
 
@@ -193,9 +193,9 @@ def test_a_registry_that_hands_out_tokens_gets_them(files: Files, tmp_path: Path
     ("what", "said"),
     [
         ("manifests/v1", "its digest is|404 Not Found"),
-        ("blobs", "a layer is not what its digest says"),
-        ("platform", "there is none for linux on arm64"),
-        ("nonsense", "its answer is not that of a registry"),
+        ("blobs", "a layer does not match its digest"),
+        ("platform", "no image for linux/arm64"),
+        ("nonsense", "unexpected response from the registry"),
     ],
 )
 def test_an_image_that_is_not_what_it_should_be_is_refused(
@@ -276,7 +276,7 @@ def test_a_folder_is_downloaded_checked_and_used(
     assert "0 files downloaded, 2 already present" in capsys.readouterr().err
     assert len(files.asked) == count
     read = config.parse(CONFIG.replace("[benchmark]", "artifact_dir = files\n[benchmark]"), "x.cfg")
-    paths = artifacts.obtain([TOOL], read)
+    paths = artifacts.resolve([TOOL], read)
     assert paths["tool"].read_bytes() == PROGRAM
     assert cli.main(["artifacts", "x.cfg", "--check", "files", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["artifacts"][0]["size_bytes"] == len(PROGRAM)
@@ -327,10 +327,10 @@ def test_playbooks_are_told_where_the_files_are(workplace: Path, files: Files) -
     mirror = f"artifact_mirror = {files.address}\n[benchmark]"
     run = Run(workplace / "run", config.parse(CONFIG.replace("[benchmark]", mirror), "x.cfg"))
     needed = MODULE().artifacts(run.config)
-    told = settings.variables(run, workplace, needed)["continuum_artifacts"]
-    assert set(told) == {"tool", "app"}
-    assert Path(told["tool"]).read_bytes() == PROGRAM
-    assert oci.references(Path(told["app"])) == ("images.example/team/app:v1",)
+    paths = settings.variables(run, workplace, needed)["continuum_artifacts"]
+    assert set(paths) == {"tool", "app"}
+    assert Path(paths["tool"]).read_bytes() == PROGRAM
+    assert oci.references(Path(paths["app"])) == ("images.example/team/app:v1",)
 
 
 @pytest.fixture
@@ -356,7 +356,7 @@ def test_an_interrupted_download_ends_at_once_with_status_130(workplace: Path, f
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        process.wait(20)  # its timeouts with the server is longer
+        process.wait(20)  # its time-out for the server is longer
     assert process.returncode == 130
     said = (workplace / "stderr").read_text()
     assert said.splitlines()[-1] == "interrupted"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import signal
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from application.video import Video
+from application import video
 from continuum.config import topology_builder
 from continuum.connection.deployment import Deployment
 from continuum.connection.ssh.connection import SshConnection
@@ -28,12 +27,12 @@ from tests.e2e.local_nodes import Nodes
 pytestmark = [
     pytest.mark.providers,
     pytest.mark.root,
-    pytest.mark.skipif(bool(playbooks.lacking()), reason=playbooks.lacking()),
+    pytest.mark.skipif(bool(playbooks.missing_requirement()), reason=playbooks.missing_requirement()),
 ]
 needs_debian = pytest.mark.skipif(bool(debs.WHY_NOT), reason=debs.WHY_NOT)
 needs_sshd = pytest.mark.skipif(bool(sshd.WHY_NOT), reason=sshd.WHY_NOT)
 DEADLINE_S = 60
-VIDEO_FOLDER = Path(inspect.getfile(Video)).parent
+VIDEO_FOLDER = Path(str(video.__file__)).parent
 
 PLAYBOOK = """
 - hosts: all
@@ -115,7 +114,7 @@ def _fails(tmp_path: Path, made: Nodes) -> None:
         playbooks.play(write(tmp_path, "- hosts: ["), deployment(made), made.run)
     _ends_the_others(tmp_path, made)
     slow = "- hosts: all\n  tasks:\n    - name: Wait\n      ansible.builtin.command: sleep 30\n"
-    with pytest.raises(DeployError, match="no end within 2 s"):
+    with pytest.raises(DeployError, match="timed out after 2 s"):
         playbooks.play(write(tmp_path, slow), deployment(made), made.run, nodes=["cloud0"], timeout_s=2)
 
 
@@ -165,7 +164,7 @@ def test_a_broker_that_a_node_lacks_is_installed_from_package_files(tmp_path: Pa
         assert "endpoint1" not in (made.run.directory / "logs" / "video-install.log").read_text()
         unknown = replace(workload, programs=(Program("no-such-broker", "x"),))
         with pytest.raises(
-            DeployError, match="endpoint0 has no no-such-broker; endpoint1 has no no-such-broker"
+            DeployError, match="endpoint0 is missing no-such-broker; endpoint1 is missing no-such-broker"
         ):
             node_programs.provide(VIDEO_FOLDER, (), [unknown], deployment(made), made.run)
 
@@ -191,7 +190,7 @@ def test_packages_come_from_a_mirror_whose_key_the_node_has(tmp_path: Path) -> N
         server = made["cloud0"].start(serve, env={"PYTHONUNBUFFERED": "1"}, log=tmp_path / "server")
         _wait_for(tmp_path / "server", "Serving HTTP")
 
-        def install() -> playbooks.Played:
+        def install() -> playbooks.PlaybookResult:
             return playbooks.play(write(tmp_path, text), deployment(made), made.run, nodes=["endpoint0"])
 
         with pytest.raises(DeployError, match='endpoint0: task "Install continuum-test-tool"') as refused:
@@ -216,7 +215,7 @@ def _video_workloads(tmp_path: Path) -> Sequence[Workload]:
     from continuum.config import loader as config
 
     read = config.load(program.config(tmp_path, duration=1, benchmark="transport = mqtt"))
-    return Video().workloads(read, topology_builder.from_config(read))
+    return video.Video().workloads(read, topology_builder.from_config(read))
 
 
 @needs_sshd
