@@ -44,7 +44,7 @@ def test_a_run_leaves_hosts_as_they_were(tmp_path: Path, hosts: Hosts) -> None:
         ("endpoint", "cloud"),
     }
     assert all(link["measured"]["rtt_ms"] > 0 for link in result["network"])
-    assert any("no delay is configured; the real network's" in note for note in result["notes"])
+    assert any("no delay is configured; the real network adds" in note for note in result["notes"])
     assert (hosts.state("cloud0"), hosts.state("endpoint0")) == before
 
 

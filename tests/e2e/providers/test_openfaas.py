@@ -104,7 +104,7 @@ def test_what_exceeds_the_bound_is_held_back_and_said(openfaas_artifacts: Path, 
     assert done.returncode == 0, done.stderr
     result = program.result(tmp_path)
     assert result["benchmark"]["counters"]["held"] > 0
-    assert any("waited at their endpoint for answers" in note for note in result["notes"])
+    assert any("waited at their endpoint for earlier answers" in note for note in result["notes"])
     requests = result["benchmark"]["requests"]
     assert requests["sent"] == 180 == requests["completed"] + requests["lost"] + requests["failed"]
 
