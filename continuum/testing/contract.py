@@ -201,7 +201,7 @@ def test_importing_it_is_cheap(found: Found) -> None:
         cwd=registry.ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -218,7 +218,7 @@ def test_playbook_passes_a_syntax_check(playbook: Path, tmp_path: Path) -> None:
         env={**os.environ, **settings.environment(Run(tmp_path), tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

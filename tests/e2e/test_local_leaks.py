@@ -48,7 +48,7 @@ def test_create_and_destroy(tmp_path: Path) -> None:
             for name in ("cloud0", "endpoint11"):
                 made[name].run(
                     ["sh", "-c", "echo x > /etc/x; rm /etc/hosts; setsid sleep 999 >/dev/null 2>&1 &"],
-                    timeout=9,
+                    timeout=60,
                 )
                 made[name].start(["sleep", "999"], env={}, log=tmp_path / "log")
             assert len(in_nodes(made.run.id)) > 13
@@ -74,7 +74,7 @@ def test_nodes_die_with_their_keeper(tmp_path: Path) -> None:
         os.kill(keeper.pid, signal.SIGKILL)
         wait_until_gone(made.run.id)
         with pytest.raises(ConnectionFailure):
-            made["cloud0"].run(["true"], timeout=9)
+            made["cloud0"].run(["true"], timeout=60)
 
 
 def test_node_that_cannot_be_made_takes_the_others_along(
@@ -172,7 +172,7 @@ def test_groups_alone_are_found_by_their_label(tmp_path: Path) -> None:
 def test_too_many_nodes_are_refused_before_anything_is_made(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     spec = topology_builder.from_config(run.config).nodes[0]
-    with pytest.raises(ProvisionError, match="holds 65000"):
+    with pytest.raises(ProvisionError, match="at most 65000"):
         registry.provider("local").create([spec] * 65_001, run)
     assert run.owned() == ()
 

@@ -30,7 +30,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 
 def sh(made: Nodes, node: str, script: str) -> str:
-    return made[node].run(["sh", "-ec", script], timeout=20).stdout
+    return made[node].run(["sh", "-ec", script], timeout=60).stdout
 
 
 def test_hostname_is_the_nodes_name(made: Nodes) -> None:
@@ -57,7 +57,7 @@ def test_nodes_reach_each_other_by_name(made: Nodes, tmp_path: Path) -> None:
             "cloud0",
             "for i in $(seq 100); do grep -q ':1388 .* 0A ' /proc/net/tcp && exit; sleep 0.05; done; exit 1",
         )
-        said = made["endpoint0"].run(["{python}", "-c", ask], timeout=20).stdout.strip()
+        said = made["endpoint0"].run(["{python}", "-c", ask], timeout=60).stdout.strip()
     finally:
         server.kill()
     assert said == made.node("endpoint0").address
@@ -98,7 +98,7 @@ def test_a_node_sees_its_own_processes_and_interfaces_alone(made: Nodes) -> None
 
 def test_settings_of_the_host_are_out_of_reach_and_those_of_the_nodes_network_are_not(made: Nodes) -> None:
     before = Path("/proc/sys/vm/swappiness").read_text()
-    refused = made["cloud0"].run(["sh", "-c", "echo 1 > /proc/sys/vm/swappiness"], timeout=9, check=False)
+    refused = made["cloud0"].run(["sh", "-c", "echo 1 > /proc/sys/vm/swappiness"], timeout=60, check=False)
     assert refused.status != 0
     assert Path("/proc/sys/vm/swappiness").read_text() == before
     mine = "/proc/sys/net/ipv4/ip_forward"
@@ -111,7 +111,7 @@ def test_settings_of_the_host_are_out_of_reach_and_those_of_the_nodes_network_ar
 def test_disks_of_the_host_are_out_of_reach(made: Nodes) -> None:
     assert sh(made, "cloud0", "find /dev -type b") == ""
     assert sh(made, "cloud0", "head -c 3 /dev/zero | wc -c; echo x > /dev/null").strip() == "3"
-    refused = made["cloud0"].run(["touch", "/dev/test"], timeout=9, check=False)
+    refused = made["cloud0"].run(["touch", "/dev/test"], timeout=60, check=False)
     assert refused.status != 0
 
 
@@ -130,21 +130,21 @@ def test_what_lies_in_a_private_folder_of_the_host_is_shown_read_only(
     monkeypatch.setattr(provider, "CHECKOUT", checkout)
     monkeypatch.setattr(mounts, "PRIVATE", (*mounts.PRIVATE, str(tmp_path)))
     with nodes(tmp_path / "base") as made:
-        assert made["cloud0"].run(["cat", str(checkout / "code")], timeout=9).stdout == "here"
-        written = made["cloud0"].run(["touch", str(checkout / "code")], timeout=9, check=False)
+        assert made["cloud0"].run(["cat", str(checkout / "code")], timeout=60).stdout == "here"
+        written = made["cloud0"].run(["touch", str(checkout / "code")], timeout=60, check=False)
         assert "Read-only" in written.stderr
-        assert made["cloud0"].run(["ls", "-A", "/run"], timeout=9).stdout == ""
+        assert made["cloud0"].run(["ls", "-A", "/run"], timeout=60).stdout == ""
 
 
 def test_odd_paths(tmp_path: Path) -> None:
     folder = tmp_path / "a, b:c\\d\te" / ("long" * 40)
     with nodes(folder) as made:
-        made["cloud0"].run(["touch", "/etc/x"], timeout=9)
+        made["cloud0"].run(["touch", "/etc/x"], timeout=60)
         assert len(list(made.run.directory.glob("nodes/cloud0/upper0/etc/x"))) == 1
 
 
 def test_python_of_a_node_is_the_one_that_runs_here(made: Nodes) -> None:
-    said = made["endpoint0"].run(["{python}", "-c", "import sys; print(sys.prefix)"], timeout=20).stdout
+    said = made["endpoint0"].run(["{python}", "-c", "import sys; print(sys.prefix)"], timeout=60).stdout
     assert said.strip() == sys.prefix
 
 
@@ -152,7 +152,7 @@ def test_two_runs_do_not_disturb_each_other(made: Nodes, tmp_path: Path) -> None
     with nodes(tmp_path) as other:
         assert other.node("cloud0").address == made.node("cloud0").address
         other["cloud0"].put(Path(__file__), PurePosixPath("/tmp/only-here"))
-        assert "only-here" not in made["cloud0"].run(["ls", "/tmp"], timeout=9).stdout
+        assert "only-here" not in made["cloud0"].run(["ls", "/tmp"], timeout=60).stdout
         other.destroy()
         assert sh(made, "cloud0", "echo alive").strip() == "alive"
 
@@ -162,10 +162,10 @@ import sys
 from pathlib import Path
 from tests.e2e.local_nodes import nodes
 with nodes(Path(sys.argv[1])) as made:
-    print(made["cloud0"].run(["getent", "hosts", "endpoint0"], timeout=9).stdout.split()[1])
-    print(made["cloud0"].run(["cat", "/mnt/inner/file"], timeout=9).stdout)
+    print(made["cloud0"].run(["getent", "hosts", "endpoint0"], timeout=60).stdout.split()[1])
+    print(made["cloud0"].run(["cat", "/mnt/inner/file"], timeout=60).stdout)
     edit = "echo new > /mnt/inner/file; cat /mnt/inner/file"
-    print(made["cloud0"].run(["sh", "-c", edit], timeout=9).stdout)
+    print(made["cloud0"].run(["sh", "-c", edit], timeout=60).stdout)
 """
 
 
@@ -194,8 +194,8 @@ import sys
 from pathlib import Path
 from tests.e2e.local_nodes import nodes
 with nodes(Path(sys.argv[1])) as made:
-    made["cloud0"].run(["sh", "-c", "echo x > /etc/passwd"], timeout=9)
-    print(made["endpoint0"].run(["wc", "-l", "/etc/passwd"], timeout=9).stdout.split()[0])
+    made["cloud0"].run(["sh", "-c", "echo x > /etc/passwd"], timeout=60)
+    print(made["endpoint0"].run(["wc", "-l", "/etc/passwd"], timeout=60).stdout.split()[0])
     print(*made.run.notes())
 """
 
@@ -239,7 +239,7 @@ def test_kernels_traffic_control_shapes_what_leaves_a_node(tmp_path: Path) -> No
         shape = topology_builder.from_config(made.run.config)
         deployment = Deployment(shape, made.nodes, made.connections, "netem")
         open_engine("netem").shape(deployment, made.run)
-        said = made["endpoint0"].run(["{python}", "-c", ROUND_TRIP, "cloud0"], timeout=20).stdout
+        said = made["endpoint0"].run(["{python}", "-c", ROUND_TRIP, "cloud0"], timeout=60).stdout
         assert float(said) > 0.03
 
 
@@ -251,7 +251,7 @@ def test_engine_that_only_passes_packets_on_is_started_where_the_kernel_shapes(t
         provider_ = registry.provider("local")
         made = provider_.create(topology_builder.from_config(run.config).nodes, run)
         connection = provider_.connect(made[0], run)
-        said = connection.run(["{python}", "-c", ROUND_TRIP, made[1].name], timeout=20).stdout
+        said = connection.run(["{python}", "-c", ROUND_TRIP, made[1].name], timeout=60).stdout
         assert float(said) > 0
     finally:
         destroy(registry.provider("local"), run)

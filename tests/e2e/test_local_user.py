@@ -32,7 +32,7 @@ base = Path(sys.argv[1])
 said = {"trial": [str(one) for one in registry.provider("local").doctor(facts.read()) if not one.ok]}
 with nodes(base, endpoints=2) as made:
     def sh(node, script):
-        return made[node].run(["sh", "-c", script], timeout=20).stdout.strip()
+        return made[node].run(["sh", "-c", script], timeout=60).stdout.strip()
     said["who"] = sh("cloud0", "hostname; id -u")
     said["resolved"] = sh("cloud0", "getent hosts endpoint1")
     said["etc"] = sh("cloud0", "echo x > /etc/continuum-test && cat /etc/continuum-test")
@@ -48,7 +48,7 @@ with nodes(base, endpoints=2) as made:
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 7)); s.settimeout(20)
 s.sendto(b"to myself by the fabric's rules or the kernel's", ("endpoint0", 7)); print(len(s.recv(99)))
-'''], timeout=20).stdout.strip()
+'''], timeout=60).stdout.strip()
     process = made["cloud0"].start(["sh", "-c", "setsid sleep 999 & sleep 998"], env={}, log=base / "log")
     process.kill()
     said["status"] = process.wait(20)
@@ -85,7 +85,7 @@ def _command(base: Path) -> list[str]:
         ]
         try:
             if (
-                subprocess.run(check, cwd=CHECKOUT, capture_output=True, timeout=30, check=False).returncode
+                subprocess.run(check, cwd=CHECKOUT, capture_output=True, timeout=60, check=False).returncode
                 == 0
             ):
                 return [*become, python, "-B", "-c", SCRIPT, str(base)]

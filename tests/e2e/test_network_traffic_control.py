@@ -34,7 +34,7 @@ def net() -> Iterator[BareNetwork]:
 def run(net: BareNetwork, argv: Sequence[str]) -> str:
     node = net["endpoint0"]
     process = node.start(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err.decode()
     return out.decode()
 

@@ -410,7 +410,7 @@ def test_instances_are_logged_into_by_the_runs_key(
     assert {node.interface for node in nodes} == {"lo"}
     connections = {node.name: provider.connect(node, run) for node in nodes}
     for node in nodes:
-        said = connections[node.name].run(["getent", "hosts", "cloud0", node.name], timeout=20).stdout.split()
+        said = connections[node.name].run(["getent", "hosts", "cloud0", node.name], timeout=60).stdout.split()
         assert said == [nodes[0].address, "cloud0", node.address, node.name]
     used = provider.usage(Deployment(topology_builder.from_config(run.config), nodes, connections), run)
     assert all((used[node.name].cpu_seconds or 0) > 0 for node in nodes)

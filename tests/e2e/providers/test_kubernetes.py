@@ -207,11 +207,11 @@ def is_ready(pod: Any) -> bool:
 def test_pods_on_other_nodes_are_reached_over_the_emulated_link(deployment: Deployment) -> None:
     pods = json.loads(kubectl(deployment, "get", "pods", "-A", "-l", "k8s-app=kube-dns", "-o", "json"))
     address = next(pod["status"]["podIP"] for pod in pods["items"] if is_ready(pod))
-    said = deployment.connections["cloud1"].run(["ping", "-c", "3", "-q", address], timeout=30).stdout
+    said = deployment.connections["cloud1"].run(["ping", "-c", "3", "-q", address], timeout=60).stdout
     assert "3 received" in said
     assert float(said.rpartition("= ")[2].split("/")[0]) > 19, "there is a way round the link"
     direct = ["ping", "-c", "10", "-i", "0.2", "-q", deployment.node("cloud0").management]
-    said = deployment.connections["cloud1"].run(direct, timeout=30).stdout
+    said = deployment.connections["cloud1"].run(direct, timeout=60).stdout
     assert float(said.rpartition("= ")[2].split("/")[0]) < 19, "the management network is emulated"
 
 
@@ -303,13 +303,13 @@ def test_an_image_that_is_not_there_is_named(
 def test_a_full_disk_is_named(deployment: Deployment, run: Run, tmp_path: Path) -> None:
     worker = deployment.connections["cloud1"]
     disk = "/var/lib/containerd/io.containerd.content.v1.content"
-    worker.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk], timeout=10)
-    worker.run(["mkdir", "-p", f"{disk}/ingest", f"{disk}/blobs/sha256"], timeout=10)
+    worker.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk], timeout=60)
+    worker.run(["mkdir", "-p", f"{disk}/ingest", f"{disk}/blobs/sha256"], timeout=60)
     try:
         with pytest.raises(DeployError, match=r"cloud1: (.|\n)*give its disk more room(.|\n)*no space left"):
             MANAGER.submit(of_its_own("full", tmp_path), deployment, run)
     finally:
-        worker.run(["umount", disk], timeout=10)
+        worker.run(["umount", disk], timeout=60)
 
 
 @pytest.mark.parametrize("way", pod_manifests.WAYS)
