@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,7 @@ from types import FrameType
 from continuum.errors import InterruptedRunError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_REPEAT_AFTER_S = 0.05
 
 
 class Interruption:
@@ -25,6 +27,8 @@ class Interruption:
     def __init__(self) -> None:
         self.count = 0
         self.shielded = False
+        self._number = 0
+        self._repetition: threading.Timer | None = None
 
     @property
     def hurry(self) -> bool:
@@ -35,9 +39,24 @@ class Interruption:
         self.count += 1
         if self.shielded or self.count > 1:
             return
+        self._number = number
         name = signal.Signals(number).name
         msg = f"interrupted by {name}"
         raise InterruptedRunError(msg)
+
+    def repeat(self) -> None:
+        """Send the signal to this process again, since Python discarded the exception it raised."""
+        self.count -= 1
+        main_thread = threading.main_thread().ident
+        assert main_thread is not None
+        self._repetition = threading.Timer(_REPEAT_AFTER_S, signal.pthread_kill, (main_thread, self._number))
+        self._repetition.daemon = True
+        self._repetition.start()
+
+    def end(self) -> None:
+        """Repeat nothing any more."""
+        if self._repetition is not None:
+            self._repetition.cancel()
 
     @contextmanager
     def shield(self) -> Iterator[None]:
@@ -56,6 +75,10 @@ def interruptible() -> Iterator[Interruption]:
     unraisable = sys.unraisablehook
 
     def after_interruption(event: sys.UnraisableHookArgs) -> None:
+        if isinstance(event.exc_value, InterruptedRunError):
+            # The signal came in a destructor, or in a hook that runs before or after a fork.
+            interruption.repeat()
+            return
         # A signal that came while a thread was being started leaves that thread without its papers.
         if interruption.count:
             logging.getLogger(__name__).debug("after the signal: %r in %r", event.exc_value, event.object)
@@ -67,6 +90,7 @@ def interruptible() -> Iterator[Interruption]:
     try:
         yield interruption
     finally:
+        interruption.end()
         for number, handler in before.items():
             signal.signal(number, handler)
         sys.unraisablehook = unraisable

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -30,3 +31,23 @@ def test_the_former_handlers_come_back() -> None:
     with interruptible():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+class Signalling:
+    """Sends a signal when it is collected, where exceptions go nowhere, as in the hooks of ``os.fork``."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def collect_and_wait() -> None:
+    Signalling()
+    time.sleep(60)
+
+
+def test_a_signal_that_comes_where_exceptions_go_nowhere_is_not_lost() -> None:
+    with interruptible() as interruption:
+        with pytest.raises(InterruptedRunError, match="SIGTERM"):
+            collect_and_wait()
+        assert interruption.count == 1
+    time.sleep(0.2)  # nothing is sent afterwards
