@@ -234,9 +234,12 @@ def _run(
 
 
 def _pass_niceness_on(process: subprocess.Popen[str]) -> None:
-    """A session is scheduled as one, and a new one is not nice, whatever its processes inherit."""
+    """A session is scheduled as one, and a new one is not nice, whatever its processes inherit.
+
+    Compilers never go before others, even if this process does: tests run beside them.
+    """
     with suppress(OSError):
-        Path(f"/proc/{process.pid}/autogroup").write_text(str(os.nice(0)), encoding="ascii")
+        Path(f"/proc/{process.pid}/autogroup").write_text(str(max(5, os.nice(0))), encoding="ascii")
 
 
 def _end(process: subprocess.Popen[str]) -> None:
