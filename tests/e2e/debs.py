@@ -60,14 +60,14 @@ def dependencies(*packages: str) -> tuple[str, ...]:
 
 
 def fetch(folder: Path, names: Sequence[str]) -> str:
-    """Download packages by name; says why they cannot be had, if so."""
+    """Download packages by name; returns why they are unavailable, if so."""
     command = ["apt-get", "download", "-o", "APT::Sandbox::User=root", *names]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     return f"{', '.join(names)} cannot be downloaded: {done.stderr.strip()[-200:]}" if done.returncode else ""
 
 
 def download(folder: Path, package: str) -> str:
-    """A package of this host's archive and all it depends on; says why that cannot be had, if so."""
+    """A package of this host's archive and all it depends on; returns why it is unavailable, if so."""
     folder.mkdir(parents=True, exist_ok=True)
     names = dependencies(package)
     if not names:

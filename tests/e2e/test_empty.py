@@ -1,4 +1,4 @@
-"""Instances that sleep, on real nodes: their lives are in the result, table and page."""
+"""Instances that sleep, on real nodes: their lifecycle is in the result, table and page."""
 
 from __future__ import annotations
 

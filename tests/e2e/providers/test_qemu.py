@@ -65,7 +65,7 @@ def test_a_guest_is_the_node_it_should_be(up: Path) -> None:
 
 
 def test_a_guest_starts_what_a_node_needs_and_no_more(up: Path) -> None:
-    """What an interpreted guest starts it waits for; drivers and disks are there all the same."""
+    """What a TCG-emulated guest starts it waits for; drivers and disks are there all the same."""
     options = inside(up, "cloud0", "findmnt -no OPTIONS /").strip().split(",")
     assert {"rw", "noatime"} <= set(options)
     devices = "for one in net/tun hwrng; do test -c /dev/$one || echo no $one; done"
