@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from continuum.connection import namespace_files
 from continuum.connection.base import Completed
-from continuum.connection.process import MarkedProcess
+from continuum.connection.process import MarkedProcess, kill
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from continuum.model.limits import Limits
 from continuum.sdk import protocol
@@ -84,7 +84,7 @@ class NamespaceConnection:
         finally:
             if process.popen.returncode is None:
                 process.kill()
-                process.popen.communicate()
+                kill(process.popen)
         status = process.popen.returncode
         completed = Completed(
             tuple(argv), status, stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace")

@@ -16,6 +16,16 @@ END_TIMEOUT_S = 10.0
 _POLL_S = 0.01
 
 
+def kill(popen: subprocess.Popen[bytes]) -> None:
+    """Kill a process and close its pipes, without waiting for others that hold their far ends."""
+    popen.kill()
+    popen.wait(END_TIMEOUT_S)
+    for pipe in (popen.stdin, popen.stdout, popen.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
 class ClientProcess:
     """A command on a node and its client process, which ends with the same status; most of ``Process``.
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from continuum.connection.base import Completed
-from continuum.connection.process import END_TIMEOUT_S, ClientProcess
+from continuum.connection.process import END_TIMEOUT_S, ClientProcess, kill
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from continuum.host.files import replacing
 from continuum.model.limits import Limits
@@ -62,7 +62,7 @@ class FakeConnection:
             raise CommandTimeout(self.node, argv, timeout) from None
         finally:
             _kill_group(popen)
-            popen.communicate()
+            kill(popen)
         if check and popen.returncode:
             raise CommandFailed(self.node, argv, popen.returncode, stderr.decode("utf-8", "replace"))
         return Completed(

@@ -9,6 +9,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ SSHD = shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", ""), "/
 
 RUN_ID = f"20260101-000000-test{os.getpid()}"
 """Run that commands belong to by default; of this process alone, for tests end all processes of a run."""
+
+PATH = os.pathsep.join([str(Path(sys.base_prefix) / "bin"), os.defpath])
+"""Where commands on the host are looked up; first the Python that runs the tests."""
 
 WHY_NOT = (
     "sshd is not installed (apt-get install openssh-server)"
@@ -39,7 +43,11 @@ UsePAM no
 StrictModes no
 PidFile none
 MaxSessions 10
+SetEnv HOME={folder} PATH={path}
 """
+# A home of its own: start-up files of this machine's root may do anything, such as wait for a lock that a
+# killed command has left.
+
 
 CLIENT = """\
 Host {name}
@@ -99,7 +107,7 @@ def make(folder: Path, name: str = "testhost", enter: Sequence[str] = (), addres
     for key in ("key", "host_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
     (folder / "authorized_keys").write_text((folder / "key.pub").read_text())
-    (folder / "sshd_config").write_text(DAEMON.format(folder=folder))
+    (folder / "sshd_config").write_text(DAEMON.format(folder=folder, path=PATH))
     # The daemon wants /run/sshd to exist; here it is in a mount namespace of its own.
     script = (
         f"echo $$ >>{folder}/pids; mount -t tmpfs tmpfs /run && mkdir /run/sshd"

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from continuum.connection.ssh import connection as ssh_connection
 from continuum.connection.ssh.connection import SshConnection, SshTarget
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from continuum.measure import clock
@@ -126,6 +127,24 @@ def test_a_timeout_ends_the_command_and_its_children_over_there(connection: SshC
     with pytest.raises(CommandTimeout, match=r"timed out after 0\.3 s"):
         connection.run(["sh", "-c", f"sleep {token} & sleep {token}"], timeout=0.3)
     wait_until(lambda: not exists(token), "the command is gone")
+
+
+@pytest.mark.timeout(60)
+def test_a_timeout_is_reported_even_if_nothing_can_be_killed_over_there(
+    host: Sshd, connection: SshConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_connection, "_HELPER_TIMEOUT_S", 0.5)
+    python = host.folder / "python-that-hangs"
+    python.write_text("#!/bin/sh\nexec sleep 86400\n")
+    python.chmod(0o755)
+    try:
+        with contextlib.closing(SshConnection(replace(host.target(), python=str(python)))) as stuck:
+            with pytest.raises(CommandTimeout, match=r"sleep 86400: timed out after 0\.3 s"):
+                stuck.run(["sleep", "86400"], timeout=0.3)
+            with pytest.raises(CommandTimeout):
+                stuck.kill_all(sshd.RUN_ID)
+    finally:
+        connection.kill_all(sshd.RUN_ID)
 
 
 def test_a_started_command_logs_listens_and_ends_when_asked(

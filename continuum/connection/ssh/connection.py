@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from continuum.connection.base import Completed
-from continuum.connection.process import END_TIMEOUT_S, MarkedProcess
+from continuum.connection.process import END_TIMEOUT_S, MarkedProcess, kill
 from continuum.connection.ssh import command
 from continuum.connection.ssh.command import SshTarget
 from continuum.connection.ssh.master import Master
@@ -77,6 +77,7 @@ class SshConnection:
         check: bool = True,
         stdin: bytes | None = None,
         enter: Sequence[str] = (),
+        kill_there: bool = True,
     ) -> Completed:
         token = secrets.token_hex(8)
         text = command.run(self.target, token, [*enter, *argv])
@@ -87,9 +88,7 @@ class SshConnection:
         except subprocess.TimeoutExpired:
             raise CommandTimeout(self.node, argv, timeout) from None
         finally:
-            if popen.returncode is None:
-                self._end(popen, token)
-                popen.communicate()
+            self._end(popen, token if kill_there else "")
         status, said = self._status(argv, popen, stderr, token, check=check)
         return Completed(tuple(argv), status, stdout.decode("utf-8", "replace"), said)
 
@@ -219,7 +218,9 @@ class SshConnection:
             The number of processes.
         """
         which = "first" if first_only else "all"
-        done = self._run(self._agent("signal", mark, str(int(number)), which), timeout=_HELPER_TIMEOUT_S)
+        argv = self._agent("signal", mark, str(int(number)), which)
+        # The agent is not killed in turn: a node where it does not end would be asked again and again.
+        done = self._run(argv, timeout=_HELPER_TIMEOUT_S, kill_there=False)
         return int(done.stdout)
 
     def kill_all(self, run_id: str) -> None:
@@ -285,9 +286,7 @@ class SshConnection:
         except subprocess.TimeoutExpired:
             raise CommandTimeout(self.node, shown, TRANSFER_TIMEOUT_S) from None
         finally:
-            if popen.returncode is None:
-                self._end(popen, token)
-                popen.communicate()
+            self._end(popen, token)
         return self._status(shown, popen, stderr, token, check=check)[0]
 
     def _status(
@@ -315,12 +314,16 @@ class SshConnection:
         )
 
     def _end(self, popen: subprocess.Popen[bytes], token: str) -> None:
-        """Kill a command on the node, and its client; ignores a lost connection."""
+        """Kill a command on the node, if a token is given, and its client, unless the client has ended.
+
+        Ignores a lost connection. What the command has written is discarded.
+        """
+        if popen.returncode is not None:
+            return
         with contextlib.suppress(ConnectionFailure):
-            if self.alive:
+            if token and self.alive:
                 self.signal_marked(f"{protocol.ENV_PROCESS}={token}", signal.SIGKILL, first_only=False)
-        popen.kill()
-        popen.wait(END_TIMEOUT_S)
+        kill(popen)
 
 
 class SshProcess(MarkedProcess):
