@@ -16,7 +16,7 @@ OF_GUESTS = ("cn", "vnet", "virbr")
 """Interfaces of virtual machines, which come and go meanwhile; tests of these look for leaks of their own."""
 
 OF_DAEMONS = ("dockerd-", "docker", "machine")
-"""Control groups of containers and guests; tests of these look for leaks of their own."""
+"""Control groups of containers and guests, which need no search."""
 
 KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
@@ -29,7 +29,7 @@ class Snapshot:
         processes: ``pid:start command`` of every process of a run or of this test, and every zombie.
         namespaces: every namespace these processes are in.
         mounts: lines of this process's mount table that name a run, or a folder of this session's tests.
-        cgroups: every control group.
+        cgroups: every control group of this test's runs.
         interfaces: network interfaces of this process's network namespace.
     """
 
@@ -133,12 +133,9 @@ def _run_ids() -> set[str]:
 
 
 def _cgroups() -> Iterator[str]:
-    """Every control group but those of somebody else's run, and of daemons, which come and go meanwhile."""
-    ours = _run_ids()
+    """The control groups of this test's runs, and all below; others come and go as they like."""
+    ours = {f"continuum-{run_id}" for run_id in _run_ids()}
     for root, folders, _ in os.walk("/sys/fs/cgroup"):
-        for folder in list(folders):
-            run_id = folder.removeprefix("continuum-")
-            if folder.startswith(OF_DAEMONS) or (run_id != folder and run_id not in ours):
-                folders.remove(folder)
-            else:
-                yield f"{root}/{folder}"
+        if ours.intersection(root.split("/")):
+            yield root
+        folders[:] = [folder for folder in folders if not folder.startswith(OF_DAEMONS)]
