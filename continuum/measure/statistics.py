@@ -75,16 +75,6 @@ def batch_means(samples: Sequence[float]) -> Sequence[float]:
     return [fmean(samples[low:high]) for low, high in pairwise(edges)]
 
 
-def difference(first: Summary, second: Summary) -> tuple[float, float] | None:
-    """Second mean minus first, and half the width of its 95 % interval; None if one has no interval.
-
-    The errors of separate runs are independent, so their squares add up.
-    """
-    if first.mean is None or second.mean is None or first.ci95 is None or second.ci95 is None:
-        return None
-    return second.mean - first.mean, math.hypot(first.ci95, second.ci95)
-
-
 def student_975(freedom: int) -> float:
     """97.5 % quantile of Student's t.
 

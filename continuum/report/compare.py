@@ -1,7 +1,8 @@
 """Compares several results, and checks whether they are comparable.
 
 Runs are comparable if their offered load was the same. Otherwise the numbers are shown with the reason why
-they are not comparable, and no run is called the fastest.
+they are not comparable. The unit of a claim about two deployments is the run: between single runs the
+difference is shown, and no run is called faster.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from continuum.errors import UsageError
-from continuum.measure.statistics import difference
 from continuum.model.benchmark import Benchmark
 from continuum.model.result import Result
 from continuum.report import formats, view
@@ -29,6 +29,9 @@ SAME_RATE = 0.02
 SAME_LOSS = 0.01
 """Latencies of completed requests are not comparable if the completed shares differ by more."""
 
+SINGLE_RUNS = "one run each: not decidable"
+"""Said of deployments with one run each: how much runs of one deployment differ is unknown then."""
+
 _MOST_OF_A_NAME = 60
 
 
@@ -40,7 +43,7 @@ class Comparison:
         runs: name and result of each, in the given order; all have completed requests.
         left_out: runs without completed requests, each with the reason.
         doubts: reasons why the runs are not comparable.
-        verdict: the fastest run if the difference is significant, otherwise why none is named.
+        verdict: what the runs show, or why they show nothing.
         stages: the stages of all runs, in order.
     """
 
@@ -116,7 +119,7 @@ def table(comparison: Comparison) -> Table:
     """A row per run: latency, outcomes of requests, and the difference to the first run."""
     base = _bench(comparison.runs[0][1])
     rows = [_row(name, _bench(result), base, result.valid) for name, result in comparison.runs]
-    columns = ("run", "mean ± CI (ms)", "p50", "p90", "p99", "lost", "accuracy", "load", "difference (ms)")
+    columns = ("run", "mean ± CI (ms)", "p50", "p90", "p99", "lost", "accuracy", "load", "difference")
     return Table("Comparison", columns, tuple(rows), frozenset({"p90", "accuracy"}))
 
 
@@ -170,23 +173,23 @@ def _draw(comparison: Comparison) -> Figure:
 
 def _verdict(runs: Sequence[tuple[str, Result]], doubts: Sequence[str]) -> str:
     if doubts:
-        return "No fastest run: the runs are not comparable."
-    ranked = sorted(runs, key=lambda run: _mean(run[1]) or 0.0)
-    (best, first), (second, following) = ranked[:2]
-    apart = difference(_bench(first).end_to_end_ms, _bench(following).end_to_end_ms)
-    if apart is None:
-        return "No fastest run: too few requests for a confidence interval."
-    if apart[0] <= apart[1]:
-        between = f"{formats.number(apart[0])} ± {formats.number(apart[1])} ms"
-        return f"No fastest run: {best} and {second} differ by {between}, which is not significant."
-    return (
-        f"Fastest: {best}, {formats.number(apart[0])} ± {formats.number(apart[1])} ms faster than {second}."
-    )
+        return "No verdict: the runs are not comparable."
+    (first, base), *others = runs
+    apart = ", ".join(f"{name} {_difference(_bench(base), _bench(result))}" for name, result in others)
+    return f"Mean latency compared with {first}: {apart}; {SINGLE_RUNS}."
+
+
+def _difference(base: Benchmark, bench: Benchmark) -> str:
+    """Difference of the mean latencies in ms and in percent of the first."""
+    before, after = base.end_to_end_ms.mean, bench.end_to_end_ms.mean
+    if before is None or after is None:
+        return formats.NONE
+    share = f" ({100 * (after - before) / before:+.1f} %)" if before > 0 else ""
+    return f"{after - before:+.2f} ms{share}"
 
 
 def _row(name: str, bench: Benchmark, base: Benchmark, valid: bool) -> Row:
     summary, requests = bench.end_to_end_ms, bench.requests
-    apart = None if bench is base else difference(base.end_to_end_ms, summary)
     error = f" ± {formats.number(summary.ci95)}" if summary.ci95 is not None else ""
     cells = (
         name,
@@ -197,7 +200,7 @@ def _row(name: str, bench: Benchmark, base: Benchmark, valid: bool) -> Row:
         f"{requests.lost + requests.failed:,}",
         formats.percent(None if bench.accuracy is None else 100 * bench.accuracy),
         formats.percent(bench.system_load_percent, 0),
-        formats.NONE if apart is None else f"{apart[0]:+.2f} ± {apart[1]:.2f}",
+        formats.NONE if bench is base else _difference(base, bench),
     )
     return Row(cells, ok=None if valid else False)
 

@@ -122,8 +122,7 @@ def test_it_stands_beside_the_same_run_on_another_provider(ended: tuple[Path, st
     assert compared.returncode == 0, compared.stderr
     assert {"qemu", "local", "uplink", "process"} <= set(re.findall(r"\w+", compared.stdout))
     assert "NOT COMPARABLE" not in compared.stdout
-    # Two frames of guests may differ too much for a verdict; none may be in favour of the guests.
-    assert re.search(r"^(Fastest: video on local|No fastest run)", compared.stdout, re.MULTILINE)
+    assert "one run each: not decidable" in " ".join(compared.stdout.split())
     (page,) = tmp_path.glob("*.html")
     assert "qemu" in page.read_text(encoding="utf-8")
 

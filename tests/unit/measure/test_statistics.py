@@ -11,7 +11,6 @@ import pytest
 from continuum.measure.statistics import (
     PERMILLE,
     batch_means,
-    difference,
     half_width_95,
     percentile,
     student_975,
@@ -116,12 +115,3 @@ def test_interval_holds_the_true_mean_of_independent_samples():
 def test_interval_allows_for_samples_that_follow_each_other():
     # Student's interval over the samples themselves would hold it in two of three trials.
     assert _covers(0.6) >= 0.9
-
-
-def test_difference_of_two_runs():
-    first, second = summarise([1.0, 2.0, 3.0]), summarise([5.0, 6.0, 7.0])
-    found = difference(first, second)
-    assert found is not None
-    assert found[0] == pytest.approx(4.0)
-    assert found[1] == pytest.approx(math.sqrt(2) * (first.ci95 or 0.0))
-    assert difference(first, summarise([1.0])) is None
