@@ -1,4 +1,4 @@
-"""``continuum run CONFIG...``: run configs and report their results."""
+"""``continuum run CONFIG...``: run configs, each as often as it says, and report their results."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import json
 import sys
 from pathlib import Path
 
+from continuum.commands import repeats
 from continuum.config import loader as configs
-from continuum.errors import ConfigError, Problem
+from continuum.errors import ConfigError, InterruptedRunError, Problem, UsageError
 from continuum.model.config import Config
 from continuum.model.result import Result
 from continuum.pipeline import progress
 from continuum.pipeline import run as pipeline
+from continuum.pipeline.progress import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,22 +28,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Run the configs one after the other; returns the exit status of the first that failed, or 0."""
-    loaded = load_all(options.config)
+    """Run the configs, repeats in turns; returns the exit status of the first run that failed, or 0.
+
+    A run that fails does not keep the others from running, unless it was interrupted.
+    """
     results: list[Result] = []
     status = 0
-    for config in loaded:
-        outcome = pipeline.run(config, progress.choose(options.quiet), keep=options.keep)
+    for config in repeats.interleaved(load_all(options.config)):
+        outcome = pipeline.run(config, _progress(config, options), keep=options.keep)
         if outcome.result is not None:
             results.append(outcome.result)
             _show(outcome.result, options)
         if outcome.error is not None:
-            print(f"{config.path.name}: {outcome.error}", file=sys.stderr)
+            print(f"{_title(config)}: {outcome.error}", file=sys.stderr)
             status = status or outcome.error.exit_status
-            if outcome.error.exit_status == 130:
+            if isinstance(outcome.error, InterruptedRunError):
                 break
     if len(results) > 1:
-        _compare(results, options)
+        status = _compare(results, options, status)
     return status
 
 
@@ -66,6 +70,18 @@ def load_all(paths: list[Path]) -> list[Config]:
     return loaded
 
 
+def _progress(config: Config, options: argparse.Namespace) -> Progress:
+    chosen = progress.choose(options.quiet)
+    if config.repeat.of > 1:
+        chosen.message(_title(config))
+    return chosen
+
+
+def _title(config: Config) -> str:
+    repeat = config.repeat
+    return config.path.name + (f", repeat {repeat.number} of {repeat.of}" if repeat.of > 1 else "")
+
+
 def _show(result: Result, options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(result.to_json(), allow_nan=False))
@@ -75,12 +91,18 @@ def _show(result: Result, options: argparse.Namespace) -> None:
     terminal.show(result)
 
 
-def _compare(results: list[Result], options: argparse.Namespace) -> None:
+def _compare(results: list[Result], options: argparse.Namespace, status: int) -> int:
+    """Show the comparison; returns the exit status so far, or that of a comparison that is impossible."""
     if options.json:
-        return
+        return status
     from continuum.report import comparison
 
-    comparison.show(results, runs_folder(results[-1]))
+    try:
+        comparison.show(results, runs_folder(results[-1]))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return status or error.exit_status
+    return status
 
 
 def runs_folder(result: Result) -> Path:

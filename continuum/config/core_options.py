@@ -247,6 +247,14 @@ RUN = (
     Option("run", "seed", Integer(0, 2**63 - 1), 0, "Seed of all random numbers."),
     Option(
         "run",
+        "repeats",
+        Integer(1, 1000),
+        1,
+        "Number of runs, each with its own seed. With several configs, their repeats take turns. A claim "
+        "about two configs requires at least five runs of each.",
+    ),
+    Option(
+        "run",
         "warmup",
         Duration(),
         None,

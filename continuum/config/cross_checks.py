@@ -65,6 +65,7 @@ def check(
     yield from _execution_model(config, selected)
     yield from _unread(config, selected)
     yield from _keep(config)
+    yield from _repeats(config)
     yield from _software(config)
     yield from _containers(config, selected)
 
@@ -191,6 +192,13 @@ def _keep(config: Config) -> Iterator[Problem]:
     if (keep == "never") != delete:
         line = config.infrastructure.entries["delete"].line
         yield config.run.problem("keep", f"contradicts delete = {delete} on line {line}; keep one")
+
+
+def _repeats(config: Config) -> Iterator[Problem]:
+    repeats = config.run.integer("repeats")
+    if repeats > 1 and config.keep == "always":
+        message = f"with keep = always, the nodes of all {repeats} runs stay, and disturb those that follow"
+        yield config.run.problem("repeats", message, "warning")
 
 
 def _software(config: Config) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from continuum.errors import Problem
+from continuum.model.repeat import Repeat
 from continuum.model.section import Section
 from continuum.options.tolerance import Tolerance
 from continuum.options.value_types import Value
@@ -32,6 +33,7 @@ class Config:
             user named. A tier may have no nodes.
         links: keys of each configured link, by ``a-b`` (both directions) or ``a->b``.
         warnings: warnings for the user.
+        repeat: which repeat of the config a run of it is.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class Config:
     tiers: Mapping[str, Section]
     links: Mapping[str, Section]
     warnings: tuple[Problem, ...] = ()
+    repeat: Repeat = Repeat()
 
     @property
     def keep(self) -> str:

@@ -17,6 +17,7 @@ from continuum.errors import UsageError
 from continuum.model import result_json, sample_table
 from continuum.model.benchmark import Benchmark, Lifecycle
 from continuum.model.phase import Phase
+from continuum.model.repeat import Repeat
 
 SCHEMA = 1
 FILE = "result.json"
@@ -163,6 +164,7 @@ class Result:
         provider: the provider.
         engine: the network engine; empty if links were not emulated.
         seed: seed of all random numbers; None if unknown.
+        repeat: which repeat of the config this is, and the group that its repeats share.
         phases: the phases with their status and duration.
         nodes: the nodes and what they used.
         network: the links as configured and as measured.
@@ -185,6 +187,7 @@ class Result:
     provider: str = ""
     engine: str = ""
     seed: int | None = None
+    repeat: Repeat = Repeat()
     phases: tuple[Phase, ...] = ()
     nodes: tuple[NodeUse, ...] = ()
     network: tuple[LinkFidelity, ...] = ()
@@ -222,6 +225,7 @@ class Result:
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         for name, kind in _ROWS.items():
             known[name] = tuple(result_json.make(kind, row) for row in data.get(name, ()))
+        known["repeat"] = result_json.make(Repeat, data.get("repeat", {}))
         known["benchmark"] = result_json.benchmark(data.get("benchmark"))
         for name in ("lifecycle", "simulated"):
             known[name] = result_json.lifecycle(data.get(name))

@@ -91,6 +91,7 @@ def result(
         provider=config.infrastructure.text("provider"),
         engine=str(run.state().get("engine", "")),
         seed=run.seed,
+        repeat=config.repeat,
         phases=tuple(phases),
         nodes=nodes,
         network=tuple(fidelity),

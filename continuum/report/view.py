@@ -27,6 +27,8 @@ def headline(result: Result) -> str:
     parts.append(f"links by {result.engine}" if result.engine else "links not emulated")
     if result.seed is not None:
         parts.append(f"seed {result.seed}")
+    if result.repeat.of > 1:
+        parts.append(f"repeat {result.repeat.number} of {result.repeat.of}")
     return ", ".join(parts)
 
 
