@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Config:
     tiers: Mapping[str, Section]
     links: Mapping[str, Section]
     warnings: tuple[Problem, ...] = ()
-    repeat: Repeat = Repeat()
+    repeat: Repeat = field(default_factory=Repeat)
 
     @property
     def keep(self) -> str:

@@ -187,7 +187,7 @@ class Result:
     provider: str = ""
     engine: str = ""
     seed: int | None = None
-    repeat: Repeat = Repeat()
+    repeat: Repeat = field(default_factory=Repeat)
     phases: tuple[Phase, ...] = ()
     nodes: tuple[NodeUse, ...] = ()
     network: tuple[LinkFidelity, ...] = ()

@@ -9,21 +9,25 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from continuum.measure.claims import MARGIN
 from continuum.model.result import Result
-from continuum.report import compare
+from continuum.report import compare, compare_files, compare_tables
 from continuum.report.console import console_on, print_item, print_line, print_list, print_table
 
 
 def show(
-    results: Sequence[Result], out_dir: Path | None = None, console: Console | TextIO | None = None
-) -> compare.ComparisonPaths | None:
+    results: Sequence[Result],
+    out_dir: Path | None = None,
+    console: Console | TextIO | None = None,
+    margin: float = MARGIN,
+) -> compare_files.ComparisonPaths | None:
     """Print a comparison and, if a folder is given, write its plot and page there.
 
     Raises:
         UsageError: fewer than two runs have completed requests, or their applications differ.
     """
-    comparison = compare.compare(results)
-    paths = compare.write(comparison, out_dir) if out_dir else None
+    comparison = compare.compare(results, margin)
+    paths = compare_files.write(comparison, out_dir) if out_dir else None
     out = console_on(console)
     _print(out, comparison, [paths.plot, paths.html] if paths else [])
     return paths
@@ -36,8 +40,9 @@ def _print(out: Console, comparison: compare.Comparison, files: Iterable[Path]) 
             print_line(out, Text(title, style="bold red"))
         for line in lines:
             print_item(out, line, "red")
-    print_table(out, compare.table(comparison))
-    print_table(out, compare.stage_table(comparison))
+    for table in compare_tables.tables(comparison):
+        print_table(out, table)
     out.print()
-    print_line(out, Text(comparison.verdict, style="bold"))
+    for verdict in comparison.verdicts:
+        print_line(out, Text(verdict, style="bold"))
     print_list(out, "Files", [str(path) for path in files])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +81,9 @@ class Ran:
 
 
 @pytest.fixture
-def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator:
+def execute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ran]:
     """Runs two configs of two repeats each on nodes that are folders; some repeats of both may fail."""
     provider = FakeProvider()
     monkeypatch.setattr(registry, "provider", lambda name: provider)
@@ -99,7 +101,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         printed = capsys.readouterr().out
         return Ran(status, [json.loads(line) for line in printed.splitlines()] if json_wanted else [])
 
-    yield runs
+    return runs
 
 
 def test_each_repeat_is_a_run_whose_result_says_which(execute, tmp_path: Path) -> None:
