@@ -27,8 +27,8 @@ OPTIONS: Final = (
         "arrival",
         Choice("periodic", "poisson"),
         "periodic",
-        "Intended times of frames: at equal intervals as from a camera (endpoints have different phases), or "
-        "as a Poisson process.",
+        "Intended times of frames: at equal intervals as from a camera (endpoints draw new phases every "
+        "2 s), or as a Poisson process.",
     ),
     Option(
         SECTION,

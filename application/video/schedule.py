@@ -1,12 +1,20 @@
-"""The open-loop schedule of requests, which does not depend on answers."""
+"""The open-loop schedule of requests, which does not depend on answers.
+
+Periodic requests of two endpoints that meet at the worker would meet in every period, and the phases of one
+run would decide its latencies. The phase of each endpoint is therefore drawn anew every few seconds.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, takewhile
 
 NS_PER_S = 1_000_000_000
+
+PHASE_S = 2.0
+"""How long the phase of periodic requests lasts, to the nearest period."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ def intended_times(
     """The schedule of one endpoint: the warm-up, then the measured time.
 
     Args:
-        arrival: ``periodic`` (as from a camera; endpoints have different phases) or ``poisson``
+        arrival: ``periodic`` (as from a camera, with a new random phase every ``PHASE_S``) or ``poisson``
             (exponential gaps).
         frequency: requests per second, on average.
         duration_s: measured time in s.
@@ -41,10 +49,22 @@ def intended_times(
     period_ns = NS_PER_S / frequency
     end_ns = round((warmup_s + duration_s) * NS_PER_S)
     warmup_ns = round(warmup_s * NS_PER_S)
-    at_ns = rng.random() * period_ns if arrival == "periodic" else rng.expovariate(1) * period_ns
-    number = 0
-    while at_ns < end_ns:
+    times = _periodic(rng, period_ns) if arrival == "periodic" else _poisson(rng, period_ns)
+    for number, at_ns in enumerate(takewhile(lambda at_ns: at_ns < end_ns, times)):
         offset_ns = int(at_ns)
         yield Intended(number, offset_ns, offset_ns < warmup_ns)
-        at_ns += period_ns if arrival == "periodic" else rng.expovariate(1) * period_ns
-        number += 1
+
+
+def _periodic(rng: random.Random, period_ns: float) -> Iterator[float]:
+    """One request in each period, at the same place of all periods that share a phase."""
+    periods = max(1, round(PHASE_S * NS_PER_S / period_ns))
+    for block in count():
+        phase_ns = rng.random() * period_ns
+        yield from (phase_ns + number * period_ns for number in range(block * periods, (block + 1) * periods))
+
+
+def _poisson(rng: random.Random, period_ns: float) -> Iterator[float]:
+    at_ns = 0.0
+    while True:
+        at_ns += rng.expovariate(1) * period_ns
+        yield at_ns

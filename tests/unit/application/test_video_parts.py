@@ -19,12 +19,30 @@ def offsets_ms(arrival: str, frequency: float = 10, seed: str = "7") -> list[flo
     return [i.offset_ns / MS for i in schedule.intended_times(arrival, frequency, 100, 0, seed)]
 
 
-def test_periodic_frames_are_one_period_apart_and_fill_the_duration() -> None:
+@pytest.mark.parametrize("frequency", [0.3, 1, 7, 10, 30])
+def test_periodic_frames_have_a_period_each_and_fill_the_duration(frequency: float) -> None:
+    times = offsets_ms("periodic", frequency)
+    period = 1000 / frequency
+    assert [int(at / period) for at in times] == list(range(round(100 * frequency)))
+
+
+def test_periodic_frames_have_a_new_phase_every_two_seconds() -> None:
     times = offsets_ms("periodic")
-    gaps = {round(later - earlier, 3) for earlier, later in itertools.pairwise(times)}
-    assert gaps == {100.0}
-    assert len(times) == 1000
-    assert 0 <= times[0] < 100
+    gaps = [round(later - earlier, 3) for earlier, later in itertools.pairwise(times)]
+    others = [number for number, gap in enumerate(gaps, 1) if gap != 100.0]
+    assert others == list(range(20, 1000, 20))
+    phases = [at % 100 for at in times[::20]]
+    assert statistics.mean(phases) == pytest.approx(50, abs=15)
+    assert statistics.stdev(phases) == pytest.approx(100 / 12**0.5, rel=0.25)
+
+
+def test_phases_of_two_endpoints_do_not_stay_together() -> None:
+    pairs = zip(
+        offsets_ms("periodic", seed="0 endpoint0"), offsets_ms("periodic", seed="0 endpoint1"), strict=True
+    )
+    apart = [abs(one - other) for one, other in pairs]
+    # Within 20 ms of each other in 36 of 100 cases, in every run alike.
+    assert 0.2 < sum(gap < 20 for gap in apart) / len(apart) < 0.5
 
 
 def test_endpoints_differ_in_phase_and_a_seed_repeats_it() -> None:
