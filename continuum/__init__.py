@@ -31,7 +31,8 @@ def load(run: str | Path) -> Result:
 def run(path: str | Path) -> Result:
     """Run a config file from beginning to end, without output, and return the result.
 
-    If something goes wrong after results exist, the result is returned with ``valid`` False.
+    If something goes wrong after results exist, the result is returned with ``valid`` False. The config runs
+    once; its ``repeats`` are for the command line.
 
     Raises:
         ContinuumError: the config has errors, or the run ended before there was a result.

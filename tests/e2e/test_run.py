@@ -95,6 +95,25 @@ def test_several_configs_end_with_a_comparison(tmp_path: Path) -> None:
     assert list((tmp_path / "runs").glob("*.png")) or list((tmp_path / "runs").glob("*/*.html"))
 
 
+@pytest.mark.slow
+def test_repeats_of_two_configs_take_turns_and_are_compared(tmp_path: Path) -> None:
+    configs = [
+        program.config(tmp_path, edge=edge, duration=1, run="repeats = 2", name=name)
+        for name, edge in (("first", 0), ("second", 1))
+    ]
+    done = program.run(*configs, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 and 2 runs: not decidable" in " ".join(done.stdout.split())
+    directories = sorted((tmp_path / "runs").glob("*/result.json"), key=lambda path: path.stat().st_mtime_ns)
+    results = [json.loads(path.read_text()) for path in directories]
+    assert [one["repeat"]["number"] for one in results] == [1, 1, 2, 2]
+    compared = program.run("compare", "--json", *(path.parent for path in directories), cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    found = json.loads(compared.stdout)
+    assert (found["verdict"], found["more_runs"]) == ("undecided", 3)
+    assert [group["name"] for group in found["groups"]] == ["first", "second"]
+
+
 def test_up_leaves_nodes_that_can_be_used_until_down(tmp_path: Path) -> None:
     with no_leaks():
         up = program.run("up", program.config(tmp_path, cloud=1, edge=2), cwd=tmp_path)
