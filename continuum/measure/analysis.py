@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -56,7 +57,7 @@ def benchmark(
         accuracy=_accuracy(completed),
         system_load_percent=_load_percent(offered_per_s, stages_ms.get(processing), capacity),
         stages=trace.stages,
-        end_to_end_ms=_summary_ms([request.end_to_end_ns for request in completed]),
+        end_to_end_ms=summarise([_latency_ms(request) for request in measured]),
         stages_ms=stages_ms,
         lateness_ms=_summary_ms([request.lateness_ns for request in measured]),
         queue_depth=summarise([r.queue_depth for r in measured if r.queue_depth is not None]),
@@ -98,6 +99,11 @@ def _counts(trace: Trace) -> RequestCounts:
 def _stage(completed: Sequence[Request], trace: Trace, stage: str) -> Summary:
     spans = [request.spans_ns.get(stage) for request in completed]
     return _summary_ms(spans, trace.clock_error_ns.get(stage, 0))
+
+
+def _latency_ms(request: Request) -> float:
+    """End-to-end latency; a request without an answer is infinitely late."""
+    return math.inf if request.end_to_end_ns is None else request.end_to_end_ns / 1e6
 
 
 def _summary_ms(spans_ns: Sequence[int | None], error_ns: int = 0) -> Summary:
@@ -175,7 +181,12 @@ def _benchmark_remarks(benchmark: Benchmark) -> list[str]:
         )
     if counts.completed and counts.lost + counts.failed:
         share = 100 * (counts.lost + counts.failed) / counts.sent
-        found.append(f"{share:.1f} % of requests were lost or failed; latencies exclude them")
+        found.append(
+            f"{share:.1f} % of requests were lost or failed; means exclude them, percentiles count them as "
+            "infinitely late"
+        )
+    if no_interval := benchmark.end_to_end_ms.reasons.get("ci95"):
+        found.append(f"the mean latency has no confidence interval: {no_interval}")
     late, latency = benchmark.lateness_ms.mean, benchmark.end_to_end_ms.mean
     if late is not None and latency and late > LATE_SHARE * latency:
         found.append(f"requests were sent {late:.1f} ms late on average; this is part of the latency")

@@ -18,8 +18,8 @@ def benchmark(data: Mapping[str, Any] | None) -> Benchmark | None:
     if data is None:
         return None
     names = ("end_to_end_ms", "lateness_ms", "queue_depth")
-    summaries = {name: make(Summary, data[name]) for name in names if name in data}
-    stages_ms = {stage: make(Summary, summary) for stage, summary in data.get("stages_ms", {}).items()}
+    summaries = {name: summary(data[name]) for name in names if name in data}
+    stages_ms = {stage: summary(one) for stage, one in data.get("stages_ms", {}).items()}
     nested = {
         **summaries,
         "requests": make(RequestCounts, data.get("requests", {})),
@@ -34,10 +34,18 @@ def lifecycle(data: Mapping[str, Any] | None) -> Lifecycle | None:
     if data is None:
         return None
     times = {
-        name: {stage: make(Summary, summary) for stage, summary in data.get(name, {}).items()}
+        name: {stage: summary(one) for stage, one in data.get(name, {}).items()}
         for name in ("since_created_ms", "step_ms")
     }
     return make(Lifecycle, {**data, **times, "stages": tuple(data.get("stages", ()))})
+
+
+def summary(data: Mapping[str, Any]) -> Summary:
+    """Summary statistics from their JSON object."""
+    found = make(Summary, data)
+    return dataclasses.replace(
+        found, intervals={name: (low, high) for name, (low, high) in found.intervals.items()}
+    )
 
 
 def make(kind: type[T], data: Mapping[str, Any]) -> T:

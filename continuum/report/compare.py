@@ -129,4 +129,6 @@ def _has_median(result: Result) -> bool:
 
 def _why_left_out(result: Result) -> str:
     reasons = view.complaints(result)
-    return reasons[0] if reasons else "it has no benchmark"
+    if reasons or result.benchmark is None:
+        return reasons[0] if reasons else "it has no benchmark"
+    return result.benchmark.end_to_end_ms.reasons.get("p50", "it has no median latency")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ def draw(
     if completed and result.benchmark:
         stages = result.benchmark.stages
         drawings.append(("breakdown", lambda: breakdown(completed, stages)))
-        drawings.append(("cdf", lambda: cdf(completed)))
+        drawings.append(("cdf", lambda: cdf(completed, len(measured))))
     if rows and result.benchmark:
         drawings.append(("timeline", lambda: timeline(rows)))
     if any(instance_timeline.segments(row) for row in instances):
@@ -131,24 +132,24 @@ def legend(axes: Axes, stages: Sequence[str]) -> None:
         )
 
 
-def cdf(completed: Sequence[dict[str, Any]]) -> Figure:
-    """Distribution of latencies, with the percentiles that the samples support."""
+def cdf(completed: Sequence[dict[str, Any]], sent: int) -> Figure:
+    """Distribution of latencies over the requests sent, with the percentiles that the samples support."""
     from continuum.measure.statistics import percentile
 
     ordered = sorted(row["end_to_end_ms"] for row in completed)
     figure = figure_of(5.6, 4.2)
     axes = figure.subplots()
-    steps = [100 * (index + 1) / len(ordered) for index in range(len(ordered))]
+    steps = [100 * (index + 1) / sent for index in range(len(ordered))]
     axes.step([ordered[0], *ordered], [0, *steps], where="post", color=palette.ACCENT, linewidth=2)
     axes.set_ylim(0, 103)
     axes.set_xlim(*_limits(ordered))
     for permille, name in MARKS:
-        at_ms = percentile(ordered, permille)
+        at_ms = percentile([*ordered, *[math.inf] * (sent - len(ordered))], permille)
         if at_ms is not None:
             _mark(axes, at_ms, permille / 10, f"{name}  {formats.span(at_ms)}")
-    axes.set_title("Latency of completed requests")
+    axes.set_title("Latency of requests")
     axes.set_xlabel("end-to-end latency (ms)")
-    axes.set_ylabel("share of completed requests (%)")
+    axes.set_ylabel("share of requests sent (%)")
     return figure
 
 

@@ -54,6 +54,7 @@ def figures(bench: Benchmark) -> tuple[tuple[str, str, str], ...]:
     share = f"{100 * requests.completed / requests.sent:.1f} %" if requests.sent else NONE
     sent = f"{share} of those sent; {requests.warmup:,} more for warm-up"
     at_once = f", {bench.capacity} at once" if bench.capacity else ""
+    late_p99 = bench.lateness_ms.p99
     return (
         ("completed", f"{requests.completed:,} of {requests.sent:,}", sent),
         ("lost", f"{requests.lost:,}", "not answered in time"),
@@ -64,7 +65,7 @@ def figures(bench: Benchmark) -> tuple[tuple[str, str, str], ...]:
         (
             "sent late by",
             span(bench.lateness_ms.mean),
-            f"p99 {span(bench.lateness_ms.p99)}; in stage other",
+            "in stage other" if late_p99 is None else f"p99 {span(late_p99)}; in stage other",
         ),
     )
 

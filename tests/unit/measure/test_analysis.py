@@ -68,6 +68,27 @@ def test_counts_add_up_and_lost_ones_lower_the_throughput():
     assert "25.0 % of requests were lost" in " ".join(analysis.remarks(found))
 
 
+def test_percentiles_are_over_requests_sent():
+    found = analysis.benchmark(regular(100, answered=85), application="a")
+    summary = found.end_to_end_ms
+    assert (summary.count, summary.p50, summary.p90) == (85, pytest.approx(50), None)
+    assert summary.reasons["p90"].startswith("15.0 % of requests were lost or failed")
+    assert found.stages_ms["process"].p90 == pytest.approx(50)
+    assert "percentiles count them" in " ".join(analysis.remarks(found))
+
+
+def test_a_mean_without_interval_is_remarked():
+    growing = []
+    for number in range(100):
+        due_ns = number * 200 * MS
+        growing.append(Event(f"r{number:05}", "due", "n", due_ns))
+        growing.append(Event(f"r{number:05}", "work", "n", due_ns))
+        growing.append(Event(f"r{number:05}", "done", "n", due_ns + (5 + 3 * number) * MS))
+    found = analysis.benchmark(trace.build(growing, ("work",)), application="a")
+    assert found.end_to_end_ms.ci95 is None
+    assert "no confidence interval: the samples are correlated" in " ".join(analysis.remarks(found))
+
+
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_means_of_stages_add_up_to_the_mean_latency(name):
     found = analysis.benchmark(make_trace(SCENARIOS[name]), application="video")

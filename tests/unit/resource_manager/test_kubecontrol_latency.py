@@ -45,8 +45,8 @@ BEFORE = (
     + "apiserver_request_duration_seconds_other 7\n"
 )
 AFTER = (
-    series(REQUESTS, labels("GET", "pods"), {"0.005": 60, "0.05": 110, "+Inf": 110}, 2.01)
-    + series(REQUESTS, labels("GET", "nodes"), {"0.005": 100, "0.05": 100, "+Inf": 100}, 0.1)
+    series(REQUESTS, labels("GET", "pods"), {"0.005": 510, "0.05": 1010, "+Inf": 1010}, 20.01)
+    + series(REQUESTS, labels("GET", "nodes"), {"0.005": 1000, "0.05": 1000, "+Inf": 1000}, 1.0)
     + series(REQUESTS, labels("POST", "pods", "binding"), {"0.005": 0, "0.05": 4, "+Inf": 5}, 0.6)
     + series(REQUESTS, labels("WATCH", "pods"), {"0.005": 0, "+Inf": 20}, 1200)
 )
@@ -76,16 +76,16 @@ def test_latency_of_the_api_server_is_what_came_between_two_readings() -> None:
         ("GET", ""), ("GET", "pods"), ("GET", "nodes"), ("POST", ""), ("POST", "pods/binding")
     }  # fmt: skip
     pods = rows["GET", "pods"]
-    assert (pods.count, pods.mean_ms, pods.estimated) == (100, pytest.approx(20), True)
+    assert (pods.count, pods.mean_ms, pods.estimated) == (1000, pytest.approx(20), True)
     assert pods.p50_ms == pytest.approx(5)
     assert pods.p99_ms == pytest.approx(5 + 45 * 49 / 50)
-    assert rows["GET", ""].count == 200
+    assert rows["GET", ""].count == 2000
     assert rows["GET", ""].p50_ms == pytest.approx(5 * 100 / 150)
     assert rows["POST", ""].p99_ms is None, "five samples support no such percentile"
 
 
 def test_beyond_the_last_bucket_only_its_bound_is_known() -> None:
-    far = Histogram({0.1: 10, float("inf"): 200}, 900, 200)
+    far = Histogram({0.1: 10, float("inf"): 700}, 900, 700)
     assert far.quantile_s(990) == 0.1
     assert Histogram({float("inf"): 200}, 900, 200).quantile_s(500) is None
     assert Histogram().mean_s is None
