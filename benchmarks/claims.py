@@ -47,7 +47,7 @@ def _median_ms(run: Path) -> float | None:
 def _verdicts(medians_ms: Sequence[float], factor: float) -> list[str]:
     """The verdicts about random pairs whose second side is slower by a factor."""
     rng = random.Random(1)
-    found = []
+    found: list[str] = []
     for _ in range(PAIRS):
         drawn = rng.sample(medians_ms, 2 * MIN_RUNS)
         second = [factor * median_ms for median_ms in drawn[MIN_RUNS:]]
