@@ -15,8 +15,15 @@ ENV_RUN_DIRECTORY = "CONTINUUM_RUN_DIRECTORY"
 ENV_KEEPER = "CONTINUUM_KEEPER"
 """Folder of the run; set in the processes that hold the namespaces of nodes."""
 
+ENV_ORIGIN = "CONTINUUM_ORIGIN"
+"""Mount and PID namespace of the orchestrator, see ``host.namespaces``; set with either folder of the run."""
+
 ENV_NODE = "CONTINUUM_NODE"
 """Name of the node; set in every process started on a node."""
+
+ENV_NODE_ADDRESS = "CONTINUUM_NODE_ADDRESS"
+"""Address of the node on the emulated network, for servers to listen on; set where a program runs directly on
+the node's network, but not in a pod, which has a network of its own."""
 
 ENV_WORKLOAD = "CONTINUUM_WORKLOAD"
 """Name of the workload."""

@@ -2,6 +2,7 @@
 
 - ``fake_connection``: a connection to a folder of this host, as if it were a node.
 - ``fake_provider``: a provider of such nodes, to take a config through a whole run without root.
+- ``canary``: a value that shows whether anything evaluates it.
 - ``contract``: tests that every module must pass. For one that is installed and announced as an entry point::
 
       pytest --pyargs continuum.testing.contract -k provider/shed

@@ -18,13 +18,15 @@ import pytest
 from continuum.config import loader as config
 from continuum.config import topology_builder
 from continuum.config.core_options import CORE, FLAT, FOREIGN_KEYS
-from continuum.errors import ConfigError
+from continuum.config.planner import load_modules, make_plan
+from continuum.errors import ConfigError, ContinuumError, printable
 from continuum.host import facts
+from continuum.model.workload import Workload
 from continuum.modules import registry
 from continuum.modules.application import Application
 from continuum.modules.provider import Provider
 from continuum.modules.registry import KINDS, Found
-from continuum.options import Option
+from continuum.options import FilePath, Name, Option, Text, Texts
 from continuum.pipeline import teardown
 from continuum.pipeline.steps import engine_for
 from continuum.rundir.run import Run, create
@@ -32,11 +34,21 @@ from continuum.software import artifacts, playbooks
 from continuum.software.artifacts import table
 from continuum.software.artifacts.artifact import ARCHITECTURES
 from continuum.software.playbooks import settings
+from continuum.testing.canary import canary
 
 SECTIONS = ("infrastructure", "benchmark", "execution_model", "run")
 RESERVED_STAGES = frozenset({"due", "done", "lost", "failed", "other"})
 HEAVY = ("numpy", "matplotlib", "cv2", "onnxruntime", "zenoh", "rich", "paho", "pandas", "jinja2")
 HEAVY_ANSIBLE = ("ansible", "ansible_runner", "yaml")
+TEXT_TYPES = (FilePath, Name, Text, Texts)
+_CHOICE = {
+    "provider": ("infrastructure", "provider"),
+    "resource_manager": ("benchmark", "resource_manager"),
+    "execution_model": ("execution_model", "model"),
+    "application": ("benchmark", "application"),
+}
+"""Section and key that choose a module, by its kind."""
+
 _EXAMPLE = re.compile(r"```(?:ini|cfg)\n(.*?)```", re.DOTALL)
 
 
@@ -178,18 +190,59 @@ def test_engines_are_known(found_provider: Found) -> None:
 
 def test_check_reports_problems_without_a_traceback(found: Found) -> None:
     """A config that chooses the module and nothing else is accepted or has problems of one line each."""
-    key = {
-        "provider": "provider",
-        "resource_manager": "[benchmark]\nresource_manager",
-        "execution_model": "[benchmark]\n[execution_model]\nmodel",
-        "application": "[benchmark]\napplication",
-    }[found.kind]
-    text = f"[infrastructure]\ncloud_nodes = 1\ncloud_cores = 1\ncloud_memory = 1\n{key} = {found.name}\n"
+    section, key = _CHOICE[found.kind]
+    nodes = "[infrastructure]\ncloud_nodes = 1\ncloud_cores = 1\ncloud_memory = 1\n"
+    head = {"infrastructure": "", "benchmark": "[benchmark]\n"}.get(section, f"[benchmark]\n[{section}]\n")
+    text = f"{nodes}{head}{key} = {found.name}\n"
     try:
         problems = config.parse(text, "x.cfg").warnings
     except ConfigError as refused:
         problems = refused.problems
     assert all(problem.message and "\n" not in str(problem) for problem in problems)
+
+
+def test_text_of_an_option_is_data(found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No text is evaluated as a template or by a shell, no message has its control characters."""
+    monkeypatch.chdir(tmp_path)
+    for option in found.load().options:
+        if isinstance(option.value_type, TEXT_TYPES):
+            for one_line in (True, False):
+                plan_with(
+                    _CHOICE[found.kind], found.name, option, canary(tmp_path / "sang", one_line=one_line)
+                )
+    assert list(tmp_path.iterdir()) == []
+
+
+def plan_with(choice: tuple[str, str], name: str, option: Option, value: str) -> None:
+    """Plan a config with a value; checks messages and shell scripts.
+
+    Args:
+        choice: section and key that choose a module.
+        name: the module's name.
+        option: the option.
+        value: its value.
+    """
+    lines = {
+        "infrastructure": ["cloud_nodes = 1", "cloud_cores = 1", "cloud_memory = 1"],
+        "benchmark": [],
+        "execution_model": [],
+        "run": [],
+    }
+    lines[choice[0]].append(f"{choice[1]} = {name}")
+    lines[option.section].append(f"{option.key} = {value}".replace("\n", "\n  "))
+    text = "".join(f"[{name}]\n" + "".join(f"{line}\n" for line in own) for name, own in lines.items() if own)
+    workloads: tuple[Workload, ...] = ()
+    try:
+        read = config.parse(text, "x.cfg")
+        plan = make_plan(read, load_modules(read))
+    except ContinuumError as refused:
+        messages = [str(refused)]
+    else:
+        messages, workloads = [str(warning) for warning in read.warnings], plan.workloads
+    assert messages == [printable(message) for message in messages]
+    for workload in workloads:
+        script = workload.argv[workload.argv.index("-c") + 1] if "-c" in workload.argv else ""
+        assert value not in script, f"{workload.name}: `{option.key}` is part of a shell script"
 
 
 def test_importing_it_is_cheap(found: Found) -> None:
@@ -212,7 +265,7 @@ def test_playbook_passes_a_syntax_check(playbook: Path, tmp_path: Path) -> None:
     """Ansible can read it, and it names groups of nodes instead of this host."""
     if missing := playbooks.missing_requirement():
         pytest.skip(missing)
-    (tmp_path / "ansible.cfg").write_text(settings.configuration(tmp_path, 1))
+    (tmp_path / "ansible.cfg").write_text(settings.configuration(1))
     done = subprocess.run(
         ["sh", "-c", settings.program(), "sh", "--syntax-check", "-i", "localhost,", str(playbook)],
         env={**os.environ, **settings.environment(Run(tmp_path), tmp_path)},

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
+import os
 import shutil
 import threading
 import time
@@ -19,7 +19,7 @@ from continuum.errors import DeployError, HostError
 from continuum.rundir.run import Run
 from continuum.software.artifacts import Artifact
 from continuum.software.packages import extras
-from continuum.software.playbooks import settings
+from continuum.software.playbooks import settings, unsafe
 from continuum.software.playbooks.broker import share
 from continuum.software.playbooks.events import Follower, describe
 from continuum.software.playbooks.inventory import Variables, inventory
@@ -81,6 +81,8 @@ def play(
 ) -> PlaybookResult:
     """Run a playbook; its output goes to ``logs/<module>-<playbook>.log`` of the run.
 
+    Variables are data: Ansible evaluates no template in their values.
+
     Args:
         playbook: a file ``<module>/playbooks/<phase>.yml``.
         deployment: the nodes; their tiers are groups of the inventory.
@@ -98,14 +100,15 @@ def play(
 
     Raises:
         DeployError: a task failed on a node, a node was unreachable, or the playbook timed out.
-        HostError: Ansible is not installed.
+        HostError: Ansible is not installed, or cannot work in the run's folder.
     """
     if message := missing_requirement():
         raise HostError(message)
     name = f"{playbook.parent.parent.name}-{playbook.stem}"
     folder = _private_folder(run, name)
     given = inventory(deployment, folder, groups=groups, of_node=of_node)
-    _write_inputs(folder, given, forks=len(nodes) or len(deployment.nodes))
+    values = {**settings.variables(run, folder, artifacts), **(variables or {})}
+    _write_inputs(folder, given, values, forks=len(nodes) or len(deployment.nodes))
     log, start = run.log(name), time.monotonic()
     with log.open("a", encoding="utf-8") as file, share(deployment.connections, folder, timeout_s):
         follower = Follower(file, lambda line: run.tell(f"  {name}: {line}"))
@@ -113,7 +116,6 @@ def play(
             "private_data_dir": str(folder),
             "playbook": str(playbook.absolute()),
             "inventory": str(folder / "inventory.yml"),
-            "extravars": {**settings.variables(run, folder, artifacts), **(variables or {})},
             "envvars": settings.environment(run, folder),
             "limit": ",".join(nodes) or None,
         }
@@ -128,16 +130,23 @@ def play(
 def _private_folder(run: Run, name: str) -> Path:
     """Ansible's folder for this playbook, newly created."""
     folder = run.directory / FOLDER / name
+    if os.path.expandvars(folder) != str(folder):
+        raise HostError(
+            f"{run.directory}: Ansible would replace the variable in this path; "
+            "set base_path to a folder without $ in its path"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(mode=0o700)
     return folder
 
 
-def _write_inputs(folder: Path, given: Mapping[str, Any], forks: int) -> None:
-    text = json.dumps(given, indent=1)  # JSON is valid YAML
-    (folder / "inventory.yml").write_text(f"{text}\n", encoding="utf-8")
-    (folder / "ansible.cfg").write_text(settings.configuration(folder, forks), encoding="utf-8")
+def _write_inputs(folder: Path, given: Mapping[str, Any], values: Variables, forks: int) -> None:
+    (folder / "inventory.yml").write_text(f"{unsafe.to_yaml(given)}\n", encoding="utf-8")
+    (folder / "env").mkdir()
+    # As a file of our own: ansible-runner would write values that Ansible evaluates.
+    (folder / "env" / "extravars").write_text(f"{unsafe.to_yaml(values)}\n", encoding="utf-8")
+    (folder / "ansible.cfg").write_text(settings.configuration(forks), encoding="utf-8")
     (folder / settings.PROGRAMS).mkdir()
     program = folder / settings.PROGRAMS / "ansible-playbook"
     program.write_text(settings.program(), encoding="utf-8")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from continuum.host import namespaces
 from continuum.rundir.run import Run
 from continuum.sdk import protocol
 from continuum.software.artifacts import Artifact, resolve
@@ -27,18 +28,18 @@ PROGRAMS = "bin"
 """Subfolder of Ansible's folder with the ``ansible-playbook`` program."""
 
 
-def configuration(folder: Path, forks: int) -> str:
-    """The text of ``ansible.cfg``.
+def configuration(forks: int) -> str:
+    """The text of ``ansible.cfg``, a file in Ansible's folder for a playbook.
 
     Args:
-        folder: Ansible's folder for this playbook.
         forks: number of nodes to work on in parallel, up to ``MOST_FORKS``.
     """
     return "\n".join(
         [
             "[defaults]",
-            f"home = {folder / 'home'}",
-            f"local_tmp = {folder / 'tmp'}",
+            # Relative to this file, since Ansible expands variables in paths.
+            "home = home",
+            "local_tmp = tmp",
             f"roles_path = {ROLES}",
             f"connection_plugins = {CONNECTIONS}",
             f"forks = {min(max(1, forks), MOST_FORKS)}",
@@ -80,6 +81,7 @@ def environment(run: Run, folder: Path) -> dict[str, str]:
         "ANSIBLE_HOST_KEY_CHECKING": "True",  # ansible-runner disables it by default
         protocol.ENV_RUN: run.id,
         protocol.ENV_RUN_DIRECTORY: str(run.directory),
+        protocol.ENV_ORIGIN: namespaces.origin(),
     }
 
 
