@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from continuum.errors import ContinuumError, InterruptedRunError
+from continuum.errors import ContinuumError, InterruptedRunError, printable
 from continuum.pipeline.recorder import LOGGERS
 from continuum.sdk import protocol
 from continuum.version import __version__
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except ContinuumError as error:
-        print(error if str(error) else type(error).__name__, file=sys.stderr)
+        print(printable(str(error) or type(error).__name__), file=sys.stderr)
         return error.exit_status
     except ModuleNotFoundError as error:
         return _without_packages([error.name or str(error)], [])

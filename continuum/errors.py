@@ -9,7 +9,7 @@
     ├── DeployError                5   software could not be installed or started
     ├── BenchmarkError             6   the application did not finish
     ├── InvalidRunError            7   the run finished, but its result is invalid
-    ├── InterruptedRunError      130   SIGINT or SIGTERM
+    ├── InterruptedRunError      130   SIGINT, SIGTERM, SIGHUP or SIGQUIT
     └── ConnectionFailure          5   a node is unreachable
         ├── CommandFailed              a command on a node exited with a non-zero status
         └── CommandTimeout             a command on a node timed out
@@ -153,7 +153,7 @@ class InvalidRunError(ContinuumError):
 
 
 class InterruptedRunError(ContinuumError):
-    """SIGINT or SIGTERM ended the run, and teardown is complete."""
+    """SIGINT, SIGTERM, SIGHUP or SIGQUIT ended the run, and teardown is complete."""
 
     exit_status = 130
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
+from continuum.errors import printable
 from continuum.pipeline import open_run, teardown
 
 
@@ -15,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Remove every resource of the run; its folder stays."""
     run = open_run.find(options.run)
+    run.tell = lambda line: print(printable(line), file=sys.stderr)
     run.lock()
     teardown.destroy(run)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from continuum.errors import printable
 from continuum.rundir import run as runs
 from continuum.rundir.run import Run
 
@@ -20,12 +21,13 @@ def execute(options: argparse.Namespace) -> int:
     for run_id, directory in runs.all_runs():
         state = Run(directory).state()
         status = str(state.get("status", "unknown"))
-        up = len(state.get("nodes", [])) if status == "up" else 0
+        up = len(state["nodes"]) if status == "up" and "nodes" in state else 0
         rows.append({"run_id": run_id, "status": status, "nodes": up, "directory": str(directory)})
     if options.json:
         print(json.dumps(rows, indent=1))
         return 0
     width = max((len(str(row["run_id"])) for row in rows), default=0)
     for row in rows:
-        print(f"{row['run_id']:<{width}}  {row['status']:<10} {row['nodes']:>5} nodes  {row['directory']}")
+        line = f"{row['run_id']:<{width}}  {row['status']:<10} {row['nodes']:>5} nodes  {row['directory']}"
+        print(printable(line))
     return 0

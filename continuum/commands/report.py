@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Draw the plots, write the page and print the tables."""
     directory = runs.find(options.run)
+    runs.require_no_links(directory)
     result = Result.load(directory)
     if options.json:
         print(json.dumps(result.to_json(), allow_nan=False))

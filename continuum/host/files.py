@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
+import os
 import secrets
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +28,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
     try:
-        yield temporary
-        temporary.replace(path)
+        with naming(path):
+            yield temporary
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -50,11 +55,91 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path, default: Any) -> Any:
-    """The JSON value in a file; `default` if the file does not exist."""
+    """The JSON value in a regular file; `default` if the file does not exist.
+
+    Raises:
+        OSError: it cannot be read, or is a symbolic link.
+        ValueError: it is not JSON.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_regular(path).decode("utf-8"))
     except FileNotFoundError:
         return default
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None
+
+
+def read_regular(path: Path) -> bytes:
+    """Content of a regular file; OSError for anything else, such as a symbolic link or a pipe."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        _require_regular(file.fileno(), path)
+        return file.read()
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Open or create a regular file to write to it; returns the descriptor.
+
+    Raises:
+        OSError: it cannot be opened, or is a symbolic link, or has a second name, under which it
+            may be a file that is not to be changed.
+    """
+    with naming(path):
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        try:
+            _require_regular(descriptor, path)
+            if os.fstat(descriptor).st_nlink > 1:
+                raise OSError(errno.EMLINK, "the file has a second name (hard link)", str(path))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+
+def _require_regular(descriptor: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def sync_folder(folder: Path) -> None:
+    """Write the names of new files in a folder to the disk; does nothing if the file system cannot."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EROFS}:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Add the path to an OSError that names none, as those of ``write`` do."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def explain(error: OSError, written: Path | None = None) -> str:
+    """An OSError in one line: its path and reason, and for a full disk the free space and the remedy.
+
+    Args:
+        error: the error.
+        written: path that is named for a full disk if the error names none.
+    """
+    reason, is_full = error.strerror or str(error), error.errno in {errno.ENOSPC, errno.EDQUOT}
+    path = Path(os.fsdecode(error.filename)) if error.filename is not None else written if is_full else None
+    if path is None:
+        return reason
+    if not is_full:
+        return f"{path}: {reason}"
+    folder = next((one for one in (path, *path.parents) if one.is_dir()), Path("/"))
+    free_mb = shutil.disk_usage(folder).free / 1e6
+    return f"{path}: {reason} ({free_mb:.1f} MB free there); free some, or set base_path to another disk"
 
 
 @contextmanager

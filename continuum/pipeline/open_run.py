@@ -18,31 +18,46 @@ from continuum.rundir.run import Run
 
 
 def load(directory: Path) -> Run:
-    """The run kept in a folder, which reads its config when it is first used.
+    """The run in a folder; it reads its config at the first use.
 
     Raises:
-        UsageError: the folder holds no run.
+        UsageError: the folder is not a run directory.
+        HostError: it belongs to another user, or another user can replace it.
     """
     return runs.load(directory, loader.parse)
 
 
 def find(name: str) -> Run:
-    """The run given by its id, the start of its id, or its path; UsageError if there is none, or several."""
+    """The run given by its id, a unique part of its id, or its path; errors as in ``load``."""
     return load(runs.find(name))
 
 
 def nodes(run: Run) -> tuple[Node, ...]:
-    """The nodes of a run that is up; UsageError when it is not."""
+    """The nodes of a run that is up; UsageError if it is not, or if its state is damaged."""
     state = run.state()
     if state.get("status") not in {"up", "running"} or not state.get("nodes"):
         msg = f"run {run.id} is not up (status: {state.get('status', 'unknown')})"
         raise UsageError(msg)
-    return tuple(node_from_json(node) for node in state["nodes"])
+    with _damage_reported(run):
+        return tuple(node_from_json(node) for node in state["nodes"])
 
 
 def links(run: Run) -> tuple[Link, ...]:
     """The links as they are now, changes included; those of single nodes after those of tiers."""
-    return tuple(Link(**link) for link in run.state().get("links", []))
+    with _damage_reported(run):
+        return tuple(Link(**link) for link in run.state().get("links", []))
+
+
+@contextmanager
+def _damage_reported(run: Run) -> Iterator[None]:
+    """Convert errors of values with unexpected types to UsageError."""
+    try:
+        yield
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise UsageError(
+            f"{run.directory / 'state.json'}: damaged ({error!r}); "
+            f"to remove the run: continuum destroy {run.id}"
+        ) from error
 
 
 def deployment(run: Run) -> Deployment:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
+from continuum.errors import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
@@ -58,7 +60,7 @@ class PlainProgress(Progress):
         self._print(text)
 
     def _print(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        print(printable(text), file=self._stream, flush=True)
 
 
 class LiveProgress(Progress):
@@ -87,7 +89,7 @@ class LiveProgress(Progress):
         self._task: TaskID | None = None
 
     def start(self, title: str) -> None:
-        self._bar.console.print(title, style="bold", highlight=False, markup=False)
+        self._bar.console.print(printable(title), style="bold", highlight=False, markup=False)
         self._bar.start()
 
     def phase_started(self, name: str) -> None:
@@ -108,7 +110,7 @@ class LiveProgress(Progress):
             self._bar.update(self._task, total=total, completed=done, detail=describe(numbers))
 
     def message(self, text: str) -> None:
-        self._bar.console.print(text, highlight=False, markup=False)
+        self._bar.console.print(printable(text), highlight=False, markup=False)
 
     def stop(self) -> None:
         self._bar.stop()

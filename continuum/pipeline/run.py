@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from continuum.config.planner import load_modules, make_plan
 from continuum.errors import (
@@ -20,6 +21,7 @@ from continuum.errors import (
     ProvisionError,
 )
 from continuum.host import facts
+from continuum.host.files import explain
 from continuum.model.config import Config
 from continuum.model.result import Result
 from continuum.pipeline import analyse, result_builder, steps, teardown
@@ -82,7 +84,7 @@ def up(config: Config, progress: Progress) -> Run:
         context = _begin(config, recorder)
         current = _Pass(context, recorder)
         try:
-            with _converted_errors():
+            with _converted_errors(context.run.directory):
                 current.bring_up()
                 context.run.update_state(status="up")
         except ContinuumError as error:
@@ -151,7 +153,7 @@ class _Pass:
         if not context.wants_benchmark:
             recorder.skip(*BENCHMARK_PHASES)
         try:
-            with _converted_errors():
+            with _converted_errors(context.run.directory):
                 self.bring_up()
                 with recorder.phase("verify"):
                     self._keep(fidelity=steps.verify(context, self._outputs.existing))
@@ -240,14 +242,17 @@ def _collected(errors: list[ContinuumError]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _converted_errors() -> Iterator[None]:
-    """Convert OSError and unexpected exceptions to ContinuumError."""
+def _converted_errors(written: Path | None = None) -> Iterator[None]:
+    """Convert OSError and unexpected exceptions to ContinuumError.
+
+    Args:
+        written: folder that is named if the disk is full and the error does not say where.
+    """
     try:
         yield
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
         kind = HostError if error.filename else ProvisionError
-        raise kind(f"{error.strerror or error}{where}") from error
+        raise kind(explain(error, written)) from error
     except Exception as error:
         # A defect of this program must not keep the run from being torn down either.
         if isinstance(error, ContinuumError):

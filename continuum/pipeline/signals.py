@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first one ends the run in an orderly way, a second one shortens the cleanup."""
+"""SIGINT, SIGTERM, SIGHUP, SIGQUIT: the first one ends the run with a teardown, a second one shortens it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import FrameType
 
 from continuum.errors import InterruptedRunError
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _REPEAT_AFTER_S = 0.05
 
 
@@ -68,9 +68,14 @@ class Interruption:
             self.shielded = before
 
 
+def _is_for_nohup(number: signal.Signals) -> bool:
+    """Whether this is SIGHUP in a process that ``nohup`` started, which is to outlive its terminal."""
+    return number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
+
+
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Within this, the first SIGINT, SIGTERM or SIGHUP raises InterruptedRunError."""
+    """Within this, the first SIGINT, SIGTERM, SIGHUP or SIGQUIT raises InterruptedRunError."""
     interruption = Interruption()
     unraisable = sys.unraisablehook
 
@@ -86,7 +91,8 @@ def interruptible() -> Iterator[Interruption]:
             unraisable(event)
 
     sys.unraisablehook = after_interruption
-    before = {number: signal.signal(number, interruption._receive) for number in _SIGNALS}  # noqa: SLF001
+    handled = [number for number in _SIGNALS if not _is_for_nohup(number)]
+    before = {number: signal.signal(number, interruption._receive) for number in handled}  # noqa: SLF001
     try:
         yield interruption
     finally:

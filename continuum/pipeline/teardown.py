@@ -1,22 +1,21 @@
-"""Removes everything that a run owns, from its journal alone.
+"""Removes everything that a run owns.
 
-Used by the pipeline, ``down`` and ``destroy`` alike; harmless when repeated.
+The journal says where to look; each provider proves by labels and marks what belongs to the run, and finds by
+them what the journal does not name. Used by the pipeline, ``down`` and ``destroy``; harmless when repeated.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from continuum.errors import ContinuumError, LeftBehindError
+from continuum.errors import ContinuumError, LeftBehindError, UsageError
 from continuum.modules import registry
 from continuum.modules.provider import Provider
 from continuum.network.fabric import ending
-from continuum.rundir.run import DAMAGED, Run
+from continuum.rundir.run import Run, original_of
 
 GIVEN_UP = "given up"
 """Status of a run whose remaining resources were given up."""
@@ -28,8 +27,10 @@ NOTHING_LEFT = ("destroyed", "done", GIVEN_UP)
 def destroy(run: Run, status: str = "destroyed") -> None:
     """Remove every resource of a run and record its status.
 
-    Raises ContinuumError, after everything else was removed, for what could not be.
+    Raises ContinuumError, after everything else was removed, for what could not be; UsageError, before
+    anything is removed, if the folder is a copy of a run that still exists.
     """
+    _refuse_copy(run)
     if errors := _remove(run, run.owned()):
         raise errors[0]
     with contextlib.suppress(OSError):  # a full disk keeps nobody from cleaning up
@@ -41,6 +42,7 @@ def give_up(run: Run) -> tuple[str, ...]:
 
     The journal stays, so that ``destroy`` can be tried again when what could not be reached is back.
     """
+    _refuse_copy(run)
     owned = run.owned()
     left = [line for error in _remove(run, owned) for line in _left_by(error, owned)]
     with contextlib.suppress(OSError):
@@ -70,33 +72,28 @@ def _remove(run: Run, owned: Sequence[tuple[str, str]]) -> list[ContinuumError]:
     return errors
 
 
+def _refuse_copy(run: Run) -> None:
+    """UsageError if a run's folder is a copy: what carries the run's label belongs to the original."""
+    if original := original_of(run):
+        raise UsageError(
+            f"{run.directory} is a copy of {original}, which still exists; "
+            f"to remove what the run left behind: continuum destroy {original}"
+        )
+
+
 def _providers(run: Run, owned: Sequence[tuple[str, str]]) -> list[Provider]:
-    """The providers that may own resources of a run: those in its journal, else the one in its state.
+    """The providers that may own resources of a run: those in its journal and the one in its state.
 
-    If a damaged folder names none, every provider is asked to remove what carries the label of the run.
+    If a damaged folder names none that exists, every provider removes what has the label of the run.
     """
-    names = [ident for kind, ident in owned if kind == "provider"]
-    state = run.state()
-    if not names and state.get("provider"):
-        names = [str(state["provider"])]
-    if not names and state.get("status") == DAMAGED:
-        return [module for _, _, module in registry.all_modules() if isinstance(module, Provider)]
-    return [registry.provider(name) for name in dict.fromkeys(names)]
-
-
-def in_use(directory: Path) -> bool:
-    """Whether a process holds the lock of the run in this folder."""
-    try:
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    names = {ident for kind, ident in owned if kind == "provider"} | {str(run.state().get("provider", ""))}
+    found: list[Provider] = []
+    for name in sorted(names - {""}):
+        try:
+            found.append(registry.provider(name))
+        except ContinuumError:
+            run.tell(f"{run.id}: provider {name!r} is not used, since there is none of that name")
+    return found or [module for _, _, module in registry.all_modules() if isinstance(module, Provider)]
 
 
 def destroy_stray(provider: Provider, run_id: str) -> None:

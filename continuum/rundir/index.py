@@ -10,6 +10,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from continuum.host.files import read_regular, sync_folder
+
 
 def folder() -> Path:
     """The index folder: ``$XDG_STATE_HOME/continuum/runs``, by default below ``~/.local/state``."""
@@ -24,8 +26,11 @@ def claim(run_id: str, directory: Path) -> bool:
         descriptor = os.open(folder() / run_id, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(f"{directory}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(folder())
     return True
 
 
@@ -57,9 +62,14 @@ def entries() -> Iterator[tuple[str, Path]]:
     except FileNotFoundError:
         return
     for name in names:
-        try:
-            text = (folder() / name).read_text(encoding="utf-8").strip()
-        except OSError:
-            continue
-        if text:
-            yield name, Path(text)
+        if directory := directory_of(name):
+            yield name, directory
+
+
+def directory_of(run_id: str) -> Path | None:
+    """The folder of a run, which may no longer exist; None if this user has no such run."""
+    try:
+        text = read_regular(folder() / run_id).decode("utf-8", errors="surrogateescape").strip()
+    except OSError:
+        return None
+    return Path(text) if text and "\0" not in text else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import socket
@@ -14,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from continuum.errors import HostError, UsageError
-from continuum.host.files import read_json, write_json
-from continuum.rundir import index
+from continuum.host import trusted_path
+from continuum.host.files import explain, read_json, read_regular, sync_folder, write_atomically, write_json
+from continuum.rundir import index, run_lock
 from continuum.rundir.journal import NAME as JOURNAL
 from continuum.rundir.journal import Journal
 
@@ -28,6 +28,20 @@ DAMAGED = "damaged"
 
 _RECORDING = threading.Lock()
 _FILES = ("config.cfg", JOURNAL, "state.json")
+_WRITTEN = ("logs", "plots", "report")
+"""Folders of a run in which reports are written."""
+
+_TYPES = {
+    "status": str,
+    "provider": str,
+    "engine": str,
+    "directory": str,
+    "config_path": str,
+    "nodes": list,
+    "links": list,
+    "native_delays_ms": list,
+}
+"""Types of entries of ``state.json``; one with another type is damage."""
 
 
 class Run:
@@ -57,8 +71,12 @@ class Run:
         if self._config is None:
             if self._parse is None:
                 raise RuntimeError(f"run {self.id} was opened without a parser of its config")
+            path = self.directory / "config.cfg"
+            try:
+                text = read_regular(path).decode("utf-8")
+            except (OSError, ValueError) as error:
+                raise UsageError(f"{path}: cannot be read: {error}") from error
             # Relative paths in it start from where the user keeps it, not from our copy.
-            text = (self.directory / "config.cfg").read_text(encoding="utf-8")
             self._config = self._parse(text, self.state().get("config_path", "config.cfg"))
         return self._config
 
@@ -80,10 +98,17 @@ class Run:
         return self.journal.entries()
 
     def log(self, phase: str) -> Path:
-        """The log file of a phase."""
+        """The log file of a phase.
+
+        Raises:
+            HostError: the file or its folder is a symbolic link.
+        """
         logs = self.directory / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
-        return logs / f"{phase}.log"
+        file = logs / f"{phase}.log"
+        if link := next((path for path in (logs, file) if path.is_symlink()), None):
+            raise HostError(f"{link}: is a symbolic link, which nothing in a run's folder may be; remove it")
+        return file
 
     def note(self, text: str) -> None:
         """Add a remark to the result, unless it is already there."""
@@ -105,11 +130,19 @@ class Run:
         return tuple(read_json(self.directory / f"{table}.json", default=[]))
 
     def state(self) -> dict[str, Any]:
-        """What is known of the run: status, provider, engine, nodes; only a status if the file is damaged."""
+        """What is known of the run: status, provider, engine, nodes; without what is damaged.
+
+        The status is ``DAMAGED`` if anything is.
+        """
         try:
-            return dict(read_json(self.directory / "state.json", default={}))
-        except (OSError, ValueError, TypeError):
+            state = read_json(self.directory / "state.json", default={})
+        except (OSError, ValueError):
             return {"status": DAMAGED}
+        if not isinstance(state, dict):
+            return {"status": DAMAGED}
+        wrong = [name for name, kind in _TYPES.items() if name in state and not isinstance(state[name], kind)]
+        sound = {name: value for name, value in state.items() if name not in wrong}
+        return {**sound, "status": DAMAGED} if wrong else sound
 
     def update_state(self, **changes: Any) -> None:
         """Replace some entries of the state, atomically."""
@@ -117,17 +150,7 @@ class Run:
 
     def lock(self) -> None:
         """Lock the run for this process; UsageError if another process holds the lock."""
-        descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode().strip()
-            os.close(descriptor)
-            msg = f"run {self.id} is in use by process {holder or '?'}; interrupt that one first"
-            raise UsageError(msg) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        self._lock = descriptor
+        self._lock = run_lock.acquire(self.directory, self.id)
 
     def hold(self, claim: socket.socket) -> None:
         """Keep the reservation of its id (``index.claim_on_host``) as long as this object exists."""
@@ -144,13 +167,15 @@ def create(config: Config) -> Run:
     """Create the folder of a new run, add it to the index, and lock it.
 
     Raises:
-        HostError: the folder cannot be created.
+        HostError: the folder cannot be created, or another user can replace it.
     """
     base = config.infrastructure.path("base_path") or Path.cwd()
     parent = base.expanduser().absolute() / RUNS
     try:
+        parent.mkdir(parents=True, exist_ok=True)
+        parent = trusted_path.require_own_folder(parent)
         directory, claim = _fresh_directory(parent, _slug(config.run.maybe_text("name") or config.path.stem))
-        (directory / "config.cfg").write_text(config.text, encoding="utf-8")
+        write_atomically(directory / "config.cfg", config.text)
         run = Run(directory, config)
         run.lock()
         run.hold(claim)
@@ -160,9 +185,12 @@ def create(config: Config) -> Run:
             status="created",
             created_at=time.time(),
             config_path=str(config.path.absolute()),
+            directory=str(directory),
         )
+        sync_folder(directory)
+        sync_folder(parent)
     except OSError as error:
-        msg = f"{parent}: cannot write the run there ({error.strerror}); set base_path to a writable folder"
+        msg = f"{parent}: cannot write the run there ({explain(error)}); set base_path to a writable folder"
         raise HostError(msg) from error
     return run
 
@@ -176,16 +204,34 @@ def load(directory: Path, parse: Callable[[str, str], Config] | None = None) -> 
 
     Raises:
         UsageError: the folder is not a run directory.
+        HostError: it belongs to another user, or another user can replace it.
     """
     if not is_run(directory):
         msg = f"{directory}: not a run directory (none of {', '.join(_FILES)} in it)"
         raise UsageError(msg)
-    return Run(directory.absolute(), parse=parse)
+    return Run(trusted_path.require_own_folder(directory), parse=parse)
+
+
+def require_no_links(directory: Path) -> None:
+    """HostError if a file or folder of a run is a symbolic link, through which a report would be written."""
+    folders = [directory, *(directory / name for name in _WRITTEN)]
+    real = [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
+    if link := next((entry for folder in real for entry in folder.iterdir() if entry.is_symlink()), None):
+        raise HostError(f"{link}: refused, since it is a symbolic link; remove it")
+
+
+def original_of(run: Run) -> Path | None:
+    """The folder of which a run's folder is a copy; None if it is the run itself, even if moved."""
+    named = [run.state().get("directory"), index.directory_of(run.id)]
+    for directory in (Path(name) for name in named if name):
+        if is_run(directory) and not directory.samefile(run.directory):
+            return directory
+    return None
 
 
 def is_run(directory: Path) -> bool:
     """Whether a folder is a run directory, even a damaged one."""
-    return any((directory / name).is_file() for name in _FILES)
+    return any(os.path.lexists(directory / name) for name in _FILES)
 
 
 def find(name: str) -> Path:
@@ -193,7 +239,12 @@ def find(name: str) -> Path:
 
     Raises:
         UsageError: no run matches, or more than one.
+        HostError: the folder belongs to another user, or another user can replace it.
     """
+    return trusted_path.require_own_folder(_find(name))
+
+
+def _find(name: str) -> Path:
     path = Path(name)
     if is_run(path):
         return path.absolute()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -135,6 +136,20 @@ def _is_usable(folder: Path, controllers: Collection[str] = ()) -> bool:
     finally:
         with contextlib.suppress(OSError):
             trial.rmdir()
+
+
+def is_group(path: Path, name: str) -> bool:
+    """Whether a path names an existing control group of this user, with this name, in a mounted hierarchy."""
+    if path.name != name or ".." in path.parts:
+        return False
+    tops = {tree.top for tree in hierarchies(mounts.current())}
+    if not any(path.is_relative_to(top) for top in tops) or path.resolve() != path:
+        return False
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def all_runs_groups() -> Iterator[Path]:

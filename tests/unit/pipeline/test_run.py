@@ -24,7 +24,7 @@ from continuum.pipeline import open_run, teardown
 from continuum.pipeline import run as pipeline
 from continuum.pipeline.progress import Progress
 from continuum.pipeline.steps import Modules
-from continuum.rundir import index
+from continuum.rundir import index, run_lock
 from continuum.rundir import run as rundir
 from continuum.rundir.run import Run
 from continuum.testing.fake_provider import FOLDER, FakeProvider
@@ -246,7 +246,7 @@ def test_a_run_in_use_is_not_touched(tmp_path: Path) -> None:
 
     parsed = config.parse(TEXT.format(folder=tmp_path, run=""))
     first = rundir.create(parsed)
-    assert teardown.in_use(first.directory)
+    assert run_lock.is_held(first.directory)
     with pytest.raises(UsageError, match="in use by process"):
         Run(first.directory).lock()
     first.unlock()

@@ -10,12 +10,22 @@ from continuum.errors import InterruptedRunError
 from continuum.pipeline.signals import interruptible
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_the_first_signal_raises(number: signal.Signals) -> None:
     with interruptible() as interruption:
         with pytest.raises(InterruptedRunError, match=number.name):
             signal.raise_signal(number)
         assert not interruption.hurry
+
+
+def test_a_process_under_nohup_outlives_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible() as interruption:
+            signal.raise_signal(signal.SIGHUP)
+            assert interruption.count == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_behind_a_shield_signals_are_only_counted() -> None:
