@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from continuum.errors import ContinuumError, UsageError
+from continuum.errors import ContinuumError, UsageError, printable
 from continuum.host import facts
+from continuum.host.files import explain
 from continuum.modules import registry
 from continuum.modules.provider import Provider
 from continuum.pipeline import open_run, teardown
 from continuum.rundir import run as runs
+from continuum.rundir import run_lock
 from continuum.rundir.run import Run
 
 
@@ -43,8 +46,8 @@ def execute(options: argparse.Namespace) -> int:
     ]
     if options.all:
         failures += _destroy_strays()
-    for failure in failures:
-        print(failure, file=sys.stderr)
+    for text in dict.fromkeys(map(str, failures)):
+        _say(text)
     return max((failure.exit_status for failure in failures), default=0)
 
 
@@ -52,6 +55,7 @@ def _destroy(name: str, *, everything: bool, forget: bool) -> ContinuumError | N
     """Destroy one run; with ``everything``, skip a run that left nothing behind."""
     try:
         run = open_run.find(name)
+        run.tell = _say
         if everything and run.state().get("status") in teardown.NOTHING_LEFT:
             return None
         run.lock()
@@ -62,7 +66,7 @@ def _destroy(name: str, *, everything: bool, forget: bool) -> ContinuumError | N
     except ContinuumError as error:
         return error
     except OSError as error:
-        return ContinuumError(f"{name}: {error.strerror or error}: {error.filename or ''}")
+        return ContinuumError(f"{name}: {explain(error)}")
     return None
 
 
@@ -77,28 +81,43 @@ def _end(run: Run, *, forget: bool) -> tuple[str, ...]:
 def _tell(run_id: str, left: Sequence[str]) -> None:
     """Report the outcome; resources that were given up go to standard output."""
     for line in left:
-        print(line)
+        print(printable(line))
     what = f"given up; what is listed may still exist; try later: continuum destroy {run_id}"
-    print(f"{run_id}: {what if left else 'nothing left'}", file=sys.stderr)
+    _say(f"{run_id}: {what if left else 'nothing left'}")
+
+
+def _say(line: str) -> None:
+    print(printable(line), file=sys.stderr)
 
 
 def _destroy_strays() -> list[ContinuumError]:
-    """Remove resources that carry a run's label but are in no journal."""
+    """Remove resources that have a run's label although the run's folder is gone, elsewhere or damaged."""
     here, known = facts.read(), dict(runs.all_runs())
     failures: list[ContinuumError] = []
     providers = [module for _, _, module in registry.all_modules() if isinstance(module, Provider)]
     for provider in providers:
         try:
-            survivors = list(provider.survivors(here))
+            survivors = provider.survivors(here)
         except ContinuumError as error:
             failures.append(error)
             continue
-        for run_id in survivors:
-            if run_id in known and teardown.in_use(known[run_id]):
-                continue
-            try:
-                teardown.destroy_stray(provider, run_id)
-                print(f"{run_id}: removed (found by its label)", file=sys.stderr)
-            except ContinuumError as error:
-                failures.append(error)
+        named = survivors if isinstance(survivors, Mapping) else dict.fromkeys(survivors, "")
+        for run_id, folder in named.items():
+            directory = known.get(run_id) or (Path(folder) if folder else None)
+            if failure := _destroy_stray(provider, run_id, directory):
+                failures.append(failure)
     return failures
+
+
+def _destroy_stray(provider: Provider, run_id: str, directory: Path | None) -> ContinuumError | None:
+    """Remove what is left of a run, from its folder if it has one; does nothing if the run is in use."""
+    if directory is not None and runs.is_run(directory):
+        return (
+            None if run_lock.is_held(directory) else _destroy(str(directory), everything=False, forget=False)
+        )
+    try:
+        teardown.destroy_stray(provider, run_id)
+    except ContinuumError as error:
+        return error
+    _say(f"{run_id}: removed (found by its label)")
+    return None

@@ -55,7 +55,16 @@ class Provider(Module):
 
     @abstractmethod
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
-        """Remove every (kind, id) of the journal that belongs to this provider; idempotent."""
+        """Remove everything of a run that this provider created; idempotent.
+
+        The journal is input: it says where to look and may be damaged, incomplete or forged. What is removed
+        is proved to belong to the run by its label, mark or computed name; entries that do not belong to it
+        are reported with ``run.tell``. What has the label is removed even if no entry names it.
+
+        Args:
+            run: the run; its folder may no longer exist.
+            owned: every (kind, id) of the journal.
+        """
 
     @abstractmethod
     def connect(self, node: Node, run: Run) -> Connection:
@@ -97,6 +106,9 @@ class Provider(Module):
         """
         raise UsageError("this provider needs no base image, so there is nothing to build")
 
-    def survivors(self, host: Host) -> Iterable[str]:
-        """Ids of this user's runs that left resources behind but have no run folder any more."""
+    def survivors(self, host: Host) -> Mapping[str, str] | Iterable[str]:
+        """Ids of this user's runs that have resources now, if possible with their folders (empty if unknown).
+
+        Without runs that were started in another mount or PID namespace, as in a container.
+        """
         return ()

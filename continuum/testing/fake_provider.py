@@ -55,9 +55,17 @@ class FakeProvider(Provider):
         return FakeConnection(node.name, root, self.clock_offsets_ns.get(node.name))
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
-        """End what still runs in the folders, and remove them."""
-        folders = [Path(ident) for kind, ident in owned if kind == "fake-nodes"]
-        for folder in folders:
+        """End what still runs in the run's folder of nodes, and remove the folder.
+
+        The path is computed: the journal is input, and could name any folder.
+        """
+        folder = run.directory / FOLDER
+        for kind, ident in owned:
+            if kind == FOLDER and ident != str(folder):
+                run.tell(
+                    f"{run.id}: the journal names {kind} {ident}, which is not of this run; it is not touched"
+                )
+        if not folder.is_symlink():
             _end_processes_in(folder)
             shutil.rmtree(folder, ignore_errors=True)
 

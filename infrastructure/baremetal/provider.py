@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, ClassVar
 from continuum.config import topology_builder
 from continuum.connection.ssh import hosts
 from continuum.connection.ssh.connection import SshConnection, SshTarget
-from continuum.errors import ConnectionFailure, LeftBehindError, Problem, ProvisionError
+from continuum.errors import ConnectionFailure, HostError, LeftBehindError, Problem, ProvisionError
+from continuum.host import trusted_path
 from continuum.host.parallel import in_parallel
-from continuum.model.node import Node, Usage
+from continuum.model.node import FOLDER, Node, Usage
 from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from infrastructure.baremetal import host_facts, settings
@@ -135,14 +136,16 @@ class BaremetalProvider(Provider):
         Raises:
             LeftBehindError: some hosts cannot be reached; it names them, and the others are clean.
         """
-        named = [NamedHost.from_json(ident) for kind, ident in owned if kind == HOST]
+        entries = [ident for kind, ident in owned if kind == HOST] or list(_entries_of_nodes(run))
+        named = [host for ident in entries for host in _named(run, ident)]
         errors: dict[str, str] = {}
         left: dict[str, list[str]] = {}
 
         def clean(host: NamedHost) -> None:
             try:
+                _prove_files(run, host)
                 _clean(host, run.id)
-            except ConnectionFailure as error:
+            except (ConnectionFailure, HostError) as error:
                 errors[host.node] = str(error)
                 left[host.node] = list(host.leftovers(run.id))
 
@@ -163,6 +166,36 @@ class BaremetalProvider(Provider):
     def usage(self, deployment: Deployment, run: Run) -> Mapping[str, Usage]:
         """What each host has used so far."""
         return hosts.usage(deployment)
+
+
+def _entries_of_nodes(run: Run) -> Iterator[str]:
+    """Entries of the journal as they follow from the nodes in the run's state."""
+    for node in run.state().get("nodes", ()):
+        if isinstance(node, dict) and isinstance(node.get("handle"), dict):
+            yield json.dumps(node["handle"])
+
+
+def _named(run: Run, ident: str) -> Iterator[NamedHost]:
+    """The host of an entry of the journal; none if the entry is damaged.
+
+    The folder, which is deleted on the host, is computed and not read.
+    """
+    try:
+        host = NamedHost.from_json(ident)
+    except (TypeError, ValueError, RecursionError):
+        run.tell(f"{run.id}: the journal names a damaged host; it is not touched")
+        return
+    yield replace(host, folder=f"{FOLDER}/{run.id}")
+
+
+def _prove_files(run: Run, host: NamedHost) -> None:
+    """HostError if ssh would use files that somebody else can change: its configuration names commands."""
+    files = [Path(name) for name in (host.key, host.config) if name]
+    if inside := [path for path in files if path.is_relative_to(run.directory)]:
+        raise HostError(f"{inside[0]}: refused, since a run's folder never has files of ssh; remove it")
+    for path in files:
+        with contextlib.suppress(OSError):  # ssh reports a missing file
+            trusted_path.require_own_file(path)
 
 
 def _target(host: NamedHost, run_id: str) -> SshTarget:

@@ -102,8 +102,15 @@ class NamedHost:
 
     @staticmethod
     def from_json(text: str) -> NamedHost:
-        """The host from an entry of the journal."""
-        return NamedHost(**json.loads(text))
+        """The host from an entry of the journal; TypeError or ValueError if the entry is damaged."""
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise TypeError("not a host")
+        host = NamedHost(**values)
+        types = {"port": int, "sudo": bool}
+        if any(type(value) is not types.get(name, str) for name, value in asdict(host).items()):
+            raise TypeError("not a host")
+        return host
 
 
 def hosts(config: Config, topology: Topology, run_id: str) -> tuple[NamedHost, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,13 +83,24 @@ def labelled(url: str, label: str) -> list[dict[str, Any]]:
     return found
 
 
-def delete_containers(url: str, run_id: str, names: Iterable[str]) -> None:
-    """Delete the containers of a run: those with these names and those with the run's label."""
+def delete_containers(url: str, run_id: str) -> None:
+    """Delete the containers that have a run's label."""
 
     def existing() -> list[Container]:
         return [Container(url, str(each["Id"])) for each in labelled(url, f"{LABEL_RUN}={run_id}")]
 
-    delete_all(existing, [Container(url, name) for name in names])
+    delete_all(existing)
+
+
+def without_label(url: str, run_id: str, names: Collection[str]) -> list[str]:
+    """Those of some names or ids that containers without a run's label have."""
+    if not names:
+        return []
+    with daemon_errors(url):
+        everything: list[dict[str, Any]] = client(url).containers(all=True)
+    others = [each for each in everything if (each.get("Labels") or {}).get(LABEL_RUN) != run_id]
+    taken = {name.lstrip("/") for each in others for name in (*(each.get("Names") or ()), str(each["Id"]))}
+    return [name for name in names if name in taken]
 
 
 def disk(url: str, specs: Sequence[NodeSpec]) -> str:

@@ -14,6 +14,7 @@ LABEL_RUN = "continuum.run"
 LABEL_NODE = "continuum.node"
 LABEL_USER = "continuum.user"
 LABEL_FOLDER = "continuum.folder"
+LABEL_ORIGIN = "continuum.origin"
 
 # Process 1 of a container must reap processes whose parent has ended; a waiting shell does.
 COMMAND = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done")
@@ -52,11 +53,13 @@ class Labels:
         run_id: the run.
         user_id: id of the user who started it.
         folder: the run's folder.
+        origin: the namespaces of the process that started it, see ``host.namespaces``; empty if unknown.
     """
 
     run_id: str
     user_id: int
     folder: str
+    origin: str = ""
 
     def of(self, node: str) -> dict[str, str]:
         """The labels of the container of a node."""
@@ -65,6 +68,7 @@ class Labels:
             LABEL_NODE: node,
             LABEL_USER: str(self.user_id),
             LABEL_FOLDER: self.folder,
+            LABEL_ORIGIN: self.origin,
         }
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from continuum.config import topology_builder
 from continuum.errors import ContinuumError, HostError, ProvisionError
-from continuum.host import capacity
+from continuum.host import capacity, namespaces
 from continuum.host.cgroup.node import NodeGroups
 from continuum.host.parallel import in_parallel
 from continuum.model.node import Node, Usage
@@ -32,7 +32,13 @@ from infrastructure.docker import (
 )
 from infrastructure.docker.connection import ContainerTarget, DockerConnection
 from infrastructure.docker.container import CONTAINER, Container, Started
-from infrastructure.docker.container_settings import LABEL_FOLDER, LABEL_RUN, LABEL_USER, Labels
+from infrastructure.docker.container_settings import (
+    LABEL_FOLDER,
+    LABEL_ORIGIN,
+    LABEL_RUN,
+    LABEL_USER,
+    Labels,
+)
 from infrastructure.docker.engine_api import DEFAULT_URL, DaemonError, client, daemon_errors
 
 if TYPE_CHECKING:
@@ -114,17 +120,17 @@ class DockerProvider(Provider):
         )
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
-        """Delete every container that the journal names or that has the run's label.
+        """Delete every container that has the run's label, at the daemons that the journal names.
 
         Raises:
             ProvisionError: the daemon does not answer, so containers may remain.
         """
-        urls = [ident for kind, ident in owned if kind == DAEMON]
         names = [ident for kind, ident in owned if kind == CONTAINER]
-        # Without a journal, only the daemon that this user usually uses is known.
-        for url in dict.fromkeys(urls or ([] if run.directory.is_dir() else [_default_url()])):
+        for url in _daemons(run, owned):
             try:
-                container.delete_containers(url, run.id, names)
+                for name in container.without_label(url, run.id, names):
+                    run.tell(f"{run.id}: container {name} has not the label of this run; it is not touched")
+                container.delete_containers(url, run.id)
             except (DaemonError, HostError) as error:
                 raise ProvisionError(
                     f"containers of run {run.id} may remain: {error}; then run: continuum destroy {run.id}"
@@ -148,18 +154,23 @@ class DockerProvider(Provider):
             raise HostError(f"provider docker: {obstacle}")
         return images.build(url, name, request)
 
-    def survivors(self, host: Host) -> Iterable[str]:
-        """Runs of this user that have containers although their folder is gone."""
+    def survivors(self, host: Host) -> Mapping[str, str]:
+        """This user's runs that have containers, with their folders.
+
+        Runs that were started in another mount or PID namespace are left to those who started them there.
+        """
         url = _default_url()
-        if not Path(url.removeprefix("unix://")).exists() or probe.unreachable(url):
-            return []
+        if not _exists(url) or probe.unreachable(url):
+            return {}
         mine = [
             each["Labels"]
             for each in container.labelled(url, LABEL_RUN)
             if each["Labels"].get(LABEL_USER) == str(host.user_id)
         ]
         return {
-            labels[LABEL_RUN] for labels in mine if not Path(labels.get(LABEL_FOLDER, "/nowhere")).is_dir()
+            labels[LABEL_RUN]: labels.get(LABEL_FOLDER, "")
+            for labels in mine
+            if not namespaces.is_other(labels.get(LABEL_ORIGIN, ""))
         }
 
     def connect(self, node: Node, run: Run) -> DockerConnection:
@@ -174,6 +185,27 @@ class DockerProvider(Provider):
                 join=partial(cgroups.join, node),
             )
         )
+
+
+def _daemons(run: Run, owned: Sequence[tuple[str, str]]) -> list[str]:
+    """The daemons to look for a run's containers at: sockets of this machine that the journal names.
+
+    If it names none, or its folder is gone, the daemon that this user usually uses, if there is one.
+    """
+    default = _default_url()
+    named = list(dict.fromkeys(ident for kind, ident in owned if kind == DAEMON))
+    for url in named:
+        if url != default and not url.startswith("unix:///"):
+            run.tell(
+                f"{run.id}: the journal names the Docker daemon {url}, which is not of this machine; not used"
+            )
+    found = [url for url in named if url == default or url.startswith("unix:///")]
+    return found or ([default] if _exists(default) else [])
+
+
+def _exists(url: str) -> bool:
+    """Whether the socket of a daemon exists."""
+    return Path(url.removeprefix("unix://")).exists()
 
 
 def _default_url() -> str:
@@ -192,7 +224,7 @@ def _start(
     device = container.disk(url, specs)
     if not device and any(spec.read_mb_per_s or spec.write_mb_per_s for spec in specs):
         run.note("disk throughput is not limited (Docker's files are on no disk of this host)")
-    labels = Labels(run.id, os.geteuid(), str(run.directory))
+    labels = Labels(run.id, os.geteuid(), str(run.directory), namespaces.origin())
     shapes = host_addresses.start_switch(run)
     settings = {
         spec.name: container_settings.node(spec, labels, image, addresses, device, shapes=shapes)

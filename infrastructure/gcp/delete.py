@@ -20,16 +20,31 @@ ORDER = (("Instances",), ("Disks", "Firewalls", "Subnetworks"), ("Networks",))
 _LABELLED = ("Instances", "Disks")
 
 
-def delete(cloud: Cloud, run_id: str, owned: Sequence[tuple[str, str]]) -> None:
+def delete(
+    cloud: Cloud,
+    run_id: str,
+    owned: Sequence[tuple[str, str]],
+    tell: Callable[[str], None] = lambda _line: None,
+) -> None:
     """Delete all resources of a run; a failure does not keep the others from being deleted.
+
+    Args:
+        cloud: the project.
+        run_id: the run.
+        owned: the journal; entries whose name is not one of the run are refused.
+        tell: receives a line for each refused entry.
 
     Raises:
         ProvisionError: some remain; the message names them, with the reasons.
     """
     errors: list[ContinuumError] = []
+    kinds, own = set(KINDS.values()), f"{names.prefix(run_id)}-"
+    for kind, ident in owned:
+        if kind in kinds and not ident.startswith(own):
+            tell(f"{run_id}: {kind} {ident} has not the name of this run; it is not touched")
 
     def delete_service(service: str) -> None:
-        journalled = [ident for kind, ident in owned if kind == KINDS[service]]
+        journalled = [ident for kind, ident in owned if kind == KINDS[service] and ident.startswith(own)]
         try:
             _delete(cloud, service, run_id, journalled)
         except ContinuumError as error:

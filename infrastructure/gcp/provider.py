@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from continuum.config import topology_builder
 from continuum.connection.ssh import hosts
 from continuum.connection.ssh.connection import SshConnection, SshTarget
-from continuum.errors import HostError, Problem
+from continuum.errors import HostError, Problem, ProvisionError
 from continuum.host.parallel import in_parallel
 from continuum.model.node import FOLDER, Node, Usage
 from continuum.modules.base import Finding
@@ -111,16 +111,26 @@ class GcpProvider(Provider):
         return replace(node, interface=interface)
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
-        """Delete what the journal names, then what has the run's label or name."""
-        found = [CloudLocation.from_json(ident) for kind, ident in owned if kind == LOCATION]
-        if not found and not run.directory.is_dir():
-            found = list(known_locations.remembered())
-        if not found:
-            return
-        from infrastructure.gcp import delete
+        """Delete what the journal names and has a name of the run, then what has the run's label or name.
 
-        for location in found:
-            delete.delete(self._cloud(location), run.id, owned)
+        Only in projects that this user has used, at the address of the API that was configured then: this
+        host sends its credentials there.
+
+        Raises:
+            ProvisionError: a resource cannot be deleted, or the journal names an address that was never used.
+        """
+        used = list(known_locations.remembered())
+        named = [location for kind, ident in owned if kind == LOCATION for location in _location(ident)]
+        trusted = [one for one in dict.fromkeys(named) if one in used or one.has_defaults]
+        for location in trusted or (() if named else used):
+            from infrastructure.gcp import delete
+
+            delete.delete(self._cloud(location), run.id, owned, run.tell)
+        if refused := [one for one in named if one not in trusted]:
+            raise ProvisionError(
+                f"{run.id}: not connected to {refused[0].api} (project {refused[0].project}), which only the "
+                "journal names and this user has never used: resources of the run may remain there"
+            )
 
     def survivors(self, host: Host) -> Iterable[str]:
         """Runs of this user on this host that have resources left in a project used before."""
@@ -150,6 +160,12 @@ class GcpProvider(Provider):
         from infrastructure.gcp.api import Cloud
 
         return Cloud(location, self._timeouts())
+
+
+def _location(ident: str) -> Iterator[CloudLocation]:
+    """The location of an entry of the journal; none if the entry is damaged."""
+    with suppress(TypeError, ValueError, RecursionError):
+        yield CloudLocation.from_json(ident)
 
 
 def _connection(node: Node, run: Run) -> SshConnection:

@@ -104,6 +104,11 @@ class CloudLocation:
     credentials: str = ""
     api: str = "https://compute.googleapis.com"
 
+    @property
+    def has_defaults(self) -> bool:
+        """Whether it uses Google's own address and the default credentials."""
+        return not self.credentials and self.api == CloudLocation.api
+
     def to_json(self) -> str:
         """The entry for the journal."""
         return json.dumps(asdict(self), sort_keys=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from continuum.errors import ProvisionError
+from continuum.host import namespaces
 from continuum.sdk import protocol
 from infrastructure.local.keeper.keeper_plan import KeeperPlan
 
@@ -69,6 +70,7 @@ class Launch:
         environment = {
             protocol.ENV_RUN: self._plan.run_id,
             protocol.ENV_KEEPER: self._plan.directory,
+            protocol.ENV_ORIGIN: namespaces.origin(),
             "PATH": os.environ.get("PATH", os.defpath),
         }
         # The keeper is a grandchild, so that process 1 adopts and reaps it.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from continuum.errors import ProvisionError
+from continuum.host import namespaces, pidfd
 from continuum.sdk import protocol
 
 MARKS = (protocol.ENV_KEEPER, protocol.ENV_NODE)
@@ -34,6 +35,7 @@ class Labelled:
         directory: the run's folder, if it is in the environment.
         in_nodes: whether it belongs to a node or is a keeper.
         name: its name.
+        origin: the namespaces of the orchestrator, if they are in the environment.
     """
 
     pid: int
@@ -41,6 +43,7 @@ class Labelled:
     directory: str
     in_nodes: bool
     name: str
+    origin: str
 
 
 def labelled(run_id: str | None = None) -> Iterator[Labelled]:
@@ -57,6 +60,7 @@ def labelled(run_id: str | None = None) -> Iterator[Labelled]:
                 environment.get(protocol.ENV_KEEPER) or environment.get(protocol.ENV_RUN_DIRECTORY, ""),
                 any(mark in environment for mark in MARKS),
                 _name(pid),
+                environment.get(protocol.ENV_ORIGIN, ""),
             )
 
 
@@ -92,7 +96,11 @@ def end_all(run_id: str, *, also_outside_nodes: bool = False, timeout_s: float =
     Raises:
         ProvisionError: some still exist after ``timeout_s``.
     """
-    spared = _ancestors()
+    spared, mark = _ancestors(), f"{protocol.ENV_RUN}={run_id}"
+
+    def marked(pid: int) -> bool:
+        return pidfd.has_in_environment(pid, mark)
+
     deadline = time.monotonic() + timeout_s
     dying: set[int] = set()
     while True:
@@ -109,9 +117,29 @@ def end_all(run_id: str, *, also_outside_nodes: bool = False, timeout_s: float =
             raise ProvisionError(msg)
         mains = {one.pid for one in found} - {one.pid for one in under}
         for pid in [one.pid for one in under] or (mains if dying <= mains else ()):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            pidfd.send(pid, signal.SIGKILL, marked)
         time.sleep(_POLL_S)
+
+
+def runs() -> tuple[dict[str, str], frozenset[str]]:
+    """This user's runs that have processes, with their folders; and the ids of all other runs that have some.
+
+    Others are those of other users and those that were started in other namespaces, as in a container. A run
+    of which no process has the variable for its folder is of another machine, of which this host is a node.
+    """
+    found = list(labelled())
+    named = [one for one in found if one.directory and _is_own(one.pid)]
+    pids = {one.pid for one in found}
+    elsewhere = {name for name in {one.origin for one in named} if namespaces.is_elsewhere(name, pids)}
+    own = {one.run_id: one.directory for one in named if one.origin not in elsewhere}
+    return own, frozenset({one.run_id for one in found} - own.keys())
+
+
+def _is_own(pid: int) -> bool:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid == os.geteuid()  # noqa: PTH116
+    except OSError:
+        return False
 
 
 def _listed(pids: set[int]) -> str:

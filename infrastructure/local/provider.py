@@ -101,11 +101,14 @@ class LocalProvider(Provider):
         )
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
-        """Kill the nodes' processes; delete their control groups and files."""
+        """Kill the nodes' processes, found by their marks; delete their control groups and files."""
+        folder = run.directory / NODE_FILES
+        _refuse_others(run, owned)
         processes.end_all(run.id, also_outside_nodes=not run.directory.is_dir())
         groups.remove_trees(_groups_of(run, owned))
-        folder = run.directory / NODE_FILES
-        if folder.is_dir():
+        if folder.is_symlink():
+            run.tell(f"{run.id}: {folder} is a symbolic link; what it leads to is not deleted")
+        elif folder.is_dir():
             _remove_files(folder)
 
     def enforce(self, nodes: Sequence[Node], run: Run) -> None:
@@ -117,19 +120,14 @@ class LocalProvider(Provider):
         """What each node has used so far, by its name."""
         return {node.name: _groups(node).usage() for node in deployment.nodes}
 
-    def survivors(self, host: Host) -> Iterable[str]:
-        """Runs of this user that have processes or control groups although their folder is gone.
+    def survivors(self, host: Host) -> Mapping[str, str]:
+        """This user's runs that have processes or control groups, with their folders.
 
-        Processes without the variable for the folder are ignored: either the first process of their node has
-        it, or this host itself is a node of another run.
+        Runs that were started in another mount or PID namespace are left to those who started them there.
         """
-        alive: dict[str, bool] = {}
-        for one in processes.labelled():
-            if one.directory:
-                alive[one.run_id] = alive.get(one.run_id, False) or Path(one.directory).is_dir()
-        for run_id, _ in limits.survivors():
-            alive.setdefault(run_id, False)
-        return [run_id for run_id, known in alive.items() if not known]
+        own, others = processes.runs()
+        grouped = {run_id: "" for run_id, _ in limits.survivors() if run_id not in others}
+        return {**grouped, **own}
 
     def connect(self, node: Node, run: Run) -> NamespaceConnection:
         """A connection to an existing node."""
@@ -157,11 +155,26 @@ def _layout(specs: Sequence[NodeSpec], run: Run) -> Layout | None:
 
 
 def _groups_of(run: Run, owned: Sequence[tuple[str, str]]) -> list[Path]:
-    """The run's control groups: from the journal, or by name if the journal is lost."""
+    """The run's control groups, by name: all that exist, and those of the journal, which may be deep."""
     name = f"{group_plan.PREFIX}{run.id}"
-    if not run.directory.is_dir():
-        return [path for _, path in limits.survivors() if path.name == name]
-    return [Path(ident) for kind, ident in owned if kind == GROUP and Path(ident).name == name]
+    found = [path for _, path in limits.survivors() if path.name == name]
+    named = [Path(ident) for kind, ident in owned if kind == GROUP]
+    return list(dict.fromkeys([*found, *(path for path in named if find.is_group(path, name))]))
+
+
+def _refuse_others(run: Run, owned: Sequence[tuple[str, str]]) -> None:
+    """Report what the journal names and this provider did not create for the run; it is not touched."""
+    expected = {"keeper": run.id, "node-files": str(run.directory / NODE_FILES)}
+    name = f"{group_plan.PREFIX}{run.id}"
+    for kind, ident in owned:
+        if kind == GROUP:
+            is_ours = find.is_group(Path(ident), name) or not Path(ident).exists()
+        else:
+            is_ours = ident == expected.get(kind, ident)
+        if not is_ours:
+            run.tell(
+                f"{run.id}: the journal names {kind} {ident}, which is not of this run; it is not touched"
+            )
 
 
 def _plan(specs: Sequence[NodeSpec], addresses: dict[str, str], run: Run) -> KeeperPlan:
@@ -220,8 +233,7 @@ def _remove_files(folder: Path) -> None:
         if not os.path.lexists(path):
             return
         for closed in (path, os.path.dirname(path)):  # noqa: PTH120
-            with contextlib.suppress(OSError):
-                os.chmod(closed, 0o700)  # noqa: PTH101
+            _open_folder(closed)
         if function is os.unlink or function is os.rmdir:
             function(path)
         else:
@@ -231,3 +243,13 @@ def _remove_files(folder: Path) -> None:
         shutil.rmtree(folder, onerror=retry)
     except OSError as error:
         raise ProvisionError(f"{folder}: cannot be deleted: {error}") from error
+
+
+def _open_folder(path: str) -> None:
+    """Let the owner list a folder; does nothing for anything else, such as a symbolic link of a node."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.chmod(f"/proc/self/fd/{descriptor}", 0o700)  # noqa: PTH101 - fchmod needs permission to read
+        finally:
+            os.close(descriptor)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from continuum.connection.ssh.connection import SshConnection, SshTarget
@@ -43,6 +42,9 @@ if TYPE_CHECKING:
     from continuum.rundir.run import Run
     from continuum.software.debian_image import ImageRequest
 
+
+LOCAL_DAEMONS = ("qemu:///system", "qemu:///session")
+"""Daemons of this machine, which are used without having been used before."""
 
 EMULATED_CIPHER = "aes128-ctr"
 """The fastest cipher on a TCG-emulated processor: seven to ten times as fast as the one ssh prefers."""
@@ -101,12 +103,23 @@ class QemuProvider(Provider):
         return made.nodes
 
     def destroy(self, run: Run, owned: Sequence[tuple[str, str]]) -> None:
-        """Delete guests, disks and network, at every daemon that the journal names."""
-        uris = {ident.rpartition(" ")[0] for kind, ident in owned if kind == DAEMON}
-        if not owned and not run.directory.is_dir():
-            uris = set(known_daemons.known())
-        removal.remove_everywhere(uris, run.id)
+        """Delete guests, disks and network by their names.
+
+        At those daemons of the journal that this user has used; if it names none, at all that this user has
+        used.
+
+        Raises:
+            ProvisionError: a resource cannot be deleted, or the journal names a daemon that was never used.
+        """
+        named = {ident.rpartition(" ")[0] for kind, ident in owned if kind == DAEMON}
+        used = {*known_daemons.known(), *LOCAL_DAEMONS}
+        removal.remove_everywhere(named & used if named else known_daemons.known(), run.id)
         shutil.rmtree(run.directory / KEYS, ignore_errors=True)  # of no use without the guests
+        if refused := sorted(named - used):
+            raise ProvisionError(
+                f"{run.id}: not connected to libvirt at {refused[0]}, which only the journal names and this "
+                "user has never used: guests of the run may remain there"
+            )
 
     def connect(self, node: Node, run: Run) -> SshConnection:
         """A connection to an existing guest."""
@@ -160,10 +173,10 @@ class QemuProvider(Provider):
         nodes = deployment.nodes
         return dict(zip((node.name for node in nodes), in_parallel(query, nodes), strict=True))
 
-    def survivors(self, host: Host) -> Iterable[str]:
-        """Runs of this user that have resources at a daemon although their folder is gone."""
+    def survivors(self, host: Host) -> Mapping[str, str]:
+        """This user's runs that have resources at a daemon, with their folders."""
         found: dict[str, str] = {}
         for uri in known_daemons.known():
             with contextlib.suppress(HostError, ProvisionError), Hypervisor(uri) as hypervisor:
                 found |= hypervisor.runs()
-        return [run_id for run_id, folder in found.items() if not (folder and Path(folder).is_dir())]
+        return found

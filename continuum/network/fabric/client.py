@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from continuum.errors import ProvisionError
+from continuum.host import namespaces
 from continuum.model.topology import Link
 from continuum.network.fabric import wire
 from continuum.sdk import protocol
@@ -64,6 +65,7 @@ def _spawn(listener: socket.socket, run_directory: Path, run_id: str, seed: int)
         {
             protocol.ENV_RUN: run_id,
             protocol.ENV_RUN_DIRECTORY: str(run_directory),
+            protocol.ENV_ORIGIN: namespaces.origin(),
             "PATH": os.environ.get("PATH", os.defpath),
         },
         file_actions=[

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from continuum.errors import ProvisionError
+from continuum.host import pidfd
 from continuum.network.fabric.client import SOCKET_NAME, Client
+from continuum.sdk import protocol
 
 POLITE_S = 20.0
 """Suffices for a thousand TUN devices: the kernel takes 36 ms for each, 64 in parallel."""
@@ -36,8 +38,7 @@ def _end_by_signal(run_id: str) -> None:
     for number, timeout_s in ((signal.SIGTERM, POLITE_S), (signal.SIGKILL, POLITE_S)):
         left = list(_processes(run_id))
         for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+            pidfd.send(pid, number, lambda one: _is_fabric(one, run_id))
         deadline = time.monotonic() + timeout_s
         while left and time.monotonic() < deadline:
             time.sleep(POLL_S)
@@ -52,15 +53,18 @@ def _end_by_signal(run_id: str) -> None:
 
 
 def _processes(run_id: str) -> Iterator[int]:
-    """Fabric processes of a run that this user owns: this folder is the program, the id an argument."""
-    program = os.fsencode(Path(__file__).parent)
+    """Fabric processes of a run."""
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            argv = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        # python -I -S <folder> <run id> <seed>; the end of the folder suffices if the checkout has moved.
-        if argv[4:5] == [run_id.encode()] and (argv[3] == program or argv[3].endswith(b"/network/fabric")):
+        if entry.name.isdigit() and _is_fabric(int(entry.name), run_id):
             yield int(entry.name)
+
+
+def _is_fabric(pid: int, run_id: str) -> bool:
+    """Whether a process is the fabric of a run: by its command line and the mark in its environment."""
+    try:
+        argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    # python -I -S <folder> <run id> <seed>; the end of the folder suffices if the checkout has moved.
+    is_ours = argv[4:5] == [run_id.encode()] and argv[3].endswith(b"/network/fabric")
+    return is_ours and pidfd.has_in_environment(pid, f"{protocol.ENV_RUN}={run_id}")

@@ -12,7 +12,7 @@ from continuum.modules import registry
 from continuum.rundir import run as runs
 from continuum.rundir.journal import Journal
 from continuum.rundir.run import Run
-from continuum.testing.fake_provider import FakeProvider
+from continuum.testing.fake_provider import FOLDER, FakeProvider
 
 TEXT = """
 [infrastructure]
@@ -44,9 +44,9 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> FakeProvider:
 def up(folder: Path, name: str) -> tuple[Run, Path]:
     """A run that owns a folder of nodes."""
     run = runs.create(loader.parse(TEXT.format(folder=folder) + f"[run]\nname = {name}\n"))
-    nodes = folder / f"nodes-{name}"
+    nodes = run.directory / FOLDER
     run.own("provider", "fake")
-    run.own("fake-nodes", str(nodes))
+    run.own(FOLDER, str(nodes))
     nodes.mkdir()
     run.update_state(status="up", provider="fake")
     run.unlock()
@@ -65,8 +65,7 @@ def test_damage_to_one_run_does_not_stop_the_others(
     cli.main(["destroy", "--all"])
     assert "Traceback" not in capsys.readouterr().err
     assert not other_nodes.exists()
-    if name != "journal.jsonl":  # which alone names the folder of these nodes
-        assert not damaged_nodes.exists()
+    assert not damaged_nodes.exists()
 
 
 @pytest.mark.parametrize("name", FILES)

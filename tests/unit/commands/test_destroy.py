@@ -14,7 +14,7 @@ from continuum.modules import registry
 from continuum.pipeline import teardown
 from continuum.rundir import run as rundir
 from continuum.rundir.run import Run
-from continuum.testing.fake_provider import FakeProvider
+from continuum.testing.fake_provider import FOLDER, FakeProvider
 from infrastructure.baremetal.settings import NamedHost
 
 TEXT = """
@@ -52,8 +52,8 @@ def _up(folder: Path, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(registry, "provider", lambda _name: provider)
     run = rundir.create(config.parse(TEXT.format(folder=folder)))
     run.own("provider", "fake")
-    run.own("fake-nodes", str(folder / "nodes"))
-    (folder / "nodes").mkdir()
+    run.own(FOLDER, str(run.directory / FOLDER))
+    (run.directory / FOLDER).mkdir()
     run.update_state(status="up")
     run.unlock()
     return run
@@ -68,7 +68,7 @@ def test_what_resists_is_an_error_until_it_is_given_up(
         assert cli.main(["destroy", run.id]) == 4
         assert "camera cannot be reached" in capsys.readouterr().err
         assert run.state()["status"] == "up"
-    assert not (tmp_path / "nodes").exists()
+    assert not (run.directory / FOLDER).exists()
 
     assert cli.main(["destroy", run.id, "--forget"]) == 0
     said = capsys.readouterr()
@@ -91,7 +91,7 @@ def test_an_error_that_does_not_say_what_is_left_leaves_all_of_the_journal(
     run = _up(tmp_path, Lost(None), monkeypatch)
     assert cli.main(["destroy", run.id, "--forget"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"fake-nodes {tmp_path / 'nodes'}: may still exist (daemon: connection refused)"
+        f"{FOLDER} {run.directory / FOLDER}: may still exist (daemon: connection refused)"
     ]
 
 

@@ -21,7 +21,7 @@ from infrastructure.docker.engine_api import Stream, explain_no_answer
 from infrastructure.docker.interfaces import Attachment
 from infrastructure.docker.tar_archive import archive_of
 
-LABELS = Labels("20260101-000000-x", 1000, "/home/me/runs/20260101-000000-x")
+LABELS = Labels("20260101-000000-x", 1000, "/home/me/runs/20260101-000000-x", "mnt:[1] pid:[2] boot")
 HOST = Host((0, 1), 4096, 0, "6.1", "x86_64")
 
 
@@ -44,6 +44,7 @@ def test_a_container_has_its_limits_names_and_labels() -> None:
         "continuum.node": "edge0",
         "continuum.user": "1000",
         "continuum.folder": LABELS.folder,
+        "continuum.origin": LABELS.origin,
     }
 
 
