@@ -47,7 +47,7 @@ class WorkerSettings:
         threads: inference threads.
         queue_size: requests that may wait; further ones are refused.
         normalisation: conversion of pixels to the model's input, see ``model.py``.
-        bind: address to listen on.
+        bind: address to listen on; empty for the node's address on the emulated network.
     """
 
     transport: str = "zenoh"
@@ -55,7 +55,7 @@ class WorkerSettings:
     threads: int = 1
     queue_size: int = 100
     normalisation: str = "auto"
-    bind: str = "0.0.0.0"  # noqa: S104 - the node's own network, of this run alone
+    bind: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from application.video.transport import MessageHandler, Receive
+from continuum.sdk import listening
 
 _FRAMES = "video/frames"
 _ANSWERS = "video/answers"
@@ -80,7 +81,7 @@ def connect(host: str, port: int, endpoint: str, receive: Receive, _in_flight: i
 def serve(bind: str, port: int, receive: MessageHandler) -> MqttDownlink:
     """Start a broker and subscribe to all frames."""
     link = MqttDownlink(_start_broker(bind, port))
-    host = "127.0.0.1" if bind == "0.0.0.0" else bind  # noqa: S104 - compared, not bound
+    host = listening.LOOPBACK if bind == listening.EVERY else bind
     deadline = time.monotonic() + _BROKER_S
     while True:
         try:

@@ -9,6 +9,7 @@ from application.video import settings as configuration
 from application.video import transport as transports
 from application.video.model import ModelError
 from application.video.service import Service
+from continuum.sdk import listening
 from continuum.sdk import session as workload
 
 _FLUSH_S = 0.5
@@ -27,7 +28,7 @@ def serve(session: workload.Session, settings: configuration.WorkerSettings) -> 
     port = settings.ports[session.identity.replica]
     service = Service(name, classifier, session, settings.threads, settings.queue_size)
     service.start()
-    link = transports.load(settings.transport).serve(settings.bind, port, service.receive)
+    link = transports.load(settings.transport).serve(listening.address(settings.bind), port, service.receive)
     service.reply = lambda endpoint, answer: link.answer(endpoint, answer.encode())
     session.ready()
     try:

@@ -161,6 +161,7 @@ def _identity(
 ) -> dict[str, str]:
     return {
         protocol.ENV_NODE: node.name,
+        protocol.ENV_NODE_ADDRESS: node.address,
         protocol.ENV_WORKLOAD: workload.name,
         protocol.ENV_REPLICA: str(number),
         protocol.ENV_RUN: run.id,
