@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from continuum.model.topology import Topology
 
 PREFERRED_TIERS = ("cloud", "edge", "endpoint")
-NAME = "sleeper"
 LEAST_MEMORY_MB = 16
 """Memory that the interpreter of an instance requires."""
 
@@ -31,6 +30,10 @@ class Empty(Application):
     )
     stages: ClassVar[tuple[str, ...]] = ("sleep",)
     processing: ClassVar[str] = "sleep"
+    time_key: ClassVar[str] = "sleep_time"
+    """The option with the time that each instance takes."""
+    program: ClassVar[Path] = Path(__file__).with_name("sleeper.py")
+    """The program of an instance; it receives the time as ``SECONDS``."""
 
     def check(self, config: Config) -> Iterable[Problem]:
         """Check that the memory limit suffices for an interpreter."""
@@ -44,31 +47,31 @@ class Empty(Application):
         section = config.benchmark
         return (
             Workload(
-                name=NAME,
+                name=self.program.stem,
                 tier=tier_of(topology),
-                argv=("{python}", "sleeper.py"),
+                argv=("{python}", self.program.name),
                 replicas_per_node=section.integer("applications_per_worker"),
-                environment={"SLEEP_S": str(section.real("sleep_time"))},
-                files={"sleeper.py": Path(__file__).with_name("sleeper.py")},
+                environment={"SECONDS": str(section.real(self.time_key))},
+                files={self.program.name: self.program},
                 cpu_cores=section.maybe_real("application_worker_cpu"),
                 memory_mb=section.maybe_integer("application_worker_memory"),
             ),
         )
 
     def duration_s(self, config: Config) -> float:
-        """The time that all instances sleep concurrently."""
-        return config.benchmark.real("sleep_time")
+        """The time that all instances take, concurrently."""
+        return config.benchmark.real(self.time_key)
 
     def load(self, config: Config) -> Mapping[str, Any]:
-        """Sleep time, and number of instances on each node."""
+        """The time that each instance takes, and the number of instances on each node."""
         section = config.benchmark
         return {
-            "sleep_time": section.real("sleep_time"),
+            self.time_key: section.real(self.time_key),
             "applications_per_worker": section.integer("applications_per_worker"),
         }
 
     def servers(self, config: Config, topology: Topology) -> int:
-        """The number of instances, since all sleep at the same time."""
+        """The number of instances, since all run at the same time."""
         count = topology.tier(tier_of(topology)).count
         return count * config.benchmark.integer("applications_per_worker")
 

@@ -9,7 +9,7 @@ from continuum.sdk import session as workload
 
 def main() -> None:
     """Take part in the run as one request: due at the start, sleeping, done."""
-    sleep_s = float(os.environ["SLEEP_S"])
+    sleep_s = float(os.environ["SECONDS"])
     with workload.join() as session:
         request = str(session.identity)
         session.ready()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ BUILD_TIMEOUT_S = 1800
 NODE_PACKAGES = ("python3", "iproute2", "iputils-ping", "procps")
 """Packages of every node: Python and basic network tools."""
 
+# For root, mmdebstrap mounts file systems in the namespace it is started in, where they would outlive a kill.
+_OWN_MOUNTS = () if os.geteuid() else ("unshare", "--mount", "--propagation=private", "--")
 # Documentation is not needed on a node.
 _EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
@@ -65,7 +68,7 @@ def debian_root(
         raise HostError(
             "mmdebstrap, which builds images, is not installed; run: sudo apt-get install mmdebstrap"
         )
-    command = debian_command(str(program), request, packages, to, options)
+    command = [*_OWN_MOUNTS, *debian_command(str(program), request, packages, to, options)]
     request.say(" ".join(command))
     run_command.run(command, "the image cannot be built", ProvisionError, timeout_s=BUILD_TIMEOUT_S)
 

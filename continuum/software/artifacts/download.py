@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import queue
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from continuum.errors import DeployError
-from continuum.host.files import sha256_of
+from continuum.host.files import locked, sha256_of
 from continuum.software.artifacts.artifact import Artifact
 from continuum.software.artifacts.verified import sha256_once
 from continuum.software.download import DownloadError, Timeouts, download, mirrored
@@ -82,7 +80,8 @@ def fetch(artifact: Artifact, source: Source, tell: Callable[[str], None] = lamb
     target = folder / artifact.file
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / "lock"):
+        # Only one process at a time downloads a file; the others wait and find it in the cache.
+        with locked(folder / "lock"):
             if not _is_intact(target):
                 tell(f"downloading {artifact.file}")
                 _get(artifact, target, source)
@@ -143,14 +142,6 @@ def _note(target: Path) -> Path:
 
 def _refusal(artifact: Artifact, url: str, reason: str) -> str:
     return f"{artifact.file}: cannot be downloaded{f' from {url}' if url else ''}: {reason}"
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time download a file; the others wait and find it in the cache."""
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _in_parallel(work: Callable[[Artifact], None], needed: Sequence[Artifact]) -> None:

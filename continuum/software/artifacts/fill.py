@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from continuum.errors import DeployError, UsageError
+from continuum.host.files import replacing
 from continuum.software.artifacts import folder as folders
 from continuum.software.artifacts.artifact import Artifact
 from continuum.software.artifacts.download import REMEDY, Source, fetch_each
@@ -42,9 +42,5 @@ def fill(
 
 def _place(source: Path, target: Path) -> None:
     """Copy a file atomically."""
-    part = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
+    with replacing(target) as part:
         shutil.copyfile(source, part)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

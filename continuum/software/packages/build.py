@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import json
 import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from continuum.errors import DeployError
+from continuum.host.files import write_atomically
 from continuum.software.packages import lock, store
 from continuum.software.packages.interpreter import Interpreter
 from continuum.software.packages.source_root import source_root
@@ -55,10 +55,6 @@ class Package:
             "libraries": [archive.name for archive in self.libraries],
             "code": self.code.name,
         }
-
-    def manifest_id(self) -> str:
-        """Hash of the manifest, which stands for the whole package."""
-        return hashlib.sha256(json.dumps(self.manifest(), sort_keys=True).encode()).hexdigest()
 
 
 def build(
@@ -145,7 +141,5 @@ def _cached(folder: Path, data: bytes) -> Archive:
     path = folder / f"{sha256}.tar.gz"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{time.monotonic_ns()}")
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        write_atomically(path, data)
     return Archive(path, sha256)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from continuum.errors import DeployError
 from continuum.host import run_command
+from continuum.host.files import write_atomically
 from continuum.software.packages.interpreter import Interpreter
 
 RESOLVE_TIMEOUT_S = 300
@@ -54,9 +55,7 @@ def remember(lock: str, requirements: Sequence[str], interpreter_key: str, cache
     """Let ``resolve`` return this lock from now on, without a package index."""
     path = _path(requirements, interpreter_key, cache)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(lock, encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, lock)
 
 
 def _wanted(requirements: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from continuum.errors import DeployError
 from continuum.host import run_command
-from continuum.host.files import sha256_of
+from continuum.host.files import sha256_of, write_json
 from continuum.software.packages.interpreter import Interpreter
 
 DOWNLOAD_TIMEOUT_S = 900
@@ -130,6 +130,4 @@ def _read_index(path: Path) -> tuple[Wheel, ...]:
 
 def _write_index(path: Path, wheels: Iterable[Wheel]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps([vars(wheel) for wheel in wheels], indent=1), encoding="utf-8")
-    temporary.replace(path)
+    write_json(path, [vars(wheel) for wheel in wheels])

@@ -153,7 +153,7 @@ PROGRAMS: Mapping[str, Program] = {
         cgo=True,
         extended="github.com/kubeedge/beehive",
     ),
-    # It moved to a module of its own later, which is published in no version that can be had everywhere.
+    # It moved to a module of its own later, of which no published version is available everywhere.
     "flannel-cni": Program("flannel-cni", f"{CNI}/plugins/meta/flannel", version="v1.6.2-flannel1"),
     **{
         f"cni-{name}": Program("cni", f"{CNI}/plugins/{kind}/{name}", source=CNI)

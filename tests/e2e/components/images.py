@@ -44,7 +44,7 @@ def write_image(
         to: the archive.
 
     Raises:
-        ComponentError: the packages cannot be had.
+        ComponentError: the packages are unavailable.
     """
     with tempfile.TemporaryDirectory(dir=to.parent) as temporary:
         folder = Path(temporary)

@@ -68,7 +68,7 @@ def build(folder: Path) -> Path:
     """Make the image below a folder; returns its disk.
 
     Raises:
-        ProvisionError: the packages cannot be had.
+        ProvisionError: the packages are unavailable.
     """
     files = folder / "files"
     for path, text in recipe.BOOT_FILES.items():

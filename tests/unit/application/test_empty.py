@@ -75,7 +75,7 @@ def test_an_instance_sleeps_from_the_common_start_on(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "go").write_text(json.dumps({"start_ns": 0}))
     checkout = str(program.parents[2])
-    environment = {"SLEEP_S": "0.2", "CONTINUUM_NODE": "cloud0", "PYTHONPATH": checkout}
+    environment = {"SECONDS": "0.2", "CONTINUUM_NODE": "cloud0", "PYTHONPATH": checkout}
     subprocess.run([sys.executable, str(program)], cwd=folder, env=environment, check=True, timeout=60)
     traced = trace.build(events.read(tmp_path), Empty.stages)
     (request,) = traced.requests

@@ -364,7 +364,7 @@ def test_a_second_build_needs_no_index(tmp_path: Path, index: Path, monkeypatch:
     for tool in ("UV", "PIP"):
         monkeypatch.setenv(f"{tool}_FIND_LINKS", str(tmp_path / "gone"))
     second = build.build([LIBRARY], [], this_interpreter(), root=deliver.CHECKOUT)
-    assert second.manifest_id() == first.manifest_id()
+    assert second.manifest() == first.manifest()
 
 
 def test_requirements_that_nobody_meets_are_named(tmp_path: Path, index: Path) -> None:
