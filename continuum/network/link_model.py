@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import erf, exp, pi, sqrt
+from statistics import NormalDist
 
 from continuum.model.topology import Link
 from continuum.options.tolerance import Tolerance
 
 STANDARD_ERRORS = 3.0
-"""Tolerated standard errors of the mean; 1 in 370 means deviates more by chance."""
+"""Standard errors that a deviation may have to be explained by chance; 1 in 370 deviates more."""
+
+SPREAD_PERCENT = 25.0
+"""Allowed difference between the spread of delays and the configured jitter, beside chance."""
+
+_SPREAD_ERROR = 1.2
+"""Standard error of a standard deviation estimated from quartiles, in deviations times the root of n."""
 
 TRIMMED_SHARE = 0.05
 """Share of samples removed at either end, since the host also causes delays."""
@@ -60,11 +67,52 @@ def median(samples: Sequence[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def delay_problem(what: str, samples_ms: Sequence[float], expected: Moments, tolerance: Tolerance) -> str:
+def quartile_range(samples: Sequence[float]) -> float:
+    """The distance between the quartiles, which single delays of the host do not change."""
+    ordered = sorted(samples)
+    return ordered[(3 * len(ordered)) // 4] - ordered[len(ordered) // 4]
+
+
+def expected_quartile_range(link: Link) -> float:
+    """The distance in ms between the quartiles of a link's delay, a normal distribution truncated at 0."""
+    if not link.jitter_ms:
+        return 0.0
+    normal = NormalDist(link.latency_ms, link.jitter_ms)
+    below = normal.cdf(0.0)
+    lower, upper = (normal.inv_cdf(below + share * (1 - below)) for share in (0.25, 0.75))
+    return upper - lower
+
+
+def spread_problem(samples_ms: Sequence[float], link: Link, tolerance: Tolerance) -> str:
+    """How the spread of these one-way delays differs from the jitter of the link; empty if they agree.
+
+    Compares the distance between the quartiles with that of the configured distribution, as standard
+    deviations of a normal distribution. Finds a jitter that is missing or applied where none is configured.
+    """
+    quartiles = NormalDist().inv_cdf(0.75) * 2
+    expected_ms, found_ms = expected_quartile_range(link) / quartiles, quartile_range(samples_ms) / quartiles
+    share = max(SPREAD_PERCENT, tolerance.delay_percent) / 100
+    allowed_ms = max(share * expected_ms, tolerance.delay_floor_ms)
+    chance_ms = STANDARD_ERRORS * _SPREAD_ERROR * expected_ms / sqrt(len(samples_ms))
+    if abs(found_ms - expected_ms) <= allowed_ms + chance_ms:
+        return ""
+    return (
+        f"jitter {found_ms:.2f} ms instead of {expected_ms:.2f} ms"
+        f" (allowed: {allowed_ms:.2f} ms and {chance_ms:.2f} ms by chance)"
+    )
+
+
+def delay_problem(
+    what: str,
+    samples_ms: Sequence[float],
+    expected: Moments,
+    tolerance: Tolerance,
+    standard_errors: float = STANDARD_ERRORS,
+) -> str:
     """How these delays differ from those of the link; empty if they agree."""
     found = centre(samples_ms, expected) if expected.deviation_ms else median(samples_ms)
     allowed = max(tolerance.delay_percent / 100 * expected.mean_ms, tolerance.delay_floor_ms)
-    chance = STANDARD_ERRORS * expected.deviation_ms / sqrt(len(samples_ms))
+    chance = standard_errors * expected.deviation_ms / sqrt(len(samples_ms))
     if abs(found - expected.mean_ms) <= allowed + chance:
         return ""
     by_chance = f" and {chance:.2f} ms for jitter" if chance else ""
@@ -73,11 +121,11 @@ def delay_problem(what: str, samples_ms: Sequence[float], expected: Moments, tol
     )
 
 
-def loss_problem(link: Link, sent: int, arrived: int) -> str:
+def loss_problem(link: Link, sent: int, arrived: int, standard_errors: float = STANDARD_ERRORS) -> str:
     """How the share of lost packets differs from that of the link; empty if they agree."""
     share = link.loss_percent / 100
     lost = 1 - arrived / sent
-    allowed = STANDARD_ERRORS * sqrt(share * (1 - share) / sent) + (1.5 / sent if share < 1 else 0.0)
+    allowed = standard_errors * sqrt(share * (1 - share) / sent) + (1.5 / sent if share < 1 else 0.0)
     if abs(lost - share) <= allowed:
         return ""
     return f"{lost:.1%} of {sent} packets lost instead of {share:.1%} (allowed: {allowed:.1%})"

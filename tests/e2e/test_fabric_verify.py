@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,24 @@ def test_links_that_stray_are_found_out(net: BareNetwork) -> None:
     assert "one-way delay" in found.note
     assert "throughput" in found.note
     assert found.measured["attempts"] == 3
+
+
+def test_a_bad_second_node_of_a_tier_is_found_out() -> None:
+    nodes = {"cloud0": "cloud", "endpoint0": "endpoint", "endpoint1": "endpoint"}
+    with BareNetwork(nodes) as net:
+        deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=5))
+        net.shape(Link("endpoint1", "cloud", latency_ms=60))
+        found = by_pair(verify(deployment, net.directory, LENIENT))["endpoint", "cloud"]
+        assert not found.ok
+        assert "endpoint1 -> cloud0: " in found.note
+        assert "endpoint0" not in found.note
+
+
+def test_jitter_that_is_missing_is_found_out(net: BareNetwork) -> None:
+    deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=60, jitter_ms=20))
+    net.shape(*both_ways("cloud", "endpoint", latency_ms=60))
+    for report in verify(deployment, net.directory, replace(LENIENT, delay_floor_ms=2)):
+        assert "jitter" in report.note
 
 
 def test_a_dead_link_is_as_it_should_be_if_it_should(net: BareNetwork) -> None:

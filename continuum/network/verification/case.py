@@ -1,4 +1,4 @@
-"""One measured link: what was configured and what was found."""
+"""One measured pair of nodes: what was configured for its link and what was found."""
 
 from __future__ import annotations
 
@@ -17,6 +17,21 @@ FOREIGN_FAST_MBIT = 2.0
 """The same for nodes with their own kernel: a TCG-emulated guest sends few packets a second."""
 
 
+@dataclass(frozen=True)
+class Probing:
+    """One measurement of delays.
+
+    Attributes:
+        sent: probes sent.
+        trips_ms: round trips of the probes that were answered.
+        one_way_ms: one-way delays of the probes that arrived.
+    """
+
+    sent: int
+    trips_ms: tuple[float, ...] = ()
+    one_way_ms: tuple[float, ...] = ()
+
+
 @dataclass(eq=False)
 class Case:
     """A link, the nodes between which it is measured, and the measurements so far.
@@ -27,9 +42,10 @@ class Case:
         src: node that sends.
         dst: node that receives.
         same_clock: whether both nodes read the clock of this host.
-        sent: probes sent.
-        trips_ms: round trips of the probes that were answered.
-        one_way_ms: one-way delays of the probes that arrived.
+        has_rate: whether the throughput is measured between these nodes.
+        probings: the measurements of delays, one per attempt.
+        offered: packets that the network engine has counted on the link during the measurements.
+        lost: those that it has lost on purpose.
         throughput_mbit: measured rate at the IP layer; None if not measured.
         train_packets: UDP packets that the rate was measured with.
         attempts: measurements so far.
@@ -41,13 +57,29 @@ class Case:
     src: str
     dst: str
     same_clock: bool
-    sent: int = 0
-    trips_ms: list[float] = field(default_factory=list)
-    one_way_ms: list[float] = field(default_factory=list)
+    has_rate: bool = True
+    probings: list[Probing] = field(default_factory=list)
+    offered: int = 0
+    lost: int = 0
     throughput_mbit: float | None = None
     train_packets: float = 0.0
     attempts: int = 0
     busy: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def sent(self) -> int:
+        """Probes sent by all attempts."""
+        return sum(one.sent for one in self.probings)
+
+    @property
+    def trips_ms(self) -> list[float]:
+        """Round trips measured by all attempts."""
+        return [trip_ms for one in self.probings for trip_ms in one.trips_ms]
+
+    @property
+    def one_way_ms(self) -> list[float]:
+        """One-way delays measured by all attempts."""
+        return [delay_ms for one in self.probings for delay_ms in one.one_way_ms]
 
     @property
     def trip(self) -> Moments:

@@ -1,13 +1,28 @@
-"""Compares what was measured on a link with what was configured. Pure."""
+"""Compares what was measured on a link with what was configured. Pure.
+
+A single measurement that is close to the configuration is accepted at once. A link that is measured again
+because it was not is judged by all measurements together, which a faulty link passes by chance less often
+than by one of several tries.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 from continuum.model.result import LinkFidelity
-from continuum.network.link_model import delay_problem, loss_problem, median, one_way, throughput_problem
-from continuum.network.verification.case import PROBE_BYTES, Case
+from continuum.network.link_model import (
+    STANDARD_ERRORS,
+    delay_problem,
+    loss_problem,
+    median,
+    one_way,
+    quartile_range,
+    spread_problem,
+    throughput_problem,
+)
+from continuum.network.verification.case import PROBE_BYTES, Case, Probing
 from continuum.options.tolerance import Tolerance
 
 BUSY = 0.9
@@ -16,11 +31,37 @@ BUSY = 0.9
 LEAST_FOR_P99 = 100
 """A 99th percentile requires at least this many round trips."""
 
+ACCEPTED_ERRORS = 0.5
+"""Standard errors of the mean delay that a single measurement may deviate, beside the tolerance."""
 
-def judge(case: Case, tolerance: Tolerance) -> LinkFidelity:
-    """Measured beside configured, and whether the link is within tolerance."""
-    problems = [*delay_problems(case, tolerance), *rate_problems(case, tolerance)]
-    link = case.link
+ACCEPTED_LOSS_ERRORS = 2.0
+"""The same for the share of lost packets."""
+
+FALSE_ALARMS = 0.01
+"""Share of runs with correct links in which chance alone may put a link out of tolerance."""
+
+_CHECKS_PER_CASE = 4
+
+
+def standard_errors(cases: int) -> float:
+    """The standard errors that chance explains, so that all checks together raise few false alarms."""
+    return NormalDist().inv_cdf(1 - FALSE_ALARMS / (2 * _CHECKS_PER_CASE * max(1, cases)))
+
+
+def judge(cases: Sequence[Case], tolerance: Tolerance, errors: float = STANDARD_ERRORS) -> LinkFidelity:
+    """Measured beside configured, and whether the link is within tolerance.
+
+    Args:
+        cases: the pairs of nodes of one ordered pair of tiers; the first has the throughput.
+        tolerance: allowed deviation.
+        errors: standard errors that chance explains.
+    """
+    problems: list[str] = []
+    for case in cases:
+        found = [*delay_problems(case, tolerance, errors), *rate_problems(case, tolerance)]
+        where = f"{case.src} -> {case.dst}: " if len(cases) > 1 and found else ""
+        problems += [where + "; ".join(found)] if found else []
+    first, link = cases[0], cases[0].link
     return LinkFidelity(
         src=link.src,
         dst=link.dst,
@@ -29,31 +70,59 @@ def judge(case: Case, tolerance: Tolerance) -> LinkFidelity:
             "jitter_ms": link.jitter_ms,
             "bandwidth_mbit": link.bandwidth_mbit,
             "loss_percent": link.loss_percent,
-            "rtt_ms": case.trip.mean_ms,
+            "rtt_ms": first.trip.mean_ms,
         },
-        measured=_measured(case),
+        measured=_measured(cases),
         ok=not problems,
-        note="; ".join(problems) or _remark(case),
+        note="; ".join(problems) or _remark(first),
     )
 
 
-def delay_problems(case: Case, tolerance: Tolerance) -> list[str]:
-    """How delay and loss of the probes differ from the configured link; empty if they agree."""
+def is_accepted(case: Case, tolerance: Tolerance) -> bool:
+    """Whether the latest measurement of the delays is so close to the link that no other one is required."""
+    if not case.probings:
+        return False
+    if _engine_loss_problem(case, ACCEPTED_LOSS_ERRORS):
+        return False
+    return not _problems(case, case.probings[-1], tolerance, ACCEPTED_ERRORS)
+
+
+def delay_problems(case: Case, tolerance: Tolerance, errors: float = STANDARD_ERRORS) -> list[str]:
+    """How delays and losses of all measurements differ from the configured link; empty if they agree."""
+    if not case.probings or is_accepted(case, tolerance):
+        return []
+    together = Probing(case.sent, tuple(case.trips_ms), tuple(case.one_way_ms))
+    found = [*_problems(case, together, tolerance, errors), _engine_loss_problem(case, errors)]
+    return [problem for problem in found if problem]
+
+
+def _problems(case: Case, probing: Probing, tolerance: Tolerance, errors: float) -> list[str]:
+    """How the delays of some probes, and their losses, differ from the configured link."""
     link, back = case.link, case.back
-    found = [loss_problem(link, case.sent, len(case.one_way_ms)) if case.sent else ""]
-    if case.trips_ms:
-        found.append(delay_problem("round trip", case.trips_ms, case.trip, tolerance))
+    least = max(errors, STANDARD_ERRORS)
+    found = [loss_problem(link, probing.sent, len(probing.one_way_ms), least) if probing.sent else ""]
+    if probing.trips_ms:
+        found.append(delay_problem("round trip", probing.trips_ms, case.trip, tolerance, errors))
     elif link.loss_percent < 100 and back.loss_percent < 100:
         found.append("no probe was answered")
-    if case.one_way_ms and case.same_clock:
-        found.append(delay_problem("one-way delay", case.one_way_ms, one_way(link, PROBE_BYTES), tolerance))
+    if probing.one_way_ms and case.same_clock:
+        expected = one_way(link, PROBE_BYTES)
+        found.append(delay_problem("one-way delay", probing.one_way_ms, expected, tolerance, errors))
+        found.append(spread_problem(probing.one_way_ms, link, tolerance))
     return [problem for problem in found if problem]
+
+
+def _engine_loss_problem(case: Case, errors: float) -> str:
+    """How the share of packets that the network engine lost differs from the configured link."""
+    return loss_problem(case.link, case.offered, case.offered - case.lost, errors) if case.offered else ""
 
 
 def rate_problems(case: Case, tolerance: Tolerance) -> list[str]:
     """How the measured throughput differs from the configured link; empty if it agrees."""
     link = case.link
-    if link.bandwidth_mbit is None or link.loss_percent >= 100 or not _can_judge_rate(case):
+    if not case.has_rate or link.bandwidth_mbit is None or link.loss_percent >= 100:
+        return []
+    if not _can_judge_rate(case):
         return []
     if case.throughput_mbit is None:
         return ["no throughput could be measured"]
@@ -81,14 +150,20 @@ def _remark(case: Case) -> str:
     return ""
 
 
-def _measured(case: Case) -> Mapping[str, Any]:
-    trips = sorted(case.trips_ms)
+def _measured(cases: Sequence[Case]) -> Mapping[str, Any]:
+    first = cases[0]
+    trips = sorted(trip_ms for case in cases for trip_ms in case.trips_ms)
+    delays = [delay_ms for case in cases for delay_ms in case.one_way_ms] if first.same_clock else []
+    sent, arrived = sum(case.sent for case in cases), sum(len(case.one_way_ms) for case in cases)
     return {
         "rtt_ms": median(trips) if trips else None,
         "rtt_p99_ms": trips[int(0.99 * len(trips))] if len(trips) >= LEAST_FOR_P99 else None,
-        "one_way_ms": median(case.one_way_ms) if case.one_way_ms and case.same_clock else None,
-        "throughput_mbit": case.throughput_mbit,
-        "loss_percent": 100 * (1 - len(case.one_way_ms) / case.sent) if case.sent else None,
-        "probes": case.sent,
-        "attempts": case.attempts,
+        "one_way_ms": median(delays) if delays else None,
+        "jitter_ms": quartile_range(delays) / (2 * NormalDist().inv_cdf(0.75)) if delays else None,
+        "throughput_mbit": first.throughput_mbit,
+        "loss_percent": 100 * (1 - arrived / sent) if sent else None,
+        "probes": sent,
+        "node_pairs": len(cases),
+        "attempts": max(case.attempts for case in cases),
+        "attempts_rtt_ms": [median(one.trips_ms) if one.trips_ms else None for one in first.probings],
     }

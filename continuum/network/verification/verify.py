@@ -1,13 +1,13 @@
 """Measures what the links do, before the benchmark, and compares it with the configuration.
 
-One pair of nodes represents each ordered pair of tiers. Round trips are measured on all links at once.
-Throughput is measured on slow links together and on fast ones one after the other, since two cores cannot
-generate more traffic.
+Some pairs of nodes represent each ordered pair of tiers. Round trips are measured on all of them at once.
+Throughput is measured between the first pair: on slow links together and on fast ones one after the other,
+since two cores cannot generate more traffic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -17,10 +17,14 @@ from continuum.connection.deployment import Deployment
 from continuum.model.result import LinkFidelity
 from continuum.network.link_model import median
 from continuum.network.verification.agents import Agents
-from continuum.network.verification.case import FAST_MBIT, Case
-from continuum.network.verification.judge import delay_problems, judge, rate_problems
+from continuum.network.verification.case import FAST_MBIT, Case, Probing
+from continuum.network.verification.judge import is_accepted, judge, rate_problems, standard_errors
 from continuum.network.verification.node_agent import busiest, processors
+from continuum.network.verification.pairs import cases as cases_of
 from continuum.options.tolerance import Tolerance
+
+Losses = Mapping[tuple[str, str], tuple[int, int]]
+"""By ordered pair of tiers: packets that the network engine received, and those of them that it lost."""
 
 ATTEMPTS = 3
 """A link out of tolerance is measured again, since the host may have caused the deviation."""
@@ -57,7 +61,7 @@ class Effort:
     flow_s: float
 
 
-CHECK = Effort(probing_s=1.5, most_probes=150, train_s=0.7, flow_s=0.35)
+CHECK = Effort(probing_s=2.0, most_probes=200, train_s=0.7, flow_s=0.35)
 """Enough to see that links are as configured."""
 
 BENCHMARK = Effort(probing_s=10.0, most_probes=1000, train_s=5.0, flow_s=5.0)
@@ -69,38 +73,61 @@ def verify(
     run_log_dir: Path,
     tolerance: Tolerance | None = None,
     effort: Effort = CHECK,
+    losses: Callable[[], Losses] = dict,
 ) -> tuple[LinkFidelity, ...]:
-    """Measure one pair of nodes for every ordered pair of tiers.
+    """Measure some pairs of nodes for every ordered pair of tiers.
 
     Args:
         deployment: nodes whose links have been applied.
         run_log_dir: folder for the output of the agents.
         tolerance: how far measured may be from configured.
         effort: how long to measure.
+        losses: reads the counters of the network engine; empty if it has none.
 
     Returns:
         One entry per ordered pair of tiers. ``configured`` holds the link and ``rtt_ms``, the round trip it
         should give. ``measured`` holds ``rtt_ms`` (median), ``rtt_p99_ms``, ``one_way_ms`` (median, if both
-        nodes read the same clock), ``throughput_mbit`` (at the IP layer), ``loss_percent``, ``probes`` and
-        ``attempts``. ``note`` describes what is out of tolerance.
+        nodes read the same clock), ``jitter_ms`` (from the quartiles of the one-way delays),
+        ``throughput_mbit`` (at the IP layer), ``loss_percent``, ``probes``, ``node_pairs``, ``attempts`` and
+        ``attempts_rtt_ms`` (the median of each). ``note`` describes what is out of tolerance.
 
     Raises:
         ProvisionError: an agent failed.
     """
-    cases = _cases(deployment)
-    if not cases:
+    groups = cases_of(deployment)
+    if not groups:
         return ()
     tolerance = tolerance or Tolerance()
-    nodes = [name for case in cases for name in (case.src, case.dst)]
-    with Agents(deployment, nodes, run_log_dir) as agents:
+    cases = [case for group in groups for case in group]
+    with Agents(deployment, _nodes(cases), run_log_dir) as agents:
+        before = losses()
         for _ in range(ATTEMPTS):
-            delays = [case for case in cases if not case.attempts or delay_problems(case, tolerance)]
-            rates = [case for case in cases if not case.attempts or rate_problems(case, tolerance)]
+            delays = [case for case in cases if not is_accepted(case, tolerance)]
+            rates = [
+                case
+                for case in cases
+                if case.has_rate and (not case.attempts or rate_problems(case, tolerance))
+            ]
             for case in cases:
                 case.attempts += case in delays or case in rates
             _probe(agents, delays, effort)
             _measure_rates(agents, rates, effort)
-    return tuple(judge(case, tolerance) for case in cases)
+            _count_losses(groups, before, losses())
+    errors = standard_errors(len(cases))
+    return tuple(judge(group, tolerance, errors) for group in groups)
+
+
+def _nodes(cases: Sequence[Case]) -> list[str]:
+    return [name for case in cases for name in (case.src, case.dst)]
+
+
+def _count_losses(groups: Sequence[Sequence[Case]], before: Losses, now: Losses) -> None:
+    """Note what the engine has counted on each link since ``before``."""
+    for first, *_ in groups:
+        pair = first.link.src, first.link.dst
+        offered, lost = now.get(pair, (0, 0))
+        offered_before, lost_before = before.get(pair, (0, 0))
+        first.offered, first.lost = offered - offered_before, lost - lost_before
 
 
 def round_trips(deployment: Deployment, run_log_dir: Path) -> dict[tuple[str, str], float | None]:
@@ -108,25 +135,14 @@ def round_trips(deployment: Deployment, run_log_dir: Path) -> dict[tuple[str, st
 
     The links of the topology determine how long to wait.
     """
-    cases = _cases(deployment)
+    cases = [group[0] for group in cases_of(deployment)]
     if not cases:
         return {}
-    with Agents(deployment, [name for case in cases for name in (case.src, case.dst)], run_log_dir) as agents:
+    with Agents(deployment, _nodes(cases), run_log_dir) as agents:
         _probe(agents, cases, CHECK)
     return {
         (case.link.src, case.link.dst): median(case.trips_ms) if case.trips_ms else None for case in cases
     }
-
-
-def _cases(deployment: Deployment) -> list[Case]:
-    links = {(link.src, link.dst): link for link in deployment.topology.tier_links()}
-    cases = []
-    for (src, dst), link in links.items():
-        sender = deployment.nodes_of(src)[0].name
-        receiver = deployment.nodes_of(dst)[1 if src == dst else 0].name
-        same = all(deployment.connections[name].host_clock for name in (sender, receiver))
-        cases.append(Case(link, links[dst, src], sender, receiver, same))
-    return cases
 
 
 def _measure_rates(agents: Agents, cases: Sequence[Case], effort: Effort) -> None:
@@ -140,23 +156,24 @@ def _measure_rates(agents: Agents, cases: Sequence[Case], effort: Effort) -> Non
 
 def _probe(agents: Agents, cases: Sequence[Case], effort: Effort) -> None:
     """Measure round trips on all links at once; one stream of probes measures both directions."""
-    streams: dict[int, tuple[Case, Case | None, float]] = {}
+    streams: dict[int, tuple[Case, Case | None, int, float]] = {}
     for stream, (case, mirror) in zip(_STREAMS, _pairs(cases), strict=False):
-        streams[stream] = case, mirror, _start_probing(agents, case, stream, effort)
+        streams[stream] = case, mirror, *_start_probing(agents, case, stream, effort)
     answers: dict[int, dict[str, Any]] = {}
-    for stream, (case, _, takes_s) in streams.items():
+    for stream, (case, _, _, takes_s) in streams.items():
         answers[stream] = agents.answer(case.src, "stream", stream, takes_s)
         agents[case.dst].tell("heard", stream=stream)
-    for stream, (case, mirror, _) in streams.items():
-        case.trips_ms = _ms(answers[stream]["rtt_ns"])
-        case.one_way_ms = _ms(agents.answer(case.dst, "heard", stream, 0.0)["one_way_ns"])
+    for stream, (case, mirror, sent, _) in streams.items():
+        trips_ms = _ms(answers[stream]["rtt_ns"])
+        there_ms = _ms(agents.answer(case.dst, "heard", stream, 0.0)["one_way_ns"])
+        case.probings.append(Probing(sent, trips_ms, there_ms))
         if mirror:
-            mirror.trips_ms, mirror.one_way_ms = case.trips_ms, _ms(answers[stream]["one_way_ns"])
-            mirror.sent = len(case.one_way_ms)
+            back_ms = _ms(answers[stream]["one_way_ns"])
+            mirror.probings.append(Probing(len(there_ms), trips_ms, back_ms))
 
 
 def _pairs(cases: Sequence[Case]) -> Iterator[tuple[Case, Case | None]]:
-    """Each link, with the opposite one if one stream can measure both: if neither loses all packets."""
+    """Each case, with the opposite one if one stream can measure both: if neither link loses all packets."""
     left = {(case.src, case.dst): case for case in cases}
     for case in cases:
         if left.pop((case.src, case.dst), None):
@@ -164,22 +181,21 @@ def _pairs(cases: Sequence[Case]) -> Iterator[tuple[Case, Case | None]]:
             yield case, left.pop((case.dst, case.src), None) if both_pass else None
 
 
-def _start_probing(agents: Agents, case: Case, stream: int, effort: Effort) -> float:
-    """Start the probes of a link; returns the seconds until all answers have arrived."""
+def _start_probing(agents: Agents, case: Case, stream: int, effort: Effort) -> tuple[int, float]:
+    """Start the probes of a link; returns their number, and the seconds until all answers have arrived."""
     # Probes of one pair keep their order: closer together, the jitter of one would delay the next.
     jitter_s = max(case.link.jitter_ms, case.back.jitter_ms) / 1e3
     interval_s = max(_LEAST_INTERVAL_S, 3 * jitter_s)
-    case.sent = max(_LEAST_PROBES, min(effort.most_probes, int(effort.probing_s / interval_s)))
+    wanted = min(effort.most_probes, int(effort.probing_s / interval_s)) if case.has_rate else 0
+    count = max(_LEAST_PROBES, wanted)
     wait_s = 0.05 + 1.2 * (case.trip.mean_ms + 4 * case.trip.deviation_ms) / 1e3
     to = [agents[case.dst].address, agents[case.dst].ports["udp"]]
-    agents[case.src].tell(
-        "probe", stream=stream, to=to, count=case.sent, interval_s=interval_s, wait_s=wait_s
-    )
-    return case.sent * interval_s + wait_s
+    agents[case.src].tell("probe", stream=stream, to=to, count=count, interval_s=interval_s, wait_s=wait_s)
+    return count, count * interval_s + wait_s
 
 
-def _ms(nanoseconds: Sequence[int]) -> list[float]:
-    return [value / 1e6 for value in nanoseconds]
+def _ms(nanoseconds: Sequence[int]) -> tuple[float, ...]:
+    return tuple(value / 1e6 for value in nanoseconds)
 
 
 def _batches(cases: Iterable[Case]) -> list[list[Case]]:

@@ -1,0 +1,111 @@
+"""What verify finds, and how often it is wrong: many runs are drawn, with links that are right and wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from continuum.model.topology import Link
+from continuum.network.fabric.shape import draw_delay
+from continuum.network.verification.case import Case, Probing
+from continuum.network.verification.judge import delay_problems, is_accepted, judge, standard_errors
+from continuum.network.verification.pairs import sample
+from continuum.network.verification.verify import ATTEMPTS, CHECK
+from continuum.options.tolerance import Tolerance
+
+RUNS = 200
+PACKETS = 700
+"""Packets that the engine counts on a slow link in one measurement."""
+
+WIRELESS = Link("endpoint", "cloud", latency_ms=45, jitter_ms=5)
+NEAR = Link("endpoint", "edge", latency_ms=7.5, jitter_ms=2.5)
+LOSSY = Link("endpoint", "cloud", latency_ms=20, loss_percent=1)
+PLAIN = Link("edge", "cloud", latency_ms=10)
+
+
+def measured(configured: Link, real: Link, chance: Random) -> Case:
+    """The measurements of a run whose link from endpoint to cloud is not the configured one."""
+    back = replace(configured, src=configured.dst, dst=configured.src)
+    case = Case(configured, back, "endpoint0", "cloud0", same_clock=True)
+    interval_s = max(0.010, 3 * configured.jitter_ms / 1e3)
+    count = min(CHECK.most_probes, int(CHECK.probing_s / interval_s))
+    for _ in range(ATTEMPTS):
+        if is_accepted(case, Tolerance()):
+            break
+        case.attempts += 1
+        there, trips = [], []
+        for _ in range(count):
+            if chance.random() * 100 >= real.loss_percent:
+                there.append(delay(real, chance))
+                if chance.random() * 100 >= back.loss_percent:
+                    trips.append(there[-1] + delay(back, chance))
+        case.probings.append(Probing(count, tuple(trips), tuple(there)))
+        case.offered += PACKETS
+        if real.loss_percent:
+            case.lost += sum(chance.random() * 100 < real.loss_percent for _ in range(PACKETS))
+    return case
+
+
+def delay(link: Link, chance: Random) -> float:
+    """A delay of the link, and the little that the host adds."""
+    drawn = (
+        draw_delay(link.latency_ms, link.jitter_ms, chance.random) if link.jitter_ms else link.latency_ms
+    )
+    return drawn + chance.expovariate(1 / 0.05)
+
+
+def share_found(configured: Link, real: Link) -> float:
+    """In which share of runs the link is out of tolerance."""
+    chance = Random(11)
+    errors = standard_errors(6)
+    found = [
+        bool(delay_problems(measured(configured, real, chance), Tolerance(), errors)) for _ in range(RUNS)
+    ]
+    return sum(found) / RUNS
+
+
+@pytest.mark.parametrize("link", [WIRELESS, NEAR, LOSSY, PLAIN, Link("a", "b", 10, 10), Link("a", "b")])
+def test_a_link_as_configured_raises_no_alarm(link: Link) -> None:
+    assert share_found(link, link) <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("configured", "real"),
+    [
+        (WIRELESS, replace(WIRELESS, jitter_ms=0)),
+        (NEAR, replace(NEAR, jitter_ms=0)),
+        (PLAIN, replace(PLAIN, jitter_ms=3)),
+        (WIRELESS, replace(WIRELESS, latency_ms=45 * 1.05)),
+        (PLAIN, replace(PLAIN, latency_ms=10.5)),
+        (LOSSY, replace(LOSSY, loss_percent=3)),
+        (PLAIN, replace(PLAIN, loss_percent=1)),
+    ],
+)
+def test_a_link_that_differs_is_found(configured: Link, real: Link) -> None:
+    assert share_found(configured, real) >= 0.95
+
+
+def test_a_bad_second_node_is_named() -> None:
+    chance = Random(5)
+    good = measured(PLAIN, PLAIN, chance)
+    bad = measured(PLAIN, replace(PLAIN, latency_ms=13), chance)
+    bad.src, bad.has_rate = "endpoint1", False
+    report = judge([good, bad], Tolerance())
+    assert report.ok is False
+    assert report.note.startswith("endpoint1 -> cloud0: round trip 23.")
+    assert report.measured["node_pairs"] == 2
+    assert judge([good], Tolerance()).ok
+
+
+def test_every_attempt_is_kept() -> None:
+    case = measured(PLAIN, replace(PLAIN, latency_ms=13), Random(5))
+    assert len(judge([case], Tolerance()).measured["attempts_rtt_ms"]) == ATTEMPTS == case.attempts
+
+
+@pytest.mark.parametrize(("nodes", "chosen"), [(1, 1), (2, 2), (3, 3), (9, 3), (10, 4), (100, 10)])
+def test_some_nodes_of_a_tier_are_measured(nodes: int, chosen: int) -> None:
+    found = sample(range(nodes))
+    assert len(set(found)) == chosen
+    assert found[0] == 0
