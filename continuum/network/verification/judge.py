@@ -8,10 +8,12 @@ than by one of several tries.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
 from continuum.model.result import LinkFidelity
+from continuum.model.topology import Link
 from continuum.network.link_model import (
     STANDARD_ERRORS,
     delay_problem,
@@ -36,6 +38,9 @@ ACCEPTED_ERRORS = 0.5
 
 ACCEPTED_LOSS_ERRORS = 2.0
 """The same for the share of lost packets."""
+
+SLOWEST_ENGINE_MS = 1.0
+"""One-way delay that a link of 0 ms may have beside the tolerance: it is as fast as the engine is."""
 
 FALSE_ALARMS = 0.01
 """Share of runs with correct links in which chance alone may put a link out of tolerance."""
@@ -102,14 +107,21 @@ def _problems(case: Case, probing: Probing, tolerance: Tolerance, errors: float)
     least = max(errors, STANDARD_ERRORS)
     found = [loss_problem(link, probing.sent, len(probing.one_way_ms), least) if probing.sent else ""]
     if probing.trips_ms:
-        found.append(delay_problem("round trip", probing.trips_ms, case.trip, tolerance, errors))
+        allowed = _with_engine_delay(tolerance, link, back)
+        found.append(delay_problem("round trip", probing.trips_ms, case.trip, allowed, errors))
     elif link.loss_percent < 100 and back.loss_percent < 100:
         found.append("no probe was answered")
     if probing.one_way_ms and case.same_clock:
-        expected = one_way(link, PROBE_BYTES)
-        found.append(delay_problem("one-way delay", probing.one_way_ms, expected, tolerance, errors))
+        expected, allowed = one_way(link, PROBE_BYTES), _with_engine_delay(tolerance, link)
+        found.append(delay_problem("one-way delay", probing.one_way_ms, expected, allowed, errors))
         found.append(spread_problem(probing.one_way_ms, link, tolerance))
     return [problem for problem in found if problem]
+
+
+def _with_engine_delay(tolerance: Tolerance, *links: Link) -> Tolerance:
+    """The tolerance of a path over links, of which those of 0 ms have the delay of the engine."""
+    count = sum(not link.latency_ms for link in links)
+    return replace(tolerance, delay_floor_ms=tolerance.delay_floor_ms + count * SLOWEST_ENGINE_MS)
 
 
 def _engine_loss_problem(case: Case, errors: float) -> str:
@@ -145,6 +157,8 @@ def _can_judge_rate(case: Case) -> bool:
 def _remark(case: Case) -> str:
     if case.link.loss_percent >= 100:
         return "all packets are lost, as configured"
+    if not case.link.latency_ms and case.one_way_ms and case.same_clock:
+        return f"0 ms is as fast as the network engine is: {median(case.one_way_ms):.2f} ms here"
     if case.link.bandwidth_mbit is not None and not _can_judge_rate(case):
         return "throughput not checked: loss slows TCP down, and UDP probes cannot reach this rate"
     return ""

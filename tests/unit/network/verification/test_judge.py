@@ -99,6 +99,14 @@ def test_a_bad_second_node_is_named() -> None:
     assert judge([good], Tolerance()).ok
 
 
+def test_a_link_of_0_ms_is_as_fast_as_the_engine_is() -> None:
+    none = Link("endpoint", "cloud")
+    slow = judge([measured(none, replace(none, latency_ms=0.8), Random(5))], Tolerance())
+    assert slow.ok
+    assert slow.note.startswith("0 ms is as fast as the network engine is: 0.8")
+    assert not judge([measured(none, replace(none, latency_ms=1.5), Random(5))], Tolerance()).ok
+
+
 def test_every_attempt_is_kept() -> None:
     case = measured(PLAIN, replace(PLAIN, latency_ms=13), Random(5))
     assert len(judge([case], Tolerance()).measured["attempts_rtt_ms"]) == ATTEMPTS == case.attempts
