@@ -33,7 +33,7 @@ WHY_NOT = (
     else ""
 )
 
-DAEMON = """\
+_DAEMON = """\
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/authorized_keys
 PermitRootLogin prohibit-password
@@ -107,7 +107,7 @@ def make(folder: Path, name: str = "testhost", enter: Sequence[str] = (), addres
     for key in ("key", "host_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
     (folder / "authorized_keys").write_text((folder / "key.pub").read_text())
-    (folder / "sshd_config").write_text(DAEMON.format(folder=folder, path=PATH))
+    (folder / "sshd_config").write_text(daemon_config(folder))
     # The daemon wants /run/sshd to exist; here it is in a mount namespace of its own.
     script = (
         f"echo $$ >>{folder}/pids; mount -t tmpfs tmpfs /run && mkdir /run/sshd"
@@ -121,6 +121,11 @@ def make(folder: Path, name: str = "testhost", enter: Sequence[str] = (), addres
     )
     trust(folder, name, address or name)
     return Sshd(name, folder)
+
+
+def daemon_config(folder: Path) -> str:
+    """The configuration of a daemon whose keys are in a folder."""
+    return _DAEMON.format(folder=folder, path=PATH)
 
 
 def trust(folder: Path, *names: str) -> None:

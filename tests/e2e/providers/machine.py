@@ -74,7 +74,7 @@ def _make_keys(folder: Path, address: str) -> None:
     for key in ("key", "host_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
     (folder / "authorized_keys").write_text((folder / "key.pub").read_text())
-    (folder / "sshd_config").write_text(sshd.DAEMON.format(folder=folder))
+    (folder / "sshd_config").write_text(sshd.daemon_config(folder))
     (folder / "ssh_config").write_text(_CLIENT.format(folder=folder))
     (folder / "client").write_text(f'#!/bin/sh\nexec ssh -F {folder}/ssh_config "$@"\n')
     (folder / "client").chmod(0o755)
