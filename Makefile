@@ -43,17 +43,16 @@ test-slow: setup-dev  ## the tests that mostly wait: kill -9 at random moments, 
 # CONTINUUM_E2E=docker,qemu (or all) names providers whose tests must not be skipped on this machine.
 test-e2e: .venv/.e2e  ## test providers for real; installs and starts the daemons they need
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target test-containers test-guests test-hosts
-	$(PYTHON) -m pytest -m "providers and not long and measures"
 
 # Each has one daemon for all of its tests, which run one after another.
 test-containers: .venv/.e2e
-	$(PYTHON) -m pytest -m "providers and not long and not measures and containers"
+	$(PYTHON) -m pytest -m "providers and not long and containers"
 
 test-guests: .venv/.e2e
-	$(PYTHON) -m pytest -m "providers and not long and not measures and guests"
+	$(PYTHON) -m pytest -m "providers and not long and guests"
 
 test-hosts: .venv/.e2e
-	$(PYTHON) -m pytest -m "providers and not long and not measures and not containers and not guests" --numprocesses=2 --dist=loadfile
+	$(PYTHON) -m pytest -m "providers and not long and not containers and not guests" --numprocesses=2 --dist=loadfile
 
 test-long: .venv/.e2e  ## what takes longest: all moments of kills, a Kubernetes cluster of TCG-emulated guests
 	$(PYTHON) -m pytest -m long

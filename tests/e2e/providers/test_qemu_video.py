@@ -14,16 +14,16 @@ from infrastructure.qemu import names, recipe
 from tests.e2e import debs, program
 from tests.e2e.providers import libvirtd
 
-pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.measures, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.timeout(1500)]
 
 TIMEOUT_S = 1400
-"""For one run: guests are interpreted, on processors that others use, too."""
+"""For one run: guests are emulated, on processors that other tests use, too."""
 
 EXAMPLE = (program.CHECKOUT / "configs" / "qemu.cfg").read_text(encoding="utf-8")
 SHORTER = {
     "duration": "50 s",
     "warmup": "5 s",
-    "tolerance": "60 %, 20 ms",  # other work on the test machine must not decide
+    "tolerance": "200 %, 300 ms",  # other work on the test machine must not decide
 }
 
 MIST = """\
@@ -50,7 +50,7 @@ duration = 25 s
 request_timeout = 2 min
 [run]
 warmup = 5 s
-tolerance = 60 %, 20 ms
+tolerance = 200 %, 300 ms
 """
 
 
