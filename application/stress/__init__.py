@@ -14,7 +14,7 @@ class Stress(Empty):
 
     summary: ClassVar[str] = "instances that each keep a processor busy: how a manager starts and shares them"
     options: ClassVar[tuple[Option, ...]] = (
-        Option("benchmark", "stress_app_timeout", Duration(minimum=1), 60.0, "How long each instance computes."),
+        Option("benchmark", "stress_app_timeout", Duration(minimum=1), 60.0, "How long each instance works."),
     )
     stages: ClassVar[tuple[str, ...]] = ("compute",)
     processing: ClassVar[str] = "compute"

@@ -25,7 +25,7 @@ def cases(deployment: Deployment) -> list[list[Case]]:
     found = []
     for (src, dst), link in links.items():
         pairs = _pairs(_names(deployment, src), _names(deployment, dst), same_tier=src == dst)
-        made = []
+        made: list[Case] = []
         for sender, receiver in pairs:
             same = all(deployment.connections[name].host_clock for name in (sender, receiver))
             made.append(Case(link, links[dst, src], sender, receiver, same, has_rate=not made))

@@ -30,9 +30,9 @@ def test_each_instance_computes_as_long_as_the_config_says() -> None:
     assert Stress().duration_s(read) == 2
 
 
-def test_the_key_of_another_application_is_refused() -> None:
-    with pytest.raises(ConfigError, match="sleep_time"):
-        config.parse(NODES + BENCH + "sleep_time = 3\n")
+def test_the_shortest_time_is_a_second() -> None:
+    with pytest.raises(ConfigError, match="stress_app_timeout"):
+        config.parse(NODES + BENCH.replace("= 2", "= 0"))
 
 
 def test_an_instance_uses_a_processor(tmp_path: Path) -> None:
@@ -42,9 +42,7 @@ def test_an_instance_uses_a_processor(tmp_path: Path) -> None:
     checkout = str(Path(__file__).parents[3])
     environment = {"SECONDS": "0.5", "CONTINUUM_NODE": "cloud0", "PYTHONPATH": checkout}
     before = os.times()
-    subprocess.run(
-        [sys.executable, str(Stress.program)], cwd=folder, env=environment, check=True, timeout=60
-    )
+    subprocess.run([sys.executable, str(Stress.program)], cwd=folder, env=environment, check=True, timeout=60)
     after = os.times()
     traced = trace.build(events.read(tmp_path), Stress.stages)
     (request,) = traced.requests

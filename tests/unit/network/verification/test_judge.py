@@ -50,9 +50,7 @@ def measured(configured: Link, real: Link, chance: Random) -> Case:
 
 def delay(link: Link, chance: Random) -> float:
     """A delay of the link, and the little that the host adds."""
-    drawn = (
-        draw_delay(link.latency_ms, link.jitter_ms, chance.random) if link.jitter_ms else link.latency_ms
-    )
+    drawn = draw_delay(link.latency_ms, link.jitter_ms, chance.random) if link.jitter_ms else link.latency_ms
     return drawn + chance.expovariate(1 / 0.05)
 
 
