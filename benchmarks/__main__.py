@@ -17,6 +17,7 @@ ALL = (
     "fidelity_goodput",
     "fabric_throughput",
     "quickstart",
+    "claims",
     "memory",
     "video_transport",
     "playbooks",
