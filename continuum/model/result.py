@@ -225,7 +225,7 @@ class Result:
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         for name, kind in _ROWS.items():
             known[name] = tuple(result_json.make(kind, row) for row in data.get(name, ()))
-        known["repeat"] = result_json.make(Repeat, data.get("repeat", {}))
+        known["repeat"] = result_json.repeat(data.get("repeat", {}))
         known["benchmark"] = result_json.benchmark(data.get("benchmark"))
         for name in ("lifecycle", "simulated"):
             known[name] = result_json.lifecycle(data.get(name))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from continuum.model.benchmark import Benchmark, Lifecycle, RequestCounts
+from continuum.model.repeat import Repeat
 from continuum.model.summary import Summary
 
 T = TypeVar("T")
@@ -38,6 +39,12 @@ def lifecycle(data: Mapping[str, Any] | None) -> Lifecycle | None:
         for name in ("since_created_ms", "step_ms")
     }
     return make(Lifecycle, {**data, **times, "stages": tuple(data.get("stages", ()))})
+
+
+def repeat(data: Mapping[str, Any]) -> Repeat:
+    """Which repeat a run is, from its JSON object; ValueError or TypeError if it is none."""
+    found = make(Repeat, data)
+    return Repeat(int(found.number), int(found.of), str(found.group))
 
 
 def summary(data: Mapping[str, Any]) -> Summary:

@@ -97,5 +97,6 @@ def _deployment(result: Result) -> str:
     kept = {
         section: {key: value for key, value in keys.items() if key not in _NOT_COMPARED.get(section, ())}
         for section, keys in resolved.items()
+        if isinstance(keys, dict)
     }
     return json.dumps(kept, sort_keys=True)

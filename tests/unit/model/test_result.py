@@ -74,6 +74,9 @@ def test_fields_of_a_later_version_are_ignored_and_missing_ones_filled_in():
         '{"schema": 2, "run_id": "r"}',
         '{"schema": 1}',
         '{"schema": 1, "run_id": "r", "nodes": [{}]}',
+        '{"schema": 1, "run_id": "r", "repeat": null}',
+        '{"schema": 1, "run_id": "r", "repeat": {"number": "second"}}',
+        '{"schema": 1, "run_id": "r", "benchmark": {"end_to_end_ms": {"intervals": {"p50": [1]}}}}',
     ],
 )
 def test_file_that_is_no_result(tmp_path, text):

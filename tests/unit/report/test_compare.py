@@ -165,6 +165,11 @@ def test_seed_and_number_of_repeats_do_not_separate_configs():
     assert [len(group.runs) for group in compare.compare(runs).groups] == [2, 1]
 
 
+def test_configs_that_are_no_configs_do_not_break_the_grouping():
+    odd = [replace(run, config={"resolved": {"run": 7}}) for run in repeats("edge", NEAR[:2])]
+    assert len(compare.compare(odd).groups) == 2
+
+
 def test_calls_of_one_config_are_compared_with_each_other():
     found = compare.compare([*repeats("edge", NEAR, "before"), *repeats("edge", FAR, "after")])
     assert [len(group.runs) for group in found.groups] == [5, 5]
