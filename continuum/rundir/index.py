@@ -12,11 +12,27 @@ from pathlib import Path
 
 from continuum.host.files import read_regular, sync_folder
 
+STATE_VARIABLE = "XDG_STATE_HOME"
+
 
 def folder() -> Path:
     """The index folder: ``$XDG_STATE_HOME/continuum/runs``, by default below ``~/.local/state``."""
-    state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+    state = chosen_state() or Path("~/.local/state").expanduser()
     return Path(state) / "continuum" / "runs"
+
+
+def chosen_state() -> str:
+    """The state folder that this user has chosen with ``$XDG_STATE_HOME``; empty for the default.
+
+    A chosen state folder keeps runs apart: ``destroy --all`` finds only those with the same choice. It finds
+    runs with the default folder whatever the home.
+    """
+    return os.environ.get(STATE_VARIABLE, "")
+
+
+def state_variable() -> dict[str, str]:
+    """The environment variable that marks a process with ``chosen_state``."""
+    return {STATE_VARIABLE: state} if (state := chosen_state()) else {}
 
 
 def claim(run_id: str, directory: Path) -> bool:

@@ -153,7 +153,12 @@ class Run:
         self._lock = run_lock.acquire(self.directory, self.id)
 
     def hold(self, claim: socket.socket) -> None:
-        """Keep the reservation of its id (``index.claim_on_host``) as long as this object exists."""
+        """Keep the reservation of its id (``index.claim_on_host``) while this object or the fabric exists.
+
+        The fabric inherits it: a run that is kept up must not share its id, which marks its processes, with
+        another run that begins in the same second.
+        """
+        claim.set_inheritable(True)
         self._claim = claim
 
     def unlock(self) -> None:

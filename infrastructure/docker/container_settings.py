@@ -15,6 +15,7 @@ LABEL_NODE = "continuum.node"
 LABEL_USER = "continuum.user"
 LABEL_FOLDER = "continuum.folder"
 LABEL_ORIGIN = "continuum.origin"
+LABEL_STATE = "continuum.state"
 
 # Process 1 of a container must reap processes whose parent has ended; a waiting shell does.
 COMMAND = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done")
@@ -54,12 +55,14 @@ class Labels:
         user_id: id of the user who started it.
         folder: the run's folder.
         origin: the namespaces of the process that started it, see ``host.namespaces``; empty if unknown.
+        state: the state folder that the user has chosen, see ``rundir.index``; empty for the default.
     """
 
     run_id: str
     user_id: int
     folder: str
     origin: str = ""
+    state: str = ""
 
     def of(self, node: str) -> dict[str, str]:
         """The labels of the container of a node."""
@@ -69,6 +72,7 @@ class Labels:
             LABEL_USER: str(self.user_id),
             LABEL_FOLDER: self.folder,
             LABEL_ORIGIN: self.origin,
+            LABEL_STATE: self.state,
         }
 
 

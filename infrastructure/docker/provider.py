@@ -21,6 +21,7 @@ from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from continuum.network import host_addresses
 from continuum.options import Option, Text
+from continuum.rundir import index
 from infrastructure.docker import (
     cgroups,
     container,
@@ -36,6 +37,7 @@ from infrastructure.docker.container_settings import (
     LABEL_FOLDER,
     LABEL_ORIGIN,
     LABEL_RUN,
+    LABEL_STATE,
     LABEL_USER,
     Labels,
 )
@@ -171,6 +173,7 @@ class DockerProvider(Provider):
             labels[LABEL_RUN]: labels.get(LABEL_FOLDER, "")
             for labels in mine
             if not namespaces.is_other(labels.get(LABEL_ORIGIN, ""))
+            and labels.get(LABEL_STATE, "") == index.chosen_state()
         }
 
     def connect(self, node: Node, run: Run) -> DockerConnection:
@@ -224,7 +227,7 @@ def _start(
     device = container.disk(url, specs)
     if not device and any(spec.read_mb_per_s or spec.write_mb_per_s for spec in specs):
         run.note("disk throughput is not limited (Docker's files are on no disk of this host)")
-    labels = Labels(run.id, os.geteuid(), str(run.directory), namespaces.origin())
+    labels = Labels(run.id, os.geteuid(), str(run.directory), namespaces.origin(), index.chosen_state())
     shapes = host_addresses.start_switch(run)
     settings = {
         spec.name: container_settings.node(spec, labels, image, addresses, device, shapes=shapes)

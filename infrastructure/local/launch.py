@@ -16,6 +16,7 @@ from pathlib import Path
 
 from continuum.errors import ProvisionError
 from continuum.host import namespaces
+from continuum.rundir import index
 from continuum.sdk import protocol
 from infrastructure.local.keeper.keeper_plan import KeeperPlan
 
@@ -71,6 +72,7 @@ class Launch:
             protocol.ENV_RUN: self._plan.run_id,
             protocol.ENV_KEEPER: self._plan.directory,
             protocol.ENV_ORIGIN: namespaces.origin(),
+            **index.state_variable(),
             "PATH": os.environ.get("PATH", os.defpath),
         }
         # The keeper is a grandchild, so that process 1 adopts and reaps it.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from continuum.errors import ProvisionError
 from continuum.host import namespaces, pidfd
+from continuum.rundir import index
 from continuum.sdk import protocol
 
 MARKS = (protocol.ENV_KEEPER, protocol.ENV_NODE)
@@ -36,6 +37,7 @@ class Labelled:
         in_nodes: whether it belongs to a node or is a keeper.
         name: its name.
         origin: the namespaces of the orchestrator, if they are in the environment.
+        state: the state folder that the user had chosen; empty for the default.
     """
 
     pid: int
@@ -44,6 +46,7 @@ class Labelled:
     in_nodes: bool
     name: str
     origin: str
+    state: str
 
 
 def labelled(run_id: str | None = None) -> Iterator[Labelled]:
@@ -61,6 +64,7 @@ def labelled(run_id: str | None = None) -> Iterator[Labelled]:
                 any(mark in environment for mark in MARKS),
                 _name(pid),
                 environment.get(protocol.ENV_ORIGIN, ""),
+                environment.get(index.STATE_VARIABLE, ""),
             )
 
 
@@ -124,11 +128,13 @@ def end_all(run_id: str, *, also_outside_nodes: bool = False, timeout_s: float =
 def runs() -> tuple[dict[str, str], frozenset[str]]:
     """This user's runs that have processes, with their folders; and the ids of all other runs that have some.
 
-    Others are those of other users and those that were started in other namespaces, as in a container. A run
-    of which no process has the variable for its folder is of another machine, of which this host is a node.
+    Others are those of other users, those with another state folder (``index.chosen_state``), and those that
+    were started in other namespaces, as in a container. A run of which no process has the variable for its
+    folder is of another machine, of which this host is a node.
     """
     found = list(labelled())
-    named = [one for one in found if one.directory and _is_own(one.pid)]
+    state = index.chosen_state()
+    named = [one for one in found if one.directory and one.state == state and _is_own(one.pid)]
     pids = {one.pid for one in found}
     elsewhere = {name for name in {one.origin for one in named} if namespaces.is_elsewhere(name, pids)}
     own = {one.run_id: one.directory for one in named if one.origin not in elsewhere}

@@ -7,12 +7,14 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from continuum.rundir import index
 from infrastructure.local import processes
 from tests.e2e import program
 from tests.e2e.leaks import no_leaks
@@ -92,6 +94,17 @@ def _name_victim_in_state(directory: Path, pid: int) -> None:
     (directory / "state.json").write_text(json.dumps(state))
 
 
+def test_the_id_of_a_run_that_is_up_is_taken(tmp_path: Path) -> None:
+    """Its processes carry the id, so that a run of the same second must not get it."""
+    with no_leaks(), up(tmp_path) as directory:
+        assert index.claim_on_host(directory.name) is None
+        done = program.run("destroy", directory.name, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        claim = index.claim_on_host(directory.name)
+        assert claim is not None
+        claim.close()
+
+
 def test_an_emptied_journal_is_no_success_while_processes_live(tmp_path: Path) -> None:
     with no_leaks(), up(tmp_path) as directory:
         (directory / "journal.jsonl").write_bytes(b"")
@@ -161,10 +174,9 @@ def damage(path: Path, kind: str, seed: int) -> None:
             path.symlink_to("/etc/hostname")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(
-    "count", [pytest.param(20, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("count", [20, pytest.param(1000, marks=pytest.mark.long)])
 def test_whatever_is_damaged_nothing_is_left_alive(tmp_path: Path, count: int) -> None:
     with no_leaks():
         for number, (name, kind) in enumerate(damages(11, count)):
@@ -186,13 +198,32 @@ def test_whatever_is_damaged_nothing_is_left_alive(tmp_path: Path, count: int) -
 
 
 def test_destroy_all_finds_runs_started_under_another_home(tmp_path: Path) -> None:
-    with no_leaks(), up(tmp_path) as directory:
-        done = program.run(
-            "destroy", "--all", cwd=tmp_path, env={"XDG_STATE_HOME": str(tmp_path / "another")}
+    """Their processes name their folders. All of a home would be found; so the test looks for its own run."""
+    from continuum.commands import destroy
+    from infrastructure.local.provider import LocalProvider
+
+    def found(state: str) -> str | None:
+        script = (
+            "from infrastructure.local import processes; import json; print(json.dumps(processes.runs()[0]))"
         )
-        assert done.returncode == 0, done.stderr
-        assert f"{directory.name}: nothing left" in done.stderr
-        assert not alive(directory.name)
+        environment = {**os.environ, "HOME": str(tmp_path / "another"), "XDG_STATE_HOME": state}
+        argv = [sys.executable, "-c", script]
+        said = subprocess.run(
+            argv, cwd=program.CHECKOUT, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        directory: str | None = json.loads(said).get(run_id)
+        return directory
+
+    config = program.config(tmp_path, edge=0, cloud=1)
+    home = {"HOME": str(tmp_path / "home"), "XDG_STATE_HOME": ""}
+    with no_leaks():
+        made = program.run("up", config, cwd=tmp_path, env=home)
+        assert made.returncode == 0, made.stderr
+        run_id, directory = made.stdout.strip(), program.run_directory(tmp_path)
+        assert found("") == str(directory)
+        assert found(str(tmp_path / "chosen")) is None, "a chosen state folder keeps runs apart"
+        assert destroy._destroy_stray(LocalProvider(), run_id, directory) is None
+        assert not alive(run_id)
 
 
 IN_A_CONTAINER = """

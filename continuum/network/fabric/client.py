@@ -19,6 +19,7 @@ from continuum.errors import ProvisionError
 from continuum.host import namespaces
 from continuum.model.topology import Link
 from continuum.network.fabric import wire
+from continuum.rundir import index
 from continuum.sdk import protocol
 
 SOCKET_NAME = "fabric.sock"
@@ -58,6 +59,7 @@ def _listen(run_directory: Path) -> socket.socket:
 
 
 def _spawn(listener: socket.socket, run_directory: Path, run_id: str, seed: int) -> int:
+    # It inherits the reservation of the run's id, a socket that ``Run.hold`` has made inheritable.
     program, log = str(Path(__file__).parent), str(run_directory / "logs" / "fabric.log")
     return os.posix_spawn(
         sys.executable,
@@ -66,6 +68,7 @@ def _spawn(listener: socket.socket, run_directory: Path, run_id: str, seed: int)
             protocol.ENV_RUN: run_id,
             protocol.ENV_RUN_DIRECTORY: str(run_directory),
             protocol.ENV_ORIGIN: namespaces.origin(),
+            **index.state_variable(),
             "PATH": os.environ.get("PATH", os.defpath),
         },
         file_actions=[

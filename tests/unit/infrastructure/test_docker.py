@@ -45,6 +45,7 @@ def test_a_container_has_its_limits_names_and_labels() -> None:
         "continuum.user": "1000",
         "continuum.folder": LABELS.folder,
         "continuum.origin": LABELS.origin,
+        "continuum.state": "",
     }
 
 
