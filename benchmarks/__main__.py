@@ -30,6 +30,7 @@ ALL = (
     "kubecontrol_scale",
     "managers",
     "kills",
+    "watching",
 )
 
 

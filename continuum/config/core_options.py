@@ -25,7 +25,7 @@ from continuum.options import (
     Texts,
     Throughput,
 )
-from continuum.options.tolerance import ToleranceType
+from continuum.options.tolerance import Tolerance, ToleranceType
 
 INFRASTRUCTURE = (
     Option(
@@ -284,6 +284,37 @@ RUN = (
         "Largest deviation of a measured link before the run is invalid: a percentage of delay and "
         "throughput, optionally followed by the smallest difference in delay that counts.",
         default_text="delay 2 %, 0.3 ms; throughput 5 %",
+    ),
+    Option(
+        "run",
+        "tolerated_loss",
+        Percent(),
+        1.0,
+        "Share of requests that may be lost or fail; above it, the run is invalid.",
+    ),
+    Option(
+        "run",
+        "tolerated_stall",
+        Latency(),
+        200.0,
+        "Time for which the network engine may stall while the load runs; above it, the run is invalid.",
+    ),
+    Option(
+        "run",
+        "tolerated_delay",
+        ToleranceType(),
+        Tolerance(2.0, 1.0, 2.0),
+        "Difference between the delay of a packet and the delay that the link gives it, while the load "
+        "runs: a percentage, optionally followed by a floor. If more than 1 % of the sentinel probes on a "
+        "link exceed it, the run is invalid.",
+    ),
+    Option(
+        "run",
+        "tolerated_foreign_cpu",
+        Percent(),
+        5.0,
+        "Share of this host's CPU time that processes of others, or other virtual machines (steal), may use "
+        "while the load runs; above it for more than a second, the run is invalid.",
     ),
 )
 

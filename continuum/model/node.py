@@ -66,6 +66,21 @@ class Usage:
     out_of_memory_kills: int = 0
 
 
+@dataclass(frozen=True)
+class Strain:
+    """Counters of a node since its creation that this host's kernel keeps, cheap enough to read every second.
+
+    Attributes:
+        cpu_seconds: CPU time of this host that the node used; None if unknown.
+        throttled_seconds: time in which its programs waited for its CPU quota; None if unknown.
+        unread_packets: packets dropped before the network engine could read them; None if unknown.
+    """
+
+    cpu_seconds: float | None = None
+    throttled_seconds: float | None = None
+    unread_packets: int | None = None
+
+
 def node_to_json(node: Node) -> dict[str, Any]:
     """A node as plain JSON, the form in ``state.json``."""
     plain = {each.name: getattr(node, each.name) for each in fields(node)}

@@ -16,6 +16,7 @@ from typing import Any
 from continuum.errors import UsageError
 from continuum.model import result_json, sample_table
 from continuum.model.benchmark import Benchmark, Lifecycle
+from continuum.model.fidelity import Fidelity
 from continuum.model.phase import Phase
 from continuum.model.repeat import Repeat
 
@@ -168,6 +169,7 @@ class Result:
         phases: the phases with their status and duration.
         nodes: the nodes and what they used.
         network: the links as configured and as measured.
+        fidelity: what was observed while the load ran.
         clocks: ``offset_ms``, ``error_ms`` and ``drift_ppm`` of each node with its own clock.
         deliveries: delivery of workloads to nodes that do not share the host's Python.
         installation: the steps of the resource manager's installation, in order.
@@ -191,6 +193,7 @@ class Result:
     phases: tuple[Phase, ...] = ()
     nodes: tuple[NodeUse, ...] = ()
     network: tuple[LinkFidelity, ...] = ()
+    fidelity: Fidelity = field(default_factory=Fidelity)
     clocks: Mapping[str, Numbers] = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()
     installation: tuple[InstallStep, ...] = ()
@@ -227,6 +230,7 @@ class Result:
             known[name] = tuple(result_json.make(kind, row) for row in data.get(name, ()))
         known["repeat"] = result_json.repeat(data.get("repeat", {}))
         known["benchmark"] = result_json.benchmark(data.get("benchmark"))
+        known["fidelity"] = result_json.fidelity(data.get("fidelity"))
         for name in ("lifecycle", "simulated"):
             known[name] = result_json.lifecycle(data.get(name))
         for name in ("invalid_reasons", "notes"):

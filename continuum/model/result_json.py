@@ -8,6 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from continuum.model.benchmark import Benchmark, Lifecycle, RequestCounts
+from continuum.model.fidelity import (
+    Disturbance,
+    During,
+    Fidelity,
+    LinkTraffic,
+    NodeStrain,
+    Reading,
+    SentinelDelay,
+)
 from continuum.model.repeat import Repeat
 from continuum.model.summary import Summary
 
@@ -53,6 +62,26 @@ def summary(data: Mapping[str, Any]) -> Summary:
     return dataclasses.replace(
         found, intervals={name: (low, high) for name, (low, high) in found.intervals.items()}
     )
+
+
+_DURING: Mapping[str, type] = {
+    "links": LinkTraffic,
+    "sentinels": SentinelDelay,
+    "nodes": NodeStrain,
+    "readings": Reading,
+    "disturbances": Disturbance,
+}
+
+
+def fidelity(data: Mapping[str, Any] | None) -> Fidelity:
+    """What disturbed the run, from its JSON object; empty for a result without one."""
+    during = (data or {}).get("during")
+    if during is None:
+        return Fidelity()
+    rows: dict[str, tuple[Any, ...]] = {
+        name: tuple(make(kind, row) for row in during.get(name, ())) for name, kind in _DURING.items()
+    }
+    return Fidelity(make(During, {**during, **rows, "unwatched": tuple(during.get("unwatched", ()))}))
 
 
 def make(kind: type[T], data: Mapping[str, Any]) -> T:

@@ -11,7 +11,7 @@ from continuum.connection.deployment import Deployment
 from continuum.errors import UsageError
 from continuum.host.facts import Host
 from continuum.model.config import Config
-from continuum.model.node import Node, Usage
+from continuum.model.node import Node, Strain, Usage
 from continuum.model.topology import NodeSpec, Topology
 from continuum.modules.base import Module
 from continuum.rundir.run import Run
@@ -76,6 +76,13 @@ class Provider(Module):
 
     def usage(self, deployment: Deployment, run: Run) -> Mapping[str, Usage]:
         """Resource usage of each node so far, by node name."""
+        return {}
+
+    def strain(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Strain]:
+        """Counters of nodes that use this host's CPUs, by node name; read every second while the load runs.
+
+        Empty if the nodes are elsewhere, or if reading them would disturb the load.
+        """
         return {}
 
     def no_virtual_machines(self, config: Config, host: Host) -> str:

@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from continuum.errors import HostError, Problem
+from continuum.errors import HostError, Problem, ProvisionError
+from continuum.model.fidelity import LinkTraffic
 from continuum.model.topology import Link
 from continuum.network import baseline_delay, netem
-from continuum.network.engine import Engine, NoEngine
+from continuum.network.engine import Engine, Health, NoEngine
 from continuum.network.fabric.client import Client, launch
 from continuum.network.routes import Route, routes
 
 if TYPE_CHECKING:
     from continuum.connection.deployment import Deployment
     from continuum.rundir.run import Run
+
+HEALTH_TIMEOUT_S = 2.0
+"""A fabric that does not answer for so long counts as stalled; the next request follows."""
 
 FABRIC_KIND = "fabric"
 """Kind of the journal entry for the fabric process of a run; its id is the run's id."""
@@ -26,6 +30,8 @@ class FabricEngine(Engine):
     """A process of this project moves the packets between nodes (see ``fabric``)."""
 
     name = "fabric"
+    health_interval_s = 0.25
+    tells_intended = True
 
     def prepare(self, run: Run) -> None:
         """Start the process; providers attach their nodes to it."""
@@ -41,11 +47,43 @@ class FabricEngine(Engine):
         with Client(run.directory) as client:
             client.shape(links)
 
+    def health(self, deployment: Deployment, run: Run) -> Health:
+        """Ask the process for its counters; both read the same clock, which shows how late it answers."""
+        try:
+            with Client(run.directory, timeout_s=HEALTH_TIMEOUT_S) as client:
+                stats = client.stats()
+                delay_s = max(0.0, stats["now_s"] - client.asked_s)
+        except ProvisionError as error:
+            late = isinstance(error.__cause__, TimeoutError)
+            return Health(alive=late, delay_s=None, detail=str(error.__cause__ or error))
+        return Health(
+            alive=True,
+            delay_s=delay_s,
+            cpu_seconds=stats["cpu_seconds"],
+            changes=stats["changes"],
+            undeliverable=stats["undeliverable"],
+            links=tuple(
+                LinkTraffic(one["src"], one["dst"], one["packets"], one["lost"], one["dropped_queue"])
+                for one in stats["links"]
+            ),
+        )
+
+    def expect_probes(self, run: Run, pairs: Sequence[tuple[str, str, int]]) -> None:
+        """Let the process note the delays of these probes."""
+        with Client(run.directory) as client:
+            client.expect_probes(pairs)
+
+    def intended_ms(self, run: Run) -> Mapping[tuple[int, int], float]:
+        """The delays that the process has noted."""
+        with Client(run.directory, timeout_s=HEALTH_TIMEOUT_S) as client:
+            return {probe: 1e3 * delay_s for probe, delay_s in client.intended().items()}
+
 
 class NetemEngine(Engine):
     """The kernel's traffic control, on the egress of every node (see ``netem``)."""
 
     name = "netem"
+    health_interval_s = 30.0
 
     def shape(self, deployment: Deployment, run: Run) -> None:
         """Apply every link of the topology, on all nodes in parallel."""
@@ -56,6 +94,11 @@ class NetemEngine(Engine):
         """Replace the classes and queues of the paths that take these links."""
         paths = baseline_delay.rest(deployment, routes(deployment.topology, _addresses(deployment), links))
         self._execute(deployment, paths, fresh=False)
+
+    def health(self, deployment: Deployment, run: Run) -> Health:
+        """Whether the queues of every node that can be reached still exist; the kernel cannot stall."""
+        missing = netem.nodes_without_root(deployment)
+        return Health(alive=not missing, detail=f"no queue on {', '.join(missing)}" if missing else "")
 
     def _execute(self, deployment: Deployment, paths: Sequence[Route], *, fresh: bool) -> None:
         numbers = netem.class_numbers(deployment.topology)

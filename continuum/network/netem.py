@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from math import ceil
 from typing import TYPE_CHECKING, TypeVar
 
+from continuum.errors import ContinuumError
 from continuum.model.topology import Link, Topology
 from continuum.network.fabric.shape import MTU_BYTES, queue_bytes
 from continuum.network.routes import Route
@@ -38,6 +40,7 @@ _UNLIMITED_RATE = "100gbit"
 _CLASS_BURST = "10mb"
 _ETHERNET_BYTES = 14
 _TIMEOUT_S = 120.0
+_LOOK_TIMEOUT_S = 15.0
 
 
 def root_command(interface: str) -> Command:
@@ -155,6 +158,27 @@ def execute(deployment: Deployment, commands: Mapping[str, Sequence[Command]], *
         connection.run(("tc", "-batch", "-"), timeout=_TIMEOUT_S, stdin=batch.encode("ascii"))
 
     _everywhere({name: deployment.connections[name] for name in commands}, on_node)
+
+
+def has_root(shown: str) -> bool:
+    """Whether the output of ``tc qdisc show`` has the root of all classes."""
+    return "qdisc htb 1: root" in shown
+
+
+def nodes_without_root(deployment: Deployment) -> tuple[str, ...]:
+    """Nodes whose interface has no root class any more; nodes that do not answer are not among them."""
+
+    def is_missing(name: str, connection: Connection) -> bool:
+        shown = ""
+        with suppress(ContinuumError):
+            argv = ("tc", "qdisc", "show", "dev", _interface(deployment, name))
+            shown = connection.run(argv, timeout=_LOOK_TIMEOUT_S).stdout
+        return bool(shown) and not has_root(shown)
+
+    if len(deployment.nodes) < 2:
+        return ()
+    found = _everywhere(deployment.connections, is_missing)
+    return tuple(name for name, missing in found.items() if missing)
 
 
 def _everywhere(connections: Mapping[str, Connection], act: Callable[[str, Connection], T]) -> dict[str, T]:

@@ -16,6 +16,7 @@ from continuum.pipeline import result_builder
 from continuum.pipeline.context import Context
 from continuum.pipeline.outputs import Outputs
 from continuum.pipeline.result_builder import Snapshot
+from continuum.pipeline.watch.timing import since_first_request
 from continuum.report.style import Plot
 
 
@@ -29,14 +30,19 @@ def analyse(
         provider = context.modules.provider
         snapshots = (*snapshots, result_builder.snapshot(outputs.deployment, provider, context.run))
     timelines = _timelines(context, outputs, snapshots)
+    measured, first_s = _measured(context, snapshots)
+    during = outputs.during
+    if during is not None and first_s is not None:
+        during = since_first_request(during, first_s - outputs.watched_from_s)
     result = result_builder.result(
         context.run,
         host=context.host,
         packages=[name for module in context.modules.all() for name in module.reported_packages],
         deployment=outputs.deployment,
         fidelity=outputs.fidelity,
+        during=during,
         snapshots=snapshots,
-        measured=_measured(context, snapshots),
+        measured=measured,
         timelines=[timeline for timeline in timelines if not timeline.simulated],
         simulated=[timeline for timeline in timelines if timeline.simulated],
         incidents=[*map(str, errors), *outputs.incidents],
@@ -53,18 +59,21 @@ def check_measured(context: Context, result: Result) -> None:
         raise BenchmarkError(msg)
 
 
-def _measured(context: Context, snapshots: Sequence[Snapshot]) -> Benchmark | None:
-    """What the application did; None when it left nothing."""
+def _measured(context: Context, snapshots: Sequence[Snapshot]) -> tuple[Benchmark | None, float | None]:
+    """What the application did, and the intended time of its first request on CLOCK_MONOTONIC in s.
+
+    None when it left nothing.
+    """
     application, config, directory = context.modules.application, context.config, context.run.directory
     raw = directory / "raw"
     if application is None or not raw.is_dir():
-        return None
+        return None, None
     clocks = result_builder.clocks(snapshots)
     traced = trace.build(application.events(raw), context.plan.stages, clocks)
     if not traced.requests:
-        return None
+        return None, None
     samples.write(directory / SAMPLES_FILE, traced)
-    return analysis.benchmark(
+    measured = analysis.benchmark(
         traced,
         application=registry.canonical("application", config.benchmark.text("application")),
         resource_manager=config.benchmark.text("resource_manager"),
@@ -73,6 +82,7 @@ def _measured(context: Context, snapshots: Sequence[Snapshot]) -> Benchmark | No
         capacity=context.plan.servers,
         processing=application.processing,
     )
+    return measured, None if traced.start_ns is None else traced.start_ns / 1e9
 
 
 def _timelines(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from continuum.connection.deployment import Deployment
+from continuum.model.fidelity import During
 from continuum.model.marks import Mark
 from continuum.model.result import LinkFidelity
 from continuum.modules.job import Job
@@ -20,6 +21,8 @@ class Outputs:
         jobs: the workloads, from ``deploy`` on, in the order they were started.
         fidelity: the links as measured, from ``verify`` on.
         snapshots: what each node had used, and its clock, before and after the benchmark.
+        during: what was observed while the load ran, with times since ``watched_from_s``.
+        watched_from_s: when that began, on CLOCK_MONOTONIC.
         incidents: what went wrong without ending the run.
         marks: when instances of workloads reached which stage of their lifecycle, from ``collect`` on.
     """
@@ -28,6 +31,8 @@ class Outputs:
     jobs: tuple[Job, ...] = ()
     fidelity: tuple[LinkFidelity, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
+    during: During | None = None
+    watched_from_s: float = 0.0
     incidents: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
 

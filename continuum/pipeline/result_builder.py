@@ -18,16 +18,22 @@ from continuum.measure import analysis, clock, lifecycle
 from continuum.measure.clock import NodeClock, Offset
 from continuum.measure.lifecycle import InstanceTimeline
 from continuum.model.benchmark import Benchmark
+from continuum.model.fidelity import During, Fidelity
 from continuum.model.node import Node, Usage
 from continuum.model.phase import Phase
 from continuum.model.result import Delivery, InstallStep, LinkFidelity, NodeUse, Result
 from continuum.modules.provider import Provider
+from continuum.pipeline.watch.tolerated import Tolerated
 from continuum.rundir import manager_latency
 from continuum.rundir.run import Run
 from continuum.version import __version__
 
 REPORTED_PACKAGES = ("matplotlib", "numpy")
 """Packages of the core whose versions are part of every result; modules name theirs."""
+
+
+THROTTLED = 5.0
+"""Share of the load, in percent, above which the throttling of a node with whole cores is noted."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ def result(
     packages: Iterable[str],
     deployment: Deployment | None,
     fidelity: Sequence[LinkFidelity],
+    during: During | None,
     snapshots: Sequence[Snapshot],
     measured: Benchmark | None,
     timelines: Sequence[InstanceTimeline],
@@ -83,8 +90,13 @@ def result(
     config = run.config
     return Result(
         run_id=run.id,
-        invalid_reasons=_invalid_reasons(incidents, measured, fidelity, nodes),
-        notes=(*run.notes(), *analysis.remarks(measured)),
+        invalid_reasons=_invalid_reasons(
+            [*incidents, *_disturbances(during), *_losses(measured, Tolerated.of(config))],
+            measured,
+            fidelity,
+            nodes,
+        ),
+        notes=(*run.notes(), *analysis.remarks(measured), *_throttling(during, nodes)),
         config={"file": config.path.name, "text": config.public_text, "resolved": config.resolved()},
         versions=_versions(packages),
         host=_describe(host),
@@ -95,6 +107,7 @@ def result(
         phases=tuple(phases),
         nodes=nodes,
         network=tuple(fidelity),
+        fidelity=Fidelity(during),
         clocks=_foreign_clocks(deployment, snapshots),
         deliveries=tuple(Delivery(**row) for row in run.records("deliveries")),
         installation=tuple(InstallStep(**row) for row in run.records("install_steps")),
@@ -104,6 +117,35 @@ def result(
         manager_latency=manager_latency.read(run.directory),
         directory=run.directory,
     )
+
+
+def _disturbances(during: During | None) -> list[str]:
+    return [one.reason for one in during.disturbances] if during else []
+
+
+def _losses(measured: Benchmark | None, tolerated: Tolerated) -> list[str]:
+    """A reason if more requests than tolerated were lost or failed."""
+    if measured is None or not measured.requests.sent:
+        return []
+    counts = measured.requests
+    percent = 100 * (counts.lost + counts.failed) / counts.sent
+    if percent <= tolerated.loss_percent:
+        return []
+    figures = f"{counts.lost:,} lost, {counts.failed:,} failed (tolerated: {tolerated.loss_percent:g} %)"
+    return [f"{percent:.1f} % of {counts.sent:,} requests were not answered: {figures}"]
+
+
+def _throttling(during: During | None, nodes: Sequence[NodeUse]) -> list[str]:
+    """Remarks about nodes with whole cores whose programs waited for the CPU quota nevertheless."""
+    if during is None or during.seconds <= 0:
+        return []
+    whole = {node.name for node in nodes if node.quota == 1 and float(node.cores).is_integer()}
+    return [
+        f"programs on {one.name} asked for more than its cores at once and waited for its CPU quota in "
+        f"{percent:.0f} % of the load"
+        for one in during.nodes
+        if one.name in whole and (percent := 100 * (one.throttled_s or 0.0) / during.seconds) > THROTTLED
+    ]
 
 
 def _invalid_reasons(

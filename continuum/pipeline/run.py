@@ -30,6 +30,8 @@ from continuum.pipeline.outputs import Outputs
 from continuum.pipeline.progress import Progress
 from continuum.pipeline.recorder import Recorder
 from continuum.pipeline.signals import Interruption, interruptible
+from continuum.pipeline.watch.tolerated import Tolerated
+from continuum.pipeline.watch.watcher import Watcher
 from continuum.report.style import Plot
 from continuum.rundir import run as runs
 from continuum.rundir.run import Run
@@ -165,10 +167,16 @@ class _Pass:
         return None
 
     def _benchmark(self) -> None:
-        made, progress = self._outputs, self._recorder.progress
+        context, made, progress = self._context, self._outputs, self._recorder.progress
         before = self._snapshot()
         self._keep(snapshots=(before,))
-        incidents = steps.benchmark(self._context, made.existing, made.jobs, progress)
+        tolerated = Tolerated.of(context.config)
+        watcher = Watcher(context.run, made.existing, context.modules.provider, tolerated)
+        try:
+            with watcher:
+                incidents = steps.benchmark(context, made.existing, made.jobs, progress)
+        finally:
+            self._keep(during=watcher.report(), watched_from_s=watcher.start_s)
         self._keep(incidents=incidents, snapshots=(before, self._snapshot()))
 
     def _snapshot(self) -> result_builder.Snapshot:

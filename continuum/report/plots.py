@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from continuum.model.fidelity import During
 from continuum.model.result import Result
-from continuum.report import formats, instance_timeline, node_metrics, palette, topology
+from continuum.report import fidelity_strip, formats, instance_timeline, node_metrics, palette, topology
 from continuum.report.style import FAINT, INK, PAPER, Plot, figure_of, save
 from continuum.rundir.node_metrics import Series
 
@@ -48,7 +49,7 @@ def draw(
         drawings.append(("breakdown", lambda: breakdown(completed, stages)))
         drawings.append(("cdf", lambda: cdf(completed, len(measured))))
     if rows and result.benchmark:
-        drawings.append(("timeline", lambda: timeline(rows)))
+        drawings.append(("timeline", lambda: timeline(rows, result.fidelity.during)))
     if any(instance_timeline.segments(row) for row in instances):
         drawings.append(("instances", lambda: instance_timeline.draw(instances)))
     if any(one.points for one in series):
@@ -175,21 +176,23 @@ def _limits(ordered: Sequence[float]) -> tuple[float, float]:
     return start, high + 0.24 * (high - start)
 
 
-def timeline(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Latency of every request over its intended time, with lost requests and queue length."""
+def timeline(rows: Sequence[dict[str, Any]], during: During | None = None) -> Figure:
+    """Latency of every request over its intended time, with lost requests, queue length and disturbances."""
     rows = [row for row in rows if row["due_s"] is not None]  # missing for requests of an endpoint that died
-    figure = figure_of(8.4, 4.2)
     depths = [(row["due_s"], row["queue_depth"]) for row in rows if row["queue_depth"] is not None]
+    watched = during if during is not None and during.readings else None
+    strip = [fidelity_strip.height(watched)] if watched else []
+    ratios = [3.0, *([1.0] if depths else []), *strip]
+    figure = figure_of(8.4, 4.2 + sum(strip))
+    above, *others = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
     if depths:
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        _queue(below, depths)
-        lowest = below
-    else:
-        above = lowest = figure.subplots()
+        _queue(others[0], depths)
     _latencies(above, rows)
-    _warmup(figure.axes, rows)
+    _warmup([above, *others[: bool(depths)]], rows)
+    if watched:
+        fidelity_strip.draw(others[-1], [above, *others], watched)
     above.set_title("Latency over time", loc="left")
-    lowest.set_xlabel("intended time of the request (s since the start)")
+    figure.axes[-1].set_xlabel("intended time of the request (s since the start)")
     return figure
 
 

@@ -19,12 +19,12 @@ from continuum.host import mounts as mount_table
 from continuum.host.cgroup import find, group_plan, groups
 from continuum.host.cgroup.group_plan import Layout
 from continuum.host.cgroup.node import NodeGroups
-from continuum.model.node import Node, Usage
+from continuum.model.node import Node, Strain, Usage
 from continuum.model.topology import NodeSpec
 from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from continuum.network import host_addresses
-from infrastructure.local import limits, mounts, probe, processes, trial
+from infrastructure.local import limits, mounts, probe, processes, strain, trial
 from infrastructure.local.keeper.keeper_plan import KeeperPlan, NodePlan
 from infrastructure.local.launch import Launch, StartedNode
 
@@ -119,6 +119,13 @@ class LocalProvider(Provider):
     def usage(self, deployment: Deployment, run: Run) -> Mapping[str, Usage]:
         """What each node has used so far, by its name."""
         return {node.name: _groups(node).usage() for node in deployment.nodes}
+
+    def strain(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Strain]:
+        """Counters of the nodes' control groups and interfaces."""
+        return {
+            node.name: strain.of_node(_groups(node), int(node.handle["pid"]), node.interface)
+            for node in nodes
+        }
 
     def survivors(self, host: Host) -> Mapping[str, str]:
         """This user's runs that have processes or control groups, with their folders.

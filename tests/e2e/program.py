@@ -17,6 +17,16 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 240.0
 
+TOLERATED = """\
+tolerated_loss = 50 %
+tolerated_stall = 10 s
+tolerated_delay = 100 %, 10 s
+tolerated_foreign_cpu = 100 %"""
+"""For ``[run]``: other work on the test machine must not decide whether a test passes."""
+
+TOLERANCES = f"tolerance = 60 %, 20 ms\n{TOLERATED}"
+"""The same, and for links."""
+
 NODES = """
 [infrastructure]
 cloud_nodes = {cloud}
@@ -39,8 +49,7 @@ frequency = 10
 duration = {duration} s
 {benchmark}
 [run]
-# Other work on the test machine must not decide whether a test passes.
-tolerance = 60 %, 20 ms
+{tolerances}
 {run}
 """
 
@@ -56,6 +65,7 @@ def config(
     duration: float | None = None,
     benchmark: str = "",
     run: str = "",
+    tolerances: str = TOLERANCES,
     name: str = "test",
 ) -> Path:
     """A config file; without ``duration`` it has nodes only."""
@@ -64,9 +74,9 @@ def config(
     )
     text = "\n".join(line for line in text.splitlines() if not _of_empty_tier(line, cloud, edge, endpoint))
     if duration is None:
-        text += f"\ninfra_only = True\n[run]\ntolerance = 60 %, 20 ms\n{run}\n"
+        text += f"\ninfra_only = True\n[run]\n{tolerances}\n{run}\n"
     else:
-        text += BENCHMARK.format(duration=duration, benchmark=benchmark, run=run)
+        text += BENCHMARK.format(duration=duration, benchmark=benchmark, tolerances=tolerances, run=run)
     path = folder / f"{name}.cfg"
     path.write_text(text, encoding="utf-8")
     return path

@@ -13,7 +13,8 @@ from tests.e2e.leaks import no_leaks
 
 pytestmark = pytest.mark.root
 
-TEXT = """
+TEXT = (
+    """
 [infrastructure]
 cloud_nodes = 2
 cloud_cores = 1
@@ -26,6 +27,9 @@ sleep_time = 1
 [run]
 tolerance = 100 %, 500 ms
 """
+    + program.TOLERATED
+    + "\n"
+)
 
 
 @pytest.mark.slow

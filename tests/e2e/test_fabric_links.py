@@ -240,3 +240,22 @@ def test_what_has_no_receiver_is_counted(net: BareNetwork) -> None:
     endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     endpoint.sendto(b"x", ("10.77.255.255", 7000))
     wait_for(net, "unroutable", before + 3)
+
+
+def test_the_intended_delay_of_probes_has_the_queue_of_their_link(net: BareNetwork) -> None:
+    cloud, endpoint = net["cloud0"], net["endpoint0"]
+    net.shape(Link("endpoint", "cloud", latency_ms=5, bandwidth_mbit=1))
+    net.client.expect_probes([("endpoint0", "cloud0", 7000)])
+    source, target = udp(endpoint), udp(cloud)
+    probe = struct.Struct("!cqqq")
+    for number in range(3):  # of 53 bytes, at 1 Mbit/s: 0.424 ms each
+        source.sendto(probe.pack(b"S", 8, number, 0), (cloud.address, 7000))
+    for number in range(3):
+        assert probe.unpack(target.recv(2000))[:3] == (b"S", 8, number)
+    intended = net.client.intended()
+    assert list(intended) == [(8, 0), (8, 1), (8, 2)]
+    assert intended[8, 0] == pytest.approx(0.005424, abs=1e-6)
+    assert 0.005424 <= intended[8, 2] <= 0.006272 + 1e-6
+    assert net.client.intended() == {}
+    source.close()
+    target.close()

@@ -115,7 +115,7 @@ def test_run_id_on_command_line_and_in_environment(net: BareNetwork) -> None:
     run_id = net.directory.name.encode()
     assert Path(f"/proc/{net.pid}/cmdline").read_bytes().split(b"\0")[4] == run_id
     assert b"CONTINUUM_RUN=" + run_id in Path(f"/proc/{net.pid}/environ").read_bytes().split(b"\0")
-    assert list(ending._processes(net.directory.name)) == [net.pid]
+    assert list(ending.processes(net.directory.name)) == [net.pid]
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_one_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     os.kill(pid, signal.SIGSTOP)
     ending.end(tmp_path, "hangs")
     wait_until_gone(pid)
-    assert list(ending._processes("hangs")) == []
+    assert list(ending.processes("hangs")) == []
 
 
 def test_many_nodes_at_once() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.leaks import no_leaks
-from tests.e2e.program import CHECKOUT
+from tests.e2e.program import CHECKOUT, TOLERANCES
 
 # Everything takes seconds; a busy machine must not decide whether a test passes.
 pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
@@ -44,7 +44,7 @@ def config_of(readme: str) -> str:
     """The config in a README's example, with a tolerance that other work on this machine cannot exceed."""
     found = re.search(r"```ini\n(.*?)```", readme, re.DOTALL)
     assert found
-    return found[1].replace("[run]\n", "[run]\ntolerance = 60 %, 20 ms\n")
+    return found[1].replace("[run]\n", f"[run]\n{TOLERANCES}\n")
 
 
 @pytest.fixture

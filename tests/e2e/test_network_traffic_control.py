@@ -56,8 +56,11 @@ def test_classes_and_filters_are_taken_and_changed_in_place(net: BareNetwork) ->
     assert "rate 100Gbit ceil 100Gbit" in classes
     filters = run(net, ("tc", "filter", "show", "dev", "eth0"))
     assert filters.count("flowid 1:1") == 1
+    assert netem.has_root(run(net, ("tc", "qdisc", "show", "dev", "eth0")))
     run(net, netem.removal_command("eth0"))
-    assert "htb" not in run(net, ("tc", "qdisc", "show", "dev", "eth0"))
+    shown = run(net, ("tc", "qdisc", "show", "dev", "eth0"))
+    assert "htb" not in shown
+    assert not netem.has_root(shown)
 
 
 def test_traffic_of_a_destination_goes_through_its_class(net: BareNetwork) -> None:

@@ -10,10 +10,12 @@ import pytest
 
 from continuum.modules import registry
 from tests import outside
+from tests.e2e import program
 
 PROGRAM = str(registry.ROOT / "continuum.py")
 PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
-CONFIG = """
+CONFIG = (
+    """
 [infrastructure]
 provider = barn
 base_path = .
@@ -25,6 +27,9 @@ application = nap
 [run]
 warmup = 0
 """
+    + program.TOLERATED
+    + "\n"
+)
 
 
 @pytest.fixture

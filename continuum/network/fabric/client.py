@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -87,6 +88,9 @@ class Client:
         run_directory: the run's folder.
         timeout_s: time-out for each answer.
 
+    Attributes:
+        asked_s: reading of CLOCK_MONOTONIC just after the last request was sent.
+
     Raises:
         ProvisionError: no fabric answers. All methods raise it as well, for requests that are refused or not
             answered.
@@ -94,6 +98,7 @@ class Client:
 
     def __init__(self, run_directory: Path, timeout_s: float = 30.0) -> None:
         self._where = run_directory / SOCKET_NAME
+        self.asked_s = 0.0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         self._socket.settimeout(timeout_s)
         try:
@@ -140,6 +145,16 @@ class Client:
         """
         return self._ask({"op": "stats"})
 
+    def expect_probes(self, pairs: Sequence[tuple[str, str, int]]) -> None:
+        """Note the delay chosen for sentinel probes: sending node, receiving node, UDP port of each path."""
+        self._ask({"op": "expect_probes", "pairs": [list(pair) for pair in pairs]})
+
+    def intended(self) -> dict[tuple[int, int], float]:
+        """Delay in s that was chosen for each probe since the last call, by stream and number."""
+        return {
+            (stream, number): delay_s for stream, number, delay_s in self._ask({"op": "intended"})["probes"]
+        }
+
     def detach(self, nodes: Sequence[str]) -> None:
         """Close the TUN devices of nodes, which removes their interfaces."""
         self._ask({"op": "detach", "nodes": list(nodes)})
@@ -161,6 +176,7 @@ class Client:
     def _ask(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> dict[str, Any]:
         try:
             socket.send_fds(self._socket, [wire.encode(request)], list(fds))
+            self.asked_s = time.monotonic()
             reply = wire.receive_reply(self._socket)
         except (OSError, EOFError, ValueError) as error:
             raise ProvisionError(f"fabric at {self._where}: {request['op']}: no answer: {error}") from error

@@ -95,26 +95,35 @@ class Control:
             request = json.loads(data)
             if not isinstance(request, dict):
                 raise ValueError("a request is a JSON object")
-            operation = request.get("op")
-            if operation == "attach":
-                self._attach(request["nodes"], spare)
-            elif operation == "shape":
-                self._switch.shape(request["links"])
-            elif operation == "stats":
-                return self._switch.stats()
-            elif operation == "detach":
-                self._detach(request["nodes"])
-            elif operation == "close":
+            if request.get("op") == "close":
                 self.closing = peer
                 return None
-            else:
-                raise ValueError(f"unknown operation {operation!r}")
+            return self._act(request, spare)
         except KeyError as error:
             return {"error": f"no {error}"}
         except (ValueError, TypeError, AttributeError, OSError, RecursionError) as error:
             return {"error": str(error)}
         finally:
             close_all(spare)
+
+    def _act(self, request: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+        """Do what a request asks for; ValueError and the like if that is impossible."""
+        operation = request.get("op")
+        if operation == "stats":
+            return self._switch.stats()
+        if operation == "intended":
+            return {"probes": self._switch.intended()}
+        if operation == "attach":
+            self._attach(request["nodes"], fds)
+        elif operation == "shape":
+            self._switch.shape(request["links"])
+        elif operation == "expect_probes":
+            for src, dst, port in request["pairs"]:
+                self._switch.expect_probes(src, dst, port)
+        elif operation == "detach":
+            self._detach(request["nodes"])
+        else:
+            raise ValueError(f"unknown operation {operation!r}")
         return {"ok": True}
 
     def _attach(self, nodes: Sequence[Sequence[str]], fds: list[int]) -> None:

@@ -36,7 +36,7 @@ def end(run_directory: Path, run_id: str) -> None:
 
 def _end_by_signal(run_id: str) -> None:
     for number, timeout_s in ((signal.SIGTERM, POLITE_S), (signal.SIGKILL, POLITE_S)):
-        left = list(_processes(run_id))
+        left = list(processes(run_id))
         for pid in left:
             pidfd.send(pid, number, lambda one: _is_fabric(one, run_id))
         deadline = time.monotonic() + timeout_s
@@ -45,14 +45,14 @@ def _end_by_signal(run_id: str) -> None:
             for pid in left:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
-            left = list(_processes(run_id))
+            left = list(processes(run_id))
         if not left:
             return
     msg = f"run {run_id}: its fabric (process {', '.join(map(str, left))}) did not end"
     raise ProvisionError(msg)
 
 
-def _processes(run_id: str) -> Iterator[int]:
+def processes(run_id: str) -> Iterator[int]:
     """Fabric processes of a run."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and _is_fabric(int(entry.name), run_id):

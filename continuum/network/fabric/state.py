@@ -58,14 +58,18 @@ class Pair:
         released_at: arrival of the last accepted packet; later packets do not overtake it.
         burst_at: start of the current burst.
         burst_delay: random delay of the current burst.
+        probe_port: UDP port of sentinel probes on this path, 2 bytes; empty if there are none.
     """
 
-    __slots__ = ("burst_at", "burst_delay", "counters", "free_at", "released_at", "shape", "target")
+    __slots__ = (
+        "burst_at", "burst_delay", "counters", "free_at", "probe_port", "released_at", "shape", "target"
+    )  # fmt: skip
 
     def __init__(self, target: Node, shape: Shape, counters: Counters) -> None:
         self.target, self.shape, self.counters = target, shape, counters
         self.free_at = self.released_at = self.burst_delay = 0.0
         self.burst_at = -BURST_SECONDS
+        self.probe_port = b""
 
 
 class Lateness:

@@ -8,8 +8,10 @@ Times are seconds of CLOCK_MONOTONIC.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
+from struct import Struct
 from time import monotonic
 from typing import Any
 
@@ -26,6 +28,10 @@ MOST_WAKE_SECONDS = 0.0002
 
 _DESTINATION = slice(VNET_BYTES + 16, VNET_BYTES + 20)
 _VERSION = VNET_BYTES
+_PORT = slice(VNET_BYTES + 22, VNET_BYTES + 24)
+_PROBE = Struct("!qq")  # stream and number of a sentinel probe, see sentinels.node_agent
+_PROBE_AT = VNET_BYTES + 29
+_MOST_PROBES = 20_000
 
 
 class Switch:
@@ -48,8 +54,10 @@ class Switch:
         self._heap: list[tuple[float, int, Node, bytes]] = []
         self._sequence = 0
         self._peak_in_flight = 0
+        self._changes = 0
         self._unroutable = self._undeliverable = 0
         self._lateness = Lateness()
+        self._intended: deque[tuple[int, int, float]] = deque(maxlen=_MOST_PROBES)
         self.wake_s = 0.0
         self._asleep = False
 
@@ -81,6 +89,7 @@ class Switch:
             if key[0] not in known or key[1] not in known:
                 raise ValueError(f"link {key[0]} -> {key[1]}: no such node or tier is attached")
             shapes[key] = from_link(link)  # type: ignore[index]
+        self._changes += 1
         new = shapes.keys() - self._shapes.keys()
         for key, shape in shapes.items():
             self._shapes.setdefault(key, shape).become(shape)
@@ -132,6 +141,9 @@ class Switch:
         if target is None or target is node:
             self._unroutable += 1
             return None
+        return self._make_pair(node, target)
+
+    def _make_pair(self, node: Node, target: Node) -> Pair:
         counters = self._counters.setdefault((node.tier, target.tier), Counters())
         pair = node.pairs[target.address] = Pair(target, self._shape_between(node, target), counters)
         return pair
@@ -182,6 +194,8 @@ class Switch:
         if at < pair.released_at:
             at = pair.released_at
         pair.released_at = at
+        if pair.probe_port and packet[_PORT] == pair.probe_port and len(packet) >= _PROBE_AT + _PROBE.size:
+            self._intended.append((*_PROBE.unpack_from(packet, _PROBE_AT), at - now))
         self._sequence += 1
         heappush(self._heap, (at, self._sequence, pair.target, packet))
 
@@ -212,6 +226,20 @@ class Switch:
                 self._undeliverable += 1
         return heap[0][0] if heap else None
 
+    # Sentinel probes
+
+    def expect_probes(self, src: str, dst: str, port: int) -> None:
+        """Note the delay that is chosen for sentinel probes between two nodes; KeyError if one is unknown."""
+        node, target = self.nodes[src], self.nodes[dst]
+        pair = node.pairs.get(target.address) or self._make_pair(node, target)
+        pair.probe_port = port.to_bytes(2, "big")
+
+    def intended(self) -> Sequence[tuple[int, int, float]]:
+        """Stream, number, and chosen delay in s of the probes since the last call; plain links have none."""
+        found = list(self._intended)
+        self._intended.clear()
+        return found
+
     # Waking up
 
     def woke_by_timer(self, due: float) -> None:
@@ -236,8 +264,9 @@ class Switch:
         ``unroutable`` counts packets for no node (IPv6, multicast, broadcast, unknown addresses),
         ``undeliverable`` those whose receiver's interface was down or its queue full, ``in_flight`` and
         ``peak_in_flight`` scheduled packets. ``lateness`` has the number of wake-ups, of those more than 1 ms
-        late, and mean and worst lateness in ms. ``real_time`` tells whether the process has real-time
-        priority, without which it is late on a busy host.
+        late, and mean and worst lateness in ms. ``changes`` counts requests that changed links, and ``now_s``
+        is the reading of CLOCK_MONOTONIC at which this request was handled. ``real_time`` tells whether the
+        process has real-time priority, without which it is late on a busy host.
         """
         times = os.times()
         return {
@@ -245,6 +274,8 @@ class Switch:
                 {"src": src, "dst": dst, **counters.as_json()}
                 for (src, dst), counters in self._counters.items()
             ],
+            "now_s": monotonic(),
+            "changes": self._changes,
             "nodes": len(self.nodes),
             "unroutable": self._unroutable,
             "undeliverable": self._undeliverable,

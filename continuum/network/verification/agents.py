@@ -23,6 +23,8 @@ ANSWER_TIMEOUT_S = 15.0
 
 _POLL_S = 0.004
 
+PROGRAM = Path(__file__).parent / "node_agent.py"
+
 
 @dataclass
 class Agent:
@@ -73,10 +75,26 @@ class Agent:
 
 
 class Agents:
-    """Agents on nodes; a context manager that ends them."""
+    """Agents on nodes; a context manager that ends them.
 
-    def __init__(self, deployment: Deployment, nodes: Iterable[str], logs: Path) -> None:
-        source = (Path(__file__).parent / "node_agent.py").read_text(encoding="utf-8")
+    Args:
+        deployment: the nodes.
+        nodes: names of the nodes that get an agent.
+        logs: folder for their output.
+        program: source of the agent.
+        log_name: start of the names of their log files.
+    """
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        nodes: Iterable[str],
+        logs: Path,
+        program: Path = PROGRAM,
+        log_name: str = "verify",
+    ) -> None:
+        source = program.read_text(encoding="utf-8")
+        self._log_name = log_name
         self._agents: dict[str, Agent] = {}
         try:
             for name in dict.fromkeys(nodes):
@@ -89,7 +107,7 @@ class Agents:
 
     def _start(self, deployment: Deployment, name: str, source: str, logs: Path) -> Agent:
         node, connection = deployment.node(name), deployment.connections[name]
-        log = logs / f"verify-{name}.log"
+        log = logs / f"{self._log_name}-{name}.log"
         read = log.stat().st_size if log.exists() else 0
         argv = (node.python, "-I", "-S", "-c", source, node.address)
         process = connection.start(argv, env={}, log=log, limits=None)

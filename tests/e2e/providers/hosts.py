@@ -14,7 +14,8 @@ from continuum.rundir import run as runs
 from tests.e2e import program, sshd
 from tests.e2e.sshd import Sshd
 
-CONFIG = """
+CONFIG = (
+    """
 [infrastructure]
 provider = baremetal
 baremetal_cloud = testcloud
@@ -30,6 +31,9 @@ endpoint_memory = 64 MiB
 [run]
 tolerance = 100 %, 500 ms
 """
+    + program.TOLERATED
+    + "\n"
+)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ network_emulation = False
 infra_only = True
 """
 
-HOSTS = """\
+HOSTS = (
+    """\
 [infrastructure]
 provider = baremetal
 baremetal_cloud = root@{cloud}
@@ -69,6 +70,9 @@ sleep_time = {sleep}
 [run]
 tolerance = 100 %, 1 s
 """
+    + program.TOLERATED
+    + "\n"
+)
 
 SSH = """\
 Host *

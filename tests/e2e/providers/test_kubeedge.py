@@ -18,7 +18,8 @@ from tests.e2e.providers import dockerd
 pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.timeout(900)]
 
 OUTAGE_S = 30
-CONFIG = """
+CONFIG = (
+    """
 [infrastructure]
 provider = docker
 docker_image = {image}
@@ -46,9 +47,10 @@ frequency = 2
 duration = 120
 request_timeout = 5 s
 [run]
-# Other work on the test machine must not decide whether a test passes.
-tolerance = 60 %, 20 ms
 """
+    + program.TOLERANCES
+    + "\n"
+)
 
 
 def kubectl(deployment: Deployment, *words: str, timeout: float = 60) -> str:

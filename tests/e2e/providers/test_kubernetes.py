@@ -35,7 +35,8 @@ from tests.e2e.providers import dockerd
 
 pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.timeout(600)]
 
-CONFIG = """
+CONFIG = (
+    """
 [infrastructure]
 provider = docker
 docker_image = {image}
@@ -54,9 +55,10 @@ cloud_endpoint_latency_var = 0
 resource_manager = {manager}
 {benchmark}
 [run]
-# Other work on the test machine must not decide whether a test passes.
-tolerance = 60 %, 20 ms
 """
+    + program.TOLERANCES
+    + "\n"
+)
 VIDEO = "application = video\nfrequency = 5\nduration = 5\nrequest_timeout = 5 s"
 ALONE = "resource_manager_only = True"
 MANAGER = registry.resource_manager("kubernetes")

@@ -21,7 +21,8 @@ from tests.e2e.providers import dockerd
 pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.timeout(600)]
 
 STAGES = ("preprocess", "uplink", "gateway", "queue", "process", "downlink")
-CONFIG = """
+CONFIG = (
+    """
 [infrastructure]
 {provider}
 artifact_dir = {artifacts}
@@ -45,9 +46,10 @@ request_timeout = 10 s
 model = openfaas
 {model}
 [run]
-# Other work on the test machine must not decide whether a test passes.
-tolerance = 60 %, 20 ms
 """
+    + program.TOLERANCES
+    + "\n"
+)
 
 
 def write(folder: Path, artifacts: Path, **given: Any) -> Path:

@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.root, pytest.mark.providers, pytest.mark.long, pytest.
 
 TIMEOUT_S = 2000
 
-CONFIG = """\
+CONFIG = (
+    """\
 [infrastructure]
 provider = qemu
 qemu_acceleration = tcg
@@ -34,6 +35,9 @@ sleep_time = 5 s
 [run]
 tolerance = 30 %, 50 ms
 """
+    + program.TOLERATED
+    + "\n"
+)
 
 
 def test_pods_of_two_guests_live_and_end(

@@ -12,6 +12,7 @@ import continuum
 from continuum.errors import UsageError
 from continuum.measure import samples
 from continuum.model import sample_table
+from continuum.model.fidelity import Disturbance, During, Fidelity, LinkTraffic, NodeStrain, Reading
 from continuum.model.phase import Phase
 from continuum.model.result import Result
 from continuum.model.summary import Summary
@@ -150,3 +151,21 @@ def test_samples_are_typed(tmp_path):
 def test_run_without_samples(tmp_path):
     with pytest.raises(UsageError, match=r"has no samples\.csv"):
         continuum.load(write_bare(tmp_path, "bare")).samples()
+
+
+def test_what_was_observed_during_the_load_comes_back(tmp_path):
+    during = During(
+        seconds=3.5,
+        engine_checks=14,
+        longest_stall_ms=0.4,
+        links=(LinkTraffic("edge", "cloud", 100, 1, 2),),
+        nodes=(NodeStrain("edge0", 0.25, 0), NodeStrain("edge1")),
+        readings=(Reading(0.5, 0.4, 1.5, 0.0, 2, 3.0), Reading(1.0)),
+        disturbances=(Disturbance(1.25, "steal", "the hypervisor took 8 %"),),
+        unwatched=("CPU time of others",),
+    )
+    made = Result("20260102-030405-x", fidelity=Fidelity(during))
+    made.save(tmp_path)
+    assert Result.load(tmp_path).fidelity == made.fidelity
+    assert json.loads((tmp_path / "result.json").read_text())["fidelity"]["during"]["engine_checks"] == 14
+    assert Result.from_json({"schema": 1, "run_id": "old"}).fidelity == Fidelity()

@@ -1,0 +1,83 @@
+"""Whether packets took as long as the network engine intended. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from continuum.measure.statistics import percentile
+from continuum.model.fidelity import Disturbance, SentinelDelay
+from continuum.network.sentinels.sentinels import Probe
+from continuum.options.tolerance import Tolerance
+
+LATE_SHARE = 0.01
+"""Share of probes that may be late: the 99th percentile decides."""
+
+
+@dataclass
+class _Link:
+    errors_ms: list[float] = field(default_factory=list)
+    delays_ms: list[float] = field(default_factory=list)
+    late: int = 0
+    first_late_s: float = 0.0
+    worst_ms: float = 0.0
+
+
+class SentinelWatch:
+    """Compares the delay of each probe with what the engine intended for it.
+
+    Args:
+        tolerance: how far a probe may be off: a share of the intended delay, and a floor.
+    """
+
+    def __init__(self, tolerance: Tolerance) -> None:
+        self._tolerance = tolerance
+        self._links: dict[tuple[str, str], _Link] = {}
+
+    def note(self, probes: Iterable[Probe], start_s: float) -> None:
+        """Judge probes; ``start_s`` is the start of the load on CLOCK_MONOTONIC."""
+        for probe in probes:
+            link = self._links.setdefault((probe.src, probe.dst), _Link())
+            error_ms = probe.delay_ms - probe.intended_ms
+            link.errors_ms.append(abs(error_ms))
+            link.delays_ms.append(probe.delay_ms)
+            if abs(error_ms) > self._allowed_ms(probe.intended_ms):
+                if not link.late:
+                    link.first_late_s = max(0.0, probe.sent_s - start_s)
+                link.late += 1
+                link.worst_ms = max(link.worst_ms, error_ms, key=abs)
+
+    def _allowed_ms(self, intended_ms: float) -> float:
+        return max(self._tolerance.delay_percent / 100 * intended_ms, self._tolerance.delay_floor_ms)
+
+    @property
+    def disturbances(self) -> list[Disturbance]:
+        """Links on which more than 1 % of the probes were off; a single one may always be."""
+        return [
+            Disturbance(link.first_late_s, "delay", _describe(src, dst, link))
+            for (src, dst), link in self._links.items()
+            if link.late > max(1.0, LATE_SHARE * len(link.errors_ms))
+        ]
+
+    def delays(self) -> tuple[SentinelDelay, ...]:
+        """What was measured on each link."""
+        return tuple(
+            SentinelDelay(
+                src,
+                dst,
+                probes=len(link.errors_ms),
+                late=link.late,
+                delay_p50_ms=percentile(sorted(link.delays_ms), 500),
+                error_p50_ms=percentile(sorted(link.errors_ms), 500),
+                error_p99_ms=percentile(sorted(link.errors_ms), 990),
+                error_max_ms=max(link.errors_ms, default=None),
+            )
+            for (src, dst), link in self._links.items()
+        )
+
+
+def _describe(src: str, dst: str, link: _Link) -> str:
+    return (
+        f"{link.late} of {len(link.errors_ms)} sentinel probes {src} -> {dst} were delayed by up to "
+        f"{link.worst_ms:+.1f} ms more or less than configured"
+    )

@@ -1,0 +1,52 @@
+"""Delays of sentinel probes, compared with what the engine intended."""
+
+import pytest
+
+from continuum.network.sentinels.sentinels import Probe
+from continuum.options.tolerance import Tolerance
+from continuum.pipeline.watch.sentinel_watch import SentinelWatch
+
+
+def probes(count: int, *, late: int = 0, intended_ms: float = 10.0, by_ms: float = 5.0) -> list[Probe]:
+    """Probes from 100 s on; the last ones take longer than intended."""
+    return [
+        Probe(
+            "edge",
+            "cloud",
+            100 + 0.1 * number,
+            intended_ms + (by_ms if number >= count - late else 0.1),
+            intended_ms,
+        )
+        for number in range(count)
+    ]
+
+
+def watched(found: list[Probe]) -> SentinelWatch:
+    watch = SentinelWatch(Tolerance(2.0, 1.0, 2.0))
+    watch.note(found[:3], 100.0)
+    watch.note(found[3:], 100.0)
+    return watch
+
+
+@pytest.mark.parametrize(("count", "late"), [(200, 0), (20, 1), (300, 3)])
+def test_one_percent_of_the_probes_may_be_late(count: int, late: int) -> None:
+    watch = watched(probes(count, late=late))
+    assert watch.disturbances == []
+    (delay,) = watch.delays()
+    assert (delay.probes, delay.late) == (count, late)
+
+
+def test_more_are_a_disturbance_from_the_first_late_one_on() -> None:
+    (found,) = watched(probes(200, late=20)).disturbances
+    assert (found.kind, found.at_s) == ("delay", pytest.approx(18.0))
+    assert "20 of 200 sentinel probes edge -> cloud" in found.what
+    assert "+5.0 ms" in found.what
+
+
+def test_long_delays_tolerate_their_share() -> None:
+    assert watched(probes(100, late=50, intended_ms=200, by_ms=3.9)).disturbances == []
+    assert watched(probes(100, late=50, intended_ms=200, by_ms=4.1)).disturbances
+
+
+def test_packets_that_are_too_fast_are_off_as_well() -> None:
+    assert watched(probes(100, late=50, by_ms=-2)).disturbances
