@@ -144,7 +144,14 @@ def verify(context: Context, deployment: Deployment) -> tuple[LinkFidelity, ...]
     from continuum.network.verification import verify as measuring
 
     effort = measuring.BENCHMARK if context.config.infrastructure.flag("netperf") else measuring.CHECK
-    return measuring.verify(deployment, context.run.directory / "logs", context.config.tolerance, effort)
+    engine = open_engine(deployment.engine)
+
+    def losses() -> measuring.Losses:
+        links = engine.health(deployment, context.run).links
+        return {(link.src, link.dst): (link.packets + link.lost, link.lost) for link in links}
+
+    logs = context.run.directory / "logs"
+    return measuring.verify(deployment, logs, context.config.tolerance, effort, losses)
 
 
 def benchmark(

@@ -83,6 +83,18 @@ def test_jitter_that_is_missing_is_found_out(net: BareNetwork) -> None:
         assert "jitter" in report.note
 
 
+def test_a_little_loss_is_found_by_the_counters_of_the_engine(net: BareNetwork) -> None:
+    deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=5, bandwidth_mbit=20))
+    net.shape(*both_ways("cloud", "endpoint", latency_ms=5, bandwidth_mbit=20, loss_percent=1))
+
+    def losses() -> dict[tuple[str, str], tuple[int, int]]:
+        links = net.client.stats()["links"]
+        return {(one["src"], one["dst"]): (one["packets"] + one["lost"], one["lost"]) for one in links}
+
+    for report in verify(deployment, net.directory, LENIENT, losses=losses):
+        assert "packets lost instead of 0.0%" in report.note
+
+
 def test_a_dead_link_is_as_it_should_be_if_it_should(net: BareNetwork) -> None:
     dead = Link("endpoint", "cloud", loss_percent=100)
     found = by_pair(verify(net.deployment(dead, Link("cloud", "endpoint")), net.directory, LENIENT))
