@@ -115,6 +115,7 @@ def test_packets_that_the_engine_holds_up_make_the_run_invalid(tmp_path: Path) -
             time.sleep(0.2)
     (found, *_) = disturbances(tmp_path, "delay")
     assert "sentinel probes" in found["what"]
+    assert "ms more" in found["what"]
     sentinels = program.result(tmp_path)["fidelity"]["during"]["sentinels"]
     assert {(one["src"], one["dst"]) for one in sentinels} == {("edge", "endpoint"), ("endpoint", "edge")}
     assert all(one["error_max_ms"] > 50 for one in sentinels)

@@ -19,8 +19,8 @@ class _Link:
     errors_ms: list[float] = field(default_factory=list)
     delays_ms: list[float] = field(default_factory=list)
     late: int = 0
-    first_late_s: float = 0.0
     worst_ms: float = 0.0
+    worst_s: float = 0.0
 
 
 class SentinelWatch:
@@ -42,19 +42,18 @@ class SentinelWatch:
             link.errors_ms.append(abs(error_ms))
             link.delays_ms.append(probe.delay_ms)
             if abs(error_ms) > self._allowed_ms(probe.intended_ms):
-                if not link.late:
-                    link.first_late_s = max(0.0, probe.sent_s - start_s)
                 link.late += 1
-                link.worst_ms = max(link.worst_ms, error_ms, key=abs)
+                if abs(error_ms) > abs(link.worst_ms):
+                    link.worst_ms, link.worst_s = error_ms, max(0.0, probe.sent_s - start_s)
 
     def _allowed_ms(self, intended_ms: float) -> float:
         return max(self._tolerance.delay_percent / 100 * intended_ms, self._tolerance.delay_floor_ms)
 
     @property
     def disturbances(self) -> list[Disturbance]:
-        """Links on which more than 1 % of the probes were off; a single one may always be."""
+        """Links on which more than 1 % of the probes were off, with the time of the worst; one may always be."""
         return [
-            Disturbance(link.first_late_s, "delay", _describe(src, dst, link))
+            Disturbance(link.worst_s, "delay", _describe(src, dst, link))
             for (src, dst), link in self._links.items()
             if link.late > max(1.0, LATE_SHARE * len(link.errors_ms))
         ]
@@ -78,6 +77,6 @@ class SentinelWatch:
 
 def _describe(src: str, dst: str, link: _Link) -> str:
     return (
-        f"{link.late} of {len(link.errors_ms)} sentinel probes {src} -> {dst} were delayed by up to "
-        f"{link.worst_ms:+.1f} ms more or less than configured"
+        f"the delay of {link.late} of {len(link.errors_ms)} sentinel probes {src} -> {dst} was not as "
+        f"configured, but up to {abs(link.worst_ms):.1f} ms {'more' if link.worst_ms > 0 else 'less'}"
     )
