@@ -51,7 +51,7 @@ class SentinelWatch:
 
     @property
     def disturbances(self) -> list[Disturbance]:
-        """Links on which more than 1 % of the probes, and more than one, were off; at the time of the worst."""
+        """Links on which more than one probe and more than 1 % of them were off, at the time of the worst."""
         return [
             Disturbance(link.worst_s, "delay", _describe(src, dst, link))
             for (src, dst), link in self._links.items()
