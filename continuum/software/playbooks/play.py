@@ -142,10 +142,10 @@ def _private_folder(run: Run, name: str) -> Path:
 
 
 def _write_inputs(folder: Path, given: Mapping[str, Any], values: Variables, forks: int) -> None:
-    (folder / "inventory.yml").write_text(f"{unsafe.to_yaml(given)}\n", encoding="utf-8")
+    (folder / "inventory.yml").write_text(f"{unsafe.to_json(given)}\n", encoding="utf-8")
     (folder / "env").mkdir()
     # As a file of our own: ansible-runner would write values that Ansible evaluates.
-    (folder / "env" / "extravars").write_text(f"{unsafe.to_yaml(values)}\n", encoding="utf-8")
+    (folder / "env" / "extravars").write_text(f"{unsafe.to_json(values)}\n", encoding="utf-8")
     (folder / "ansible.cfg").write_text(settings.configuration(forks), encoding="utf-8")
     (folder / settings.PROGRAMS).mkdir()
     program = folder / settings.PROGRAMS / "ansible-playbook"

@@ -1,7 +1,8 @@
 """Writes variables for Ansible as unsafe data: values that it never evaluates as templates.
 
-Values come from configs, and Ansible evaluates ``{{ ... }}`` in plain strings, on this host. The tag
-``!unsafe`` makes it use a string as it is. The format is YAML in its JSON-like form, in one line.
+Values come from configs, and Ansible evaluates ``{{ ... }}`` in plain strings, on this host. It uses a string
+as it is if an object with the key ``__ansible_unsafe`` is in its place. The YAML tag ``!unsafe`` is no help:
+Ansible turns an empty string with that tag into null, and ``"3"`` into a number.
 """
 
 from __future__ import annotations
@@ -10,28 +11,23 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+KEY = "__ansible_unsafe"
 
-def to_yaml(value: Any) -> str:
-    """A JSON value as YAML for Ansible, in which every string except keys is unsafe.
+
+def to_json(value: Any) -> str:
+    """A JSON value for Ansible, in which every string except keys is unsafe.
 
     Raises:
         TypeError: the value has another type.
     """
+    return json.dumps(_wrapped(value), allow_nan=False)
+
+
+def _wrapped(value: Any) -> Any:
     if isinstance(value, str):
-        return f"!unsafe {_quoted(value)}"
+        return {KEY: value}
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_quoted(str(key))}: {to_yaml(one)}" for key, one in value.items()) + "}"
+        return {str(key): _wrapped(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(to_yaml(one) for one in value) + "]"
-    return json.dumps(value, allow_nan=False)
-
-
-def _quoted(text: str) -> str:
-    """A double-quoted scalar; escapes what YAML does not allow as it is, such as control characters."""
-    return '"' + "".join(_escaped(char) for char in text) + '"'
-
-
-def _escaped(char: str) -> str:
-    if char in '"\\':
-        return f"\\{char}"
-    return char if " " <= char <= "~" else f"\\U{ord(char):08X}"
+        return [_wrapped(one) for one in value]
+    return value

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from continuum.config import loader as config
 from continuum.config import topology_builder
@@ -16,7 +15,7 @@ from continuum.connection.deployment import Deployment
 from continuum.model.node import Node
 from continuum.rundir import run as rundir
 from continuum.software import playbooks
-from continuum.software.playbooks.unsafe import to_yaml
+from continuum.software.playbooks.unsafe import KEY, to_json
 from continuum.testing.canary import canary
 from continuum.testing.fake_connection import FakeConnection
 
@@ -31,36 +30,23 @@ PLAYBOOK = """
     - name: Write the values
       ansible.builtin.command:
         argv: [tee, "{{ target }}"]
-        stdin: "{{ [one, many[0], deep.inside, own] | to_json }}"
+        stdin: "{{ [one, many[0], deep.inside, own, empty, number] | to_json }}"
 """
 
 
-class Loader(yaml.SafeLoader):
-    """Reads ``!unsafe`` as the text that it is."""
-
-
-Loader.add_constructor("!unsafe", lambda loader, node: ("unsafe", loader.construct_scalar(node)))
-
-
-@pytest.mark.parametrize(
-    "text", ["plain", "", "a: b # c", '"\\', "\x1b[31m\n\x7f\x85\u202e", "é😀", "{{ x }}"]
-)
-def test_text_is_unsafe_and_comes_back(text: str) -> None:
-    assert yaml.load(to_yaml(text), Loader) == ("unsafe", text)
-    assert "\n" not in to_yaml(text)
-    assert to_yaml(text).isascii()
-
-
-def test_other_values_are_those_of_json() -> None:
-    value = {"a": [1, 2.5, True, None, {"b: c": ()}]}
-    assert yaml.load(to_yaml(value), Loader) == json.loads(json.dumps(value))
+def test_every_string_is_unsafe() -> None:
+    value = {"a": ["", 2.5, True, None, {"b: c": ("{{ x }}",)}]}
+    assert json.loads(to_json(value)) == {
+        "a": [{KEY: ""}, 2.5, True, None, {"b: c": [{KEY: "{{ x }}"}]}],
+    }
+    assert "\n" not in to_json("a\nb")
     with pytest.raises(TypeError):
-        to_yaml(object())
+        to_json(object())
 
 
 @needs_ansible
 def test_ansible_evaluates_no_value(tmp_path: Path) -> None:
-    """Neither a variable, nor the path of the run's folder."""
+    """Neither a variable, nor the path of the run's folder; and text stays text."""
     bird = canary(tmp_path / "sang")
     base = tmp_path / "x{{ lookup('pipe', 'touch sang') }}"
     text = f"[infrastructure]\ninfra_only = True\nbase_path = {base}\n"
@@ -82,13 +68,15 @@ def test_ansible_evaluates_no_value(tmp_path: Path) -> None:
             "one": bird,
             "many": [bird],
             "deep": {"inside": bird},
+            "empty": "",
+            "number": "3",
             "target": str(tmp_path / "written"),
         },
         of_node={"edge0": {"own": bird}},
         timeout_s=120,
     )
     run.unlock()
-    assert json.loads((tmp_path / "written").read_text()) == [bird] * 4
+    assert json.loads((tmp_path / "written").read_text()) == [*[bird] * 4, "", "3"]
     assert not [path for path in tmp_path.rglob("*") if path.name == "sang"]
     assert {*Path.cwd().iterdir()} == before
 
