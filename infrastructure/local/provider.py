@@ -122,10 +122,7 @@ class LocalProvider(Provider):
 
     def strain(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Strain]:
         """Counters of the nodes' control groups and interfaces."""
-        return {
-            node.name: strain.of_node(_groups(node), int(node.handle["pid"]), node.interface)
-            for node in nodes
-        }
+        return {node.name: strain.of_node(node) for node in nodes}
 
     def survivors(self, host: Host) -> Mapping[str, str]:
         """This user's runs that have processes or control groups, with their folders.

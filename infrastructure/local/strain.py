@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from continuum.host.cgroup.node import NodeGroups
-from continuum.model.node import Strain
+from continuum.host.cgroup import counters
+from continuum.model.node import Node, Strain
 
 _DROPPED = 11
 """Position of the transmit drops among the numbers of an interface in ``/proc/<pid>/net/dev``."""
 
 
-def of_node(groups: NodeGroups, pid: int, interface: str) -> Strain:
-    """The counters of a node.
-
-    Args:
-        groups: its control groups.
-        pid: a process in its network namespace.
-        interface: its interface to the network engine.
-    """
-    return Strain(groups.cpu_seconds(), groups.throttled_seconds(), unread_packets(pid, interface))
+def of_node(node: Node) -> Strain:
+    """The counters of a node's control groups and interface."""
+    cpu_s, throttled_s = counters.cpu_and_throttled_s(node.handle["groups"]["paths"])
+    return Strain(cpu_s, throttled_s, unread_packets(int(node.handle["pid"]), node.interface))
 
 
 def unread_packets(pid: int, interface: str) -> int | None:
@@ -26,11 +21,10 @@ def unread_packets(pid: int, interface: str) -> int | None:
     Reads ``/proc/<pid>/net/dev``, see man 5 proc.
     """
     try:
-        with open(f"/proc/{pid}/net/dev", encoding="ascii") as file:  # noqa: PTH123 (of every node, each second)
-            for line in file:
-                name, _, numbers = line.partition(":")
-                if name.strip() == interface:
-                    return int(numbers.split()[_DROPPED])
+        for line in counters.read(f"/proc/{pid}/net/dev").decode("ascii").splitlines():
+            name, _, numbers = line.partition(":")
+            if name.strip() == interface:
+                return int(numbers.split()[_DROPPED])
     except (OSError, ValueError, IndexError):
         pass
     return None

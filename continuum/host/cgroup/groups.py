@@ -121,22 +121,6 @@ def _usage_v2(group: Path) -> Usage:
     )
 
 
-def throttled_seconds(group: Path) -> float | None:
-    """Time in which the processes of a group of the CPU controller waited for its quota; None if unknown."""
-    if (microseconds := _entry(group / "cpu.stat", "throttled_usec")) is not None:
-        return microseconds / 1e6
-    nanoseconds = _entry(group / "cpu.stat", "throttled_time")  # version 1
-    return None if nanoseconds is None else nanoseconds / 1e9
-
-
-def cpu_seconds(group: Path) -> float | None:
-    """CPU time that the processes of a group of the CPU controller have used; None if unknown."""
-    if (microseconds := _entry(group / "cpu.stat", "usage_usec")) is not None:
-        return microseconds / 1e6
-    nanoseconds = _number(group / "cpuacct.usage")
-    return None if nanoseconds is None else nanoseconds / 1e9
-
-
 def _with_below(group: Path) -> list[Path]:
     """A group and all groups below it, such as those of pods: version 1 counts kills per group."""
     return [group, *(Path(folder, name) for folder, names, _ in os.walk(group) for name in names)]

@@ -92,16 +92,6 @@ class NodeGroups:
             if group_plan.workload_cores(entry.name) is not None:
                 self._enforce_workload(entry.name)
 
-    def cpu_seconds(self) -> float | None:
-        """CPU time that the node has used; None if unknown."""
-        group = self.paths.get("cpuacct", self.paths.get("cpu"))
-        return None if group is None else groups.cpu_seconds(Path(group))
-
-    def throttled_seconds(self) -> float | None:
-        """Time in which the node's programs waited for its CPU quota; None if unknown."""
-        group = self.paths.get("cpu")
-        return None if group is None else groups.throttled_seconds(Path(group))
-
     def usage(self) -> Usage:
         """Resource usage of the node so far."""
         return groups.usage(self.folders(), self.version) if self.paths else Usage()

@@ -7,7 +7,8 @@ import resource
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+
+from continuum.host.cgroup import counters
 
 _IDLE, _IOWAIT, _IRQ, _SOFTIRQ, _STEAL = 3, 4, 5, 6, 7
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -73,7 +74,7 @@ def _pressure() -> str:
 
 
 def _text(path: str) -> str:
-    return Path(path).read_text(encoding="ascii")
+    return counters.read(path).decode("ascii")
 
 
 def own_cpu_seconds() -> float:
