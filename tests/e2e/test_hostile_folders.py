@@ -227,7 +227,7 @@ def test_destroy_all_finds_runs_started_under_another_home(tmp_path: Path) -> No
 
 
 IN_A_CONTAINER = """
-mount -t tmpfs none "$1" && cd "$1" && export XDG_STATE_HOME="$1/state" && shift
+mount -t tmpfs none "$1" && mount -t tmpfs none "$XDG_STATE_HOME" && cd "$1" && shift
 "$@" up "$CONFIG" </dev/null && echo up && read -r _
 "$@" destroy --all </dev/null && echo destroyed
 """
