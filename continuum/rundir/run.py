@@ -153,13 +153,17 @@ class Run:
         self._lock = run_lock.acquire(self.directory, self.id)
 
     def hold(self, claim: socket.socket) -> None:
-        """Keep the reservation of its id (``index.claim_on_host``) while this object or the fabric exists.
+        """Keep the reservation of its id (``index.claim_on_host``) while this object exists.
 
-        The fabric inherits it: a run that is kept up must not share its id, which marks its processes, with
-        another run that begins in the same second.
+        Processes that hold nodes and links inherit it: as long as one exists, no other run that begins in the
+        same second gets the id, by which they are found and killed.
         """
         claim.set_inheritable(True)
         self._claim = claim
+
+    def inherited(self) -> tuple[int, ...]:
+        """Descriptors that processes which outlive this one inherit: the reservation of the id."""
+        return () if self._claim is None else (self._claim.fileno(),)
 
     def unlock(self) -> None:
         """Release the lock."""

@@ -46,15 +46,17 @@ class Launch:
         plan: the nodes to create.
         plan_file: file to pass the plan to the keeper.
         log: file for its error messages.
+        inherited: descriptors that it keeps open, see ``Run.inherited``.
 
     Attributes:
         notes: deviations that belong in the result, one sentence each.
     """
 
-    def __init__(self, plan: KeeperPlan, plan_file: Path, log: Path) -> None:
+    def __init__(self, plan: KeeperPlan, plan_file: Path, log: Path, inherited: Sequence[int] = ()) -> None:
         self.notes: list[str] = []
         self._plan = plan
         self._log = log
+        self._inherited = tuple(inherited)
         _allow_many_files()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel = ours
@@ -79,7 +81,7 @@ class Launch:
         status = subprocess.run(
             argv,
             env=environment,
-            pass_fds=[socket_fd],
+            pass_fds=[socket_fd, *self._inherited],
             stdin=subprocess.DEVNULL,
             stdout=log_fd,
             stderr=log_fd,

@@ -78,7 +78,9 @@ class LocalProvider(Provider):
         run.own_all([("keeper", run.id), ("node-files", str(folder)), *own_groups])
         host_addresses.start_switch(run)
         folder.mkdir(mode=0o700)
-        launch = Launch(_plan(specs, addresses, run), folder / "plan.json", run.log("keeper"))
+        launch = Launch(
+            _plan(specs, addresses, run), folder / "plan.json", run.log("keeper"), run.inherited()
+        )
         try:
             with Client(run.directory) as fabric, ThreadPoolExecutor(1) as side:
                 limited = side.submit(limits.make, specs, run.id, layout)

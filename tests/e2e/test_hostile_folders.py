@@ -6,8 +6,10 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,14 +97,25 @@ def _name_victim_in_state(directory: Path, pid: int) -> None:
 
 
 def test_the_id_of_a_run_that_is_up_is_taken(tmp_path: Path) -> None:
-    """Its processes carry the id, so that a run of the same second must not get it."""
+    """Its processes carry the id, so that a run of the same second must not get it while one is alive."""
     with no_leaks(), up(tmp_path) as directory:
         assert index.claim_on_host(directory.name) is None
+        (fabric,) = [one.pid for one in alive(directory.name) if not one.in_nodes]
+        os.kill(fabric, signal.SIGKILL)
+        _wait_until_gone(fabric)
+        assert index.claim_on_host(directory.name) is None, "its nodes are alive"
         done = program.run("destroy", directory.name, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         claim = index.claim_on_host(directory.name)
         assert claim is not None
         claim.close()
+
+
+def _wait_until_gone(pid: int) -> None:
+    deadline = time.monotonic() + program.TIMEOUT_S
+    while processes.is_alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_an_emptied_journal_is_no_success_while_processes_live(tmp_path: Path) -> None:
