@@ -54,6 +54,17 @@ def test_a_shared_folder_gets_no_run(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("runs/*"))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_a_folder_of_runs_that_another_user_has_made_gets_no_run(tmp_path: Path) -> None:
+    """In a folder for all, such as /tmp, which is sticky."""
+    tmp_path.chmod(0o1777)
+    (tmp_path / "runs").mkdir()
+    os.chown(tmp_path / "runs", 4242, 4242)
+    with pytest.raises(HostError, match="belongs to user 4242; set base_path"):
+        create(tmp_path)
+    assert not list(tmp_path.glob("runs/*"))
+
+
 @pytest.mark.parametrize("verb", [("destroy",), ("down",), ("report",), ("exec", "cloud0", "--", "true")])
 def test_commands_refuse_a_folder_that_others_can_replace(
     tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str], verb: tuple[str, ...]
