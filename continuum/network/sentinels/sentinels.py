@@ -17,8 +17,8 @@ from continuum.rundir.run import Run
 
 PROGRAM = Path(__file__).parent / "node_agent.py"
 LEAST_INTERVAL_S = 0.1
-MOST_PER_SECOND = 20.0
-"""Probes of all pairs together; with more than two ordered pairs, each has fewer than ten a second."""
+MOST_PER_SECOND = 15.0
+"""Probes of all pairs together; with two ordered pairs or more, each has fewer than ten a second."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import sqrt
 
 from continuum.measure.statistics import percentile
 from continuum.model.fidelity import Disturbance, SentinelDelay
@@ -12,6 +13,28 @@ from continuum.options.tolerance import Tolerance
 
 LATE_SHARE = 0.01
 """Share of probes that may be late: the 99th percentile decides."""
+
+
+CHANCE = 0.001
+"""Probability at which more late probes count as chance, if 1 % of all are late."""
+
+_MOST_EXACT = 20_000
+_STANDARD_ERRORS = 3.09  # quantile of the normal distribution for CHANCE
+
+
+def is_too_many(late: int, count: int) -> bool:
+    """Whether the share of late probes is above 1 % beyond chance (one-sided binomial test)."""
+    expected = LATE_SHARE * count
+    if late <= expected:
+        return False
+    if count > _MOST_EXACT:
+        return late - expected > _STANDARD_ERRORS * sqrt(expected * (1 - LATE_SHARE))
+    probability = (1 - LATE_SHARE) ** count
+    fewer = 0.0
+    for number in range(late):
+        fewer += probability
+        probability *= (count - number) / (number + 1) * LATE_SHARE / (1 - LATE_SHARE)
+    return 1 - fewer < CHANCE
 
 
 @dataclass
@@ -51,11 +74,11 @@ class SentinelWatch:
 
     @property
     def disturbances(self) -> list[Disturbance]:
-        """Links on which more than one probe and more than 1 % of them were off, at the time of the worst."""
+        """Links on which too many probes were off, at the time of the worst."""
         return [
             Disturbance(link.worst_s, "delay", _describe(src, dst, link))
             for (src, dst), link in self._links.items()
-            if link.late > max(1.0, LATE_SHARE * len(link.errors_ms))
+            if is_too_many(link.late, len(link.errors_ms))
         ]
 
     def delays(self) -> tuple[SentinelDelay, ...]:

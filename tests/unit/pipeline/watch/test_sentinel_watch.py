@@ -4,7 +4,7 @@ import pytest
 
 from continuum.network.sentinels.sentinels import Probe
 from continuum.options.tolerance import Tolerance
-from continuum.pipeline.watch.sentinel_watch import SentinelWatch
+from continuum.pipeline.watch.sentinel_watch import SentinelWatch, is_too_many
 
 
 def probes(count: int, *, late: int = 0, intended_ms: float = 10.0, by_ms: float = 5.0) -> list[Probe]:
@@ -28,7 +28,7 @@ def watched(found: list[Probe]) -> SentinelWatch:
     return watch
 
 
-@pytest.mark.parametrize(("count", "late"), [(200, 0), (20, 1), (300, 3)])
+@pytest.mark.parametrize(("count", "late"), [(200, 0), (20, 1), (300, 3), (30, 3)])
 def test_one_percent_of_the_probes_may_be_late(count: int, late: int) -> None:
     watch = watched(probes(count, late=late))
     assert watch.disturbances == []
@@ -51,3 +51,17 @@ def test_long_delays_tolerate_their_share() -> None:
 
 def test_packets_that_are_too_fast_are_off_as_well() -> None:
     assert watched(probes(100, late=50, by_ms=-2)).disturbances
+
+
+@pytest.mark.parametrize(
+    ("late", "count", "too_many"),
+    # Tails of the binomial distribution with p = 0.01, for n = 30: P(X >= 3) = 3.3e-3, P(X >= 4) = 2.2e-4;
+    # for n = 1,000: P(X >= 21) = 1.5e-3, P(X >= 22) = 6.5e-4.
+    [
+        *((0, 0, False), (3, 30, False), (4, 30, True)),
+        *((21, 1000, False), (22, 1000, True)),
+        *((240, 20_000, False), (247, 20_000, True), (540, 50_000, False), (570, 50_000, True)),
+    ],
+)
+def test_chance_is_not_too_many(late: int, count: int, too_many: bool) -> None:
+    assert is_too_many(late, count) is too_many
