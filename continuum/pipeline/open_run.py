@@ -13,6 +13,7 @@ from continuum.errors import UsageError
 from continuum.model.node import Node, node_from_json
 from continuum.model.topology import Link, NodeSpec, Tier, Topology
 from continuum.modules import registry
+from continuum.modules.provider import Provider
 from continuum.rundir import run as runs
 from continuum.rundir.run import Run
 
@@ -65,15 +66,21 @@ def deployment(run: Run) -> Deployment:
     existing = nodes(run)
     specs = tuple(node.spec for node in existing)
     tiers = tuple(_tier(specs, name) for name in dict.fromkeys(spec.tier for spec in specs))
-    provider = registry.provider(run.state()["provider"])
-    return Deployment(
-        Topology(tiers, specs, links(run), emulated=True),
-        existing,
-        {node.name: provider.connect(node, run) for node in existing},
-        str(run.state().get("engine", "")),
-        {(src, dst): delay_ms for src, dst, delay_ms in run.state().get("native_delays_ms", [])},
-        bool(run.state().get("native_refuses", True)),
-    )
+    provider = _provider(run)
+    with _damage_reported(run):
+        return Deployment(
+            Topology(tiers, specs, links(run), emulated=True),
+            existing,
+            {node.name: provider.connect(node, run) for node in existing},
+            str(run.state().get("engine", "")),
+            {(src, dst): delay_ms for src, dst, delay_ms in run.state().get("native_delays_ms", [])},
+            bool(run.state().get("native_refuses", True)),
+        )
+
+
+def _provider(run: Run) -> Provider:
+    """The provider of a run; UsageError if its state names none that exists."""
+    return registry.provider(str(run.state().get("provider", "")))
 
 
 def _tier(specs: Sequence[NodeSpec], name: str) -> Tier:
@@ -98,7 +105,8 @@ def connect(run_name: str, node_name: str) -> Iterator[Connection]:
     existing = nodes(run)
     for node in existing:
         if node.name == node_name:
-            connection = registry.provider(run.state()["provider"]).connect(node, run)
+            with _damage_reported(run):
+                connection = _provider(run).connect(node, run)
             try:
                 yield connection
             finally:

@@ -100,11 +100,7 @@ def end_all(run_id: str, *, also_outside_nodes: bool = False, timeout_s: float =
     Raises:
         ProvisionError: some still exist after ``timeout_s``.
     """
-    spared, mark = _ancestors(), f"{protocol.ENV_RUN}={run_id}"
-
-    def marked(pid: int) -> bool:
-        return pidfd.has_in_environment(pid, mark)
-
+    spared = _ancestors()
     deadline = time.monotonic() + timeout_s
     dying: set[int] = set()
     while True:
@@ -121,8 +117,13 @@ def end_all(run_id: str, *, also_outside_nodes: bool = False, timeout_s: float =
             raise ProvisionError(msg)
         mains = {one.pid for one in found} - {one.pid for one in under}
         for pid in [one.pid for one in under] or (mains if dying <= mains else ()):
-            pidfd.send(pid, signal.SIGKILL, marked)
+            pidfd.send(pid, signal.SIGKILL, lambda one: is_of_run(one, run_id))
         time.sleep(_POLL_S)
+
+
+def is_of_run(pid: int, run_id: str) -> bool:
+    """Whether a process has the mark of a run."""
+    return pidfd.has_in_environment(pid, f"{protocol.ENV_RUN}={run_id}")
 
 
 def runs() -> tuple[dict[str, str], frozenset[str]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from continuum.config import topology_builder
 from continuum.connection.namespace import NamespaceConnection, NamespaceTarget
-from continuum.errors import ProvisionError
+from continuum.errors import ConnectionFailure, ProvisionError
 from continuum.host import capacity
 from continuum.host import mounts as mount_table
 from continuum.host.cgroup import find, group_plan, groups
@@ -136,13 +136,19 @@ class LocalProvider(Provider):
         return {**grouped, **own}
 
     def connect(self, node: Node, run: Run) -> NamespaceConnection:
-        """A connection to an existing node."""
-        handle = node.handle
+        """A connection to an existing node.
+
+        Raises:
+            ConnectionFailure: the process in the node's handle is not of this run.
+        """
+        handle, pid = node.handle, int(node.handle["pid"])
+        if processes.is_alive(pid) and not processes.is_of_run(pid, run.id):
+            raise ConnectionFailure(f"{node.name}: process {pid}, which state.json names, is not of this run")
         return NamespaceConnection(
             NamespaceTarget(
                 node=node.name,
                 run_id=run.id,
-                pid=int(handle["pid"]),
+                pid=pid,
                 start=int(handle["start"]),
                 in_user_namespace=bool(handle["as_user"]),
                 python=node.python,

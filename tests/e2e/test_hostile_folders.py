@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from continuum.errors import ConnectionFailure
+from continuum.host import pidfd
 from continuum.rundir import index
 from infrastructure.local import processes
 from tests.e2e import program
@@ -76,6 +78,9 @@ def test_a_hostile_journal_touches_nobody_else(tmp_path: Path) -> None:
             with (directory / "journal.jsonl").open("a") as file:
                 file.writelines(json.dumps(entry) + "\n" for entry in forged)
             _name_victim_in_state(directory, victim.pid)
+            entered = program.run("exec", directory.name, "cloud0", "--", "true", cwd=tmp_path)
+            assert "is not of this run" in entered.stderr
+            assert entered.returncode == ConnectionFailure.exit_status
             done = program.run("destroy", directory.name, cwd=tmp_path)
             assert done.returncode == 0, done.stderr
             assert not alive(directory.name)
@@ -92,7 +97,7 @@ def test_a_hostile_journal_touches_nobody_else(tmp_path: Path) -> None:
 def _name_victim_in_state(directory: Path, pid: int) -> None:
     state = json.loads((directory / "state.json").read_text())
     for node in state["nodes"]:
-        node["handle"]["pid"] = pid
+        node["handle"] |= {"pid": pid, "start": pidfd.start_time(pid)}
     (directory / "state.json").write_text(json.dumps(state))
 
 
