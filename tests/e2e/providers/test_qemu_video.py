@@ -24,7 +24,7 @@ EXAMPLE = EXAMPLE.replace("[run]\n", f"[run]\n{program.TOLERATED}\n")
 SHORTER = {
     "duration": "50 s",
     "warmup": "5 s",
-    "tolerance": "200 %, 300 ms",  # other work on the test machine must not decide
+    "tolerance": "100 %, 300 ms",  # other work on the test machine must not decide
 }
 
 MIST = (
@@ -52,7 +52,7 @@ duration = 25 s
 request_timeout = 2 min
 [run]
 warmup = 5 s
-tolerance = 200 %, 300 ms
+tolerance = 100 %, 300 ms
 """
     + program.TOLERATED
     + "\n"
