@@ -66,6 +66,15 @@ def claim_on_host(run_id: str) -> socket.socket | None:
     return claim
 
 
+def is_claimed(run_id: str) -> bool:
+    """Whether a run that is being made, in use or kept up has reserved its id with ``claim_on_host``."""
+    claim = claim_on_host(run_id)
+    if claim is None:
+        return True
+    claim.close()
+    return False
+
+
 def forget(run_id: str) -> None:
     """Remove a run from the index; does nothing if absent."""
     (folder() / run_id).unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from continuum.model.topology import NodeSpec
 from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from continuum.network import host_addresses
+from continuum.rundir import index
 from infrastructure.local import limits, mounts, probe, processes, strain, trial
 from infrastructure.local.keeper.keeper_plan import KeeperPlan, NodePlan
 from infrastructure.local.launch import Launch, StartedNode
@@ -132,7 +133,9 @@ class LocalProvider(Provider):
         Runs that were started in another mount or PID namespace are left to those who started them there.
         """
         own, others = processes.runs()
-        grouped = {run_id: "" for run_id, _ in limits.survivors() if run_id not in others}
+        ids = {run_id for run_id, _ in limits.survivors()} - own.keys() - others
+        # A run that is just being made has control groups before it has processes.
+        grouped = {run_id: "" for run_id in ids if not index.is_claimed(run_id)}
         return {**grouped, **own}
 
     def connect(self, node: Node, run: Run) -> NamespaceConnection:

@@ -289,3 +289,26 @@ def test_destroy_all_spares_runs_of_another_mount_namespace(tmp_path: Path) -> N
             said, _ = inside.communicate("\n", timeout=program.TIMEOUT_S)
         assert said == "destroyed\n"
         assert not alive(run_id)
+
+
+def test_destroy_all_leaves_a_run_alone_that_has_no_process_yet(tmp_path: Path) -> None:
+    run_id = "20260101-000000-being-made"
+    claim = index.claim_on_host(run_id)
+    assert claim is not None
+    made = [Path("/sys/fs/cgroup", name, f"continuum-{run_id}") for name in ("memory", "cpu")]
+    made = [group for group in made if group.parent.is_dir()] or [
+        Path("/sys/fs/cgroup", f"continuum-{run_id}")
+    ]
+    try:
+        for group in made:
+            group.mkdir()
+        program.run("destroy", "--all", cwd=tmp_path)
+        assert all(group.is_dir() for group in made)
+        claim.close()  # as it is when that run is killed
+        program.run("destroy", "--all", cwd=tmp_path)
+        assert not any(group.is_dir() for group in made)
+    finally:
+        claim.close()
+        for group in made:
+            if group.is_dir():
+                group.rmdir()
