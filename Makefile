@@ -29,16 +29,19 @@ demo: setup  ## run configs/quickstart.cfg and show the report
 
 test: setup-dev  ## lint, type-check and run all tests that need neither a daemon nor minutes
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint test-quick
-	$(PYTHON) -m pytest -m "measures and not providers and not slow"
+	$(PYTHON) -m pytest -m "measures and not providers and not slow" $(LOCAL)
 
 # Tests mostly wait, so there are more of them at a time than processors.
 IN_PARALLEL := --numprocesses=$(shell expr 2 '*' $$(nproc)) --dist=worksteal
 
+# Every process that runs tests loads all files of tests, so those of providers are left out where none is chosen.
+LOCAL := --ignore=tests/e2e/providers
+
 test-quick: setup-dev
-	$(PYTHON) -m pytest -m "not measures and not providers and not slow" $(IN_PARALLEL)
+	$(PYTHON) -m pytest -m "not measures and not providers and not slow" $(LOCAL) $(IN_PARALLEL)
 
 test-slow: setup-dev  ## the tests that mostly wait: kill -9 at random moments, links that die under load
-	$(PYTHON) -m pytest -m "slow and not providers and not long" $(IN_PARALLEL)
+	$(PYTHON) -m pytest -m "slow and not providers and not long" $(LOCAL) $(IN_PARALLEL)
 
 # CONTINUUM_E2E=docker,qemu (or all) names providers whose tests must not be skipped on this machine.
 test-e2e: .venv/.e2e  ## test providers for real; installs and starts the daemons they need

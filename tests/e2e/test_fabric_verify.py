@@ -23,6 +23,9 @@ pytestmark = [
 LENIENT = Tolerance(delay_percent=20, delay_floor_ms=10, throughput_percent=30)
 """What even a very busy host keeps to; the links under test stray much further, or not at all."""
 
+BRIEF = Effort(probing_s=0.5, most_probes=50, train_s=0.5, flow_s=0.25)
+"""Enough for links that stray that far."""
+
 
 @pytest.fixture
 def net() -> Iterator[BareNetwork]:
@@ -37,7 +40,7 @@ def by_pair(reports: tuple[LinkFidelity, ...]) -> dict[tuple[str, str], LinkFide
 def test_links_as_configured_are_believed(net: BareNetwork) -> None:
     up = Link("endpoint", "cloud", latency_ms=40, bandwidth_mbit=8)
     down = Link("cloud", "endpoint", latency_ms=10, bandwidth_mbit=300)
-    found = by_pair(verify(net.deployment(up, down), net.directory, LENIENT))
+    found = by_pair(verify(net.deployment(up, down), net.directory, LENIENT, BRIEF))
     assert {pair: report.note for pair, report in found.items() if not report.ok} == {}
     upward = found["endpoint", "cloud"]
     assert upward.configured == {
@@ -57,7 +60,7 @@ def test_links_as_configured_are_believed(net: BareNetwork) -> None:
 def test_links_that_stray_are_found_out(net: BareNetwork) -> None:
     deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=5, bandwidth_mbit=20))
     net.shape(Link("endpoint", "cloud", latency_ms=60, bandwidth_mbit=5, loss_percent=40))
-    found = by_pair(verify(deployment, net.directory, LENIENT))["endpoint", "cloud"]
+    found = by_pair(verify(deployment, net.directory, LENIENT, BRIEF))["endpoint", "cloud"]
     assert found.ok is False
     assert "packets lost instead of 0.0%" in found.note
     assert "one-way delay" in found.note
@@ -70,16 +73,16 @@ def test_a_bad_second_node_of_a_tier_is_found_out() -> None:
     with BareNetwork(nodes) as net:
         deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=5))
         net.shape(Link("endpoint1", "cloud", latency_ms=60))
-        found = by_pair(verify(deployment, net.directory, LENIENT))["endpoint", "cloud"]
+        found = by_pair(verify(deployment, net.directory, LENIENT, BRIEF))["endpoint", "cloud"]
         assert not found.ok
         assert "endpoint1 -> cloud0: " in found.note
         assert "endpoint0" not in found.note
 
 
 def test_jitter_that_is_missing_is_found_out(net: BareNetwork) -> None:
-    deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=60, jitter_ms=20))
-    net.shape(*both_ways("cloud", "endpoint", latency_ms=60))
-    for report in verify(deployment, net.directory, replace(LENIENT, delay_floor_ms=2)):
+    deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=24, jitter_ms=8))
+    net.shape(*both_ways("cloud", "endpoint", latency_ms=24))
+    for report in verify(deployment, net.directory, replace(LENIENT, delay_floor_ms=2), BRIEF):
         assert "jitter" in report.note
 
 
@@ -97,7 +100,7 @@ def test_a_little_loss_is_found_by_the_counters_of_the_engine(net: BareNetwork) 
 
 def test_a_dead_link_is_as_it_should_be_if_it_should(net: BareNetwork) -> None:
     dead = Link("endpoint", "cloud", loss_percent=100)
-    found = by_pair(verify(net.deployment(dead, Link("cloud", "endpoint")), net.directory, LENIENT))
+    found = by_pair(verify(net.deployment(dead, Link("cloud", "endpoint")), net.directory, LENIENT, BRIEF))
     for report in found.values():
         assert report.ok, report.note
         assert report.measured["rtt_ms"] is None
@@ -109,7 +112,7 @@ def test_a_dead_link_is_as_it_should_be_if_it_should(net: BareNetwork) -> None:
 def test_a_link_that_should_work_and_is_dead_is_not_ok(net: BareNetwork) -> None:
     deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=1, bandwidth_mbit=10))
     net.shape(Link("endpoint", "cloud", loss_percent=100))
-    found = by_pair(verify(deployment, net.directory, LENIENT))
+    found = by_pair(verify(deployment, net.directory, LENIENT, BRIEF))
     assert not found["endpoint", "cloud"].ok
     assert "100.0% of" in found["endpoint", "cloud"].note
     assert "no throughput could be measured" in found["endpoint", "cloud"].note
@@ -119,7 +122,7 @@ def test_a_link_that_should_work_and_is_dead_is_not_ok(net: BareNetwork) -> None
 def test_tiers_of_several_nodes_are_measured_within_too() -> None:
     with BareNetwork({"edge0": "edge", "edge1": "edge"}) as net:
         deployment = net.deployment(Link("edge", "edge", latency_ms=3, jitter_ms=1, bandwidth_mbit=50))
-        (report,) = verify(deployment, net.directory, LENIENT)
+        (report,) = verify(deployment, net.directory, LENIENT, BRIEF)
         assert (report.src, report.dst, report.ok) == ("edge", "edge", True), report.note
 
 

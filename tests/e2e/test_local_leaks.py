@@ -162,6 +162,8 @@ def test_groups_alone_are_found_by_their_label(tmp_path: Path) -> None:
         made = make(run)
         processes.end_all(run.id, also_outside_nodes=True)
         run.unlock()
+        assert run._claim is not None
+        run._claim.close()  # as the end of its process does
         shutil.rmtree(run.directory)
         if made.node("cloud0").handle["groups"]["paths"]:
             assert run.id in provider.survivors(facts.read())
