@@ -95,9 +95,9 @@ def test_the_example_gives_a_valid_result(checkout: Path) -> None:
     # Three seconds at 10 messages a second from two endpoints; a second of warm-up apart.
     expected = {"sent": 60, "completed": 60, "lost": 0, "failed": 0, "warmup": 20}
     assert {name: benchmark["requests"][name] for name in expected} == expected
-    # The link's delay: no message can be faster.
+    # The link's delay is 20 ms with a jitter of 5 ms, so that half of the messages take about that.
     for stage in ("uplink", "downlink"):
-        assert benchmark["stages_ms"][stage]["p50"] >= 19
+        assert benchmark["stages_ms"][stage]["p50"] >= 15
 
 
 def test_the_example_refuses_a_config_it_cannot_serve(checkout: Path) -> None:
