@@ -6,7 +6,7 @@ the descriptor of the node's TUN device, or ``{"name", "error"}``. If the orches
 """
 
 # Importing pathlib would take a third of the keeper's start.
-# ruff: noqa: PTH115, PTH123
+# ruff: noqa: PTH123
 
 from __future__ import annotations
 
@@ -65,18 +65,21 @@ def _create_all(plan: KeeperPlan, channel: socket.socket) -> None:
         channel.send(json.dumps({"name": "", "note": _IN_MEMORY}).encode())
     # The kernel reaps children, here and in the nodes.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    keeper = syscalls.process_id()
     for index in range(plan.workers):
         if os.fork() == 0:
+            syscalls.die_with_parent(keeper)
             _work(plan, plan.nodes[index :: plan.workers], channel, on_disk)
 
 
 def _work(plan: KeeperPlan, nodes: tuple[NodePlan, ...], channel: socket.socket, on_disk: bool) -> NoReturn:
     """Create some of the nodes and remain their parent."""
     syscalls.set_name("continuum-work")
-    syscalls.die_with_parent()
+    worker = syscalls.process_id()
     for node in nodes:
         if syscalls.clone(syscalls.NODE_NAMESPACES) == 0:
             try:
+                syscalls.die_with_parent(worker)
                 _run_node(plan, node, channel, on_disk)
             except BaseException:
                 sys.excepthook(*sys.exc_info())
@@ -89,8 +92,7 @@ def _work(plan: KeeperPlan, nodes: tuple[NodePlan, ...], channel: socket.socket,
 def _run_node(plan: KeeperPlan, node: NodePlan, channel: socket.socket, on_disk: bool) -> NoReturn:
     """Become process 1 of a node."""
     try:
-        syscalls.die_with_parent()
-        pid = int(os.readlink("/proc/self"))  # the host's process id, since /proc is still the host's
+        pid = syscalls.process_id()  # that of the host, since /proc is still the host's
         syscalls.set_name(node.name)
         syscalls.set_hostname(node.name)
         tun.bring_loopback_up()

@@ -146,9 +146,22 @@ def _prctl(option: int, value: object, what: str) -> None:
         _fail(what)
 
 
-def die_with_parent() -> None:
-    """Let the kernel kill this process when its parent ends."""
+def process_id() -> int:
+    """Id of this process as the mounted /proc has it, whatever PID namespace the process is in."""
+    return int(os.readlink("/proc/self"))  # noqa: PTH115 - pathlib takes long to load
+
+
+def die_with_parent(parent: int) -> None:
+    """Let the kernel kill this process when its parent ends; ends it now if the parent has ended already.
+
+    Args:
+        parent: what ``process_id`` returned in the parent.
+    """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, "PR_SET_PDEATHSIG")
+    with open("/proc/self/stat", "rb") as file:  # noqa: PTH123
+        parent_now = int(file.read().rpartition(b")")[2].split()[1])
+    if parent_now != parent:
+        os._exit(1)  # it ended before the request to the kernel, which then sends no signal
 
 
 def adopt_orphans() -> None:
