@@ -74,6 +74,7 @@ def test_a_link_that_is_cut_loses_requests_and_hangs_nothing(tmp_path: Path) -> 
     assert requests["completed"] + requests["lost"] + requests["failed"] == requests["sent"] == 150
 
 
+@pytest.mark.slow
 def test_a_node_at_its_memory_limit_is_named(tmp_path: Path) -> None:
     config = program.config(tmp_path, duration=2)
     text = config.read_text().replace("edge_memory = 512 MiB", "edge_memory = 40 MiB")
@@ -103,6 +104,7 @@ def test_a_full_disk_ends_the_run_in_words(tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("phase", "number"),
     [

@@ -58,6 +58,7 @@ def alive(run_id: str) -> list[processes.Labelled]:
     return [one for one in processes.labelled(run_id) if processes.is_alive(one.pid)]
 
 
+@pytest.mark.slow
 def test_a_hostile_journal_touches_nobody_else(tmp_path: Path) -> None:
     victim_folder = tmp_path / "victim"
     victim_folder.mkdir()
@@ -123,6 +124,7 @@ def _wait_until_gone(pid: int) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_an_emptied_journal_is_no_success_while_processes_live(tmp_path: Path) -> None:
     with no_leaks(), up(tmp_path) as directory:
         (directory / "journal.jsonl").write_bytes(b"")
@@ -215,6 +217,7 @@ def test_whatever_is_damaged_nothing_is_left_alive(tmp_path: Path, count: int) -
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.slow
 def test_destroy_all_finds_runs_started_under_another_home(tmp_path: Path) -> None:
     """Their processes name their folders. All of a home would be found; so the test looks for its own run."""
     from continuum.commands import destroy

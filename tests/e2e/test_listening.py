@@ -14,6 +14,7 @@ pytestmark = pytest.mark.root
 LISTENS = "0A"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["zenoh", "http"])
 def test_a_worker_listens_on_the_address_of_its_node(tmp_path: Path, transport: str) -> None:
     config = program.config(tmp_path, duration=4, benchmark=f"transport = {transport}")

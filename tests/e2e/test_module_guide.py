@@ -80,6 +80,7 @@ def test_the_guide_prints_every_file_of_its_example() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_example_gives_a_valid_result(checkout: Path) -> None:
     config = checkout.parent / "echo.cfg"
     config.write_text(

@@ -50,6 +50,7 @@ def call(environment: dict[str, str], folder: Path, *argv: str) -> subprocess.Co
     )
 
 
+@pytest.mark.slow
 def test_a_run_of_them_comes_to_its_result(environment: dict[str, str], tmp_path: Path) -> None:
     """Their code is not beside the core's, and their nodes do not share the interpreter's path."""
     listed = call(environment, tmp_path, PROGRAM, "modules")

@@ -210,6 +210,7 @@ def test_every_frame_is_classified_and_every_nanosecond_explained(stage: Stage, 
     assert cameras[0].says()[-1]["progress"]["completed"] == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
 @transports
 def test_a_worker_that_dies_or_freezes_leaves_lost_requests(
@@ -248,6 +249,7 @@ def test_the_broker_ends_with_its_worker(stage: Stage) -> None:
         eventually(lambda port=settings.ports[0]: not is_open(port), "the broker still listens")
 
 
+@pytest.mark.slow
 @transports
 def test_a_full_queue_refuses_and_says_so(stage: Stage, transport: str) -> None:
     settings = worker_settings(transport, queue_size=1)

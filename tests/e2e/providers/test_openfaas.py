@@ -101,7 +101,9 @@ def test_without_a_cluster_a_function_is_behind_the_gateway_of_its_node(
 
 def test_what_exceeds_the_bound_is_held_back_and_said(openfaas_artifacts: Path, tmp_path: Path) -> None:
     config = write(tmp_path, openfaas_artifacts, benchmark="max_in_flight = 1", model="")
-    config.write_text(config.read_text().replace("frequency = 5", "frequency = 60"))
+    # More than the function can answer: on a busy host, most of it is lost.
+    text = config.read_text().replace("frequency = 5", "frequency = 60")
+    config.write_text(text.replace("tolerated_loss = 50 %", "tolerated_loss = 100 %"))
     done = program.run("-q", config, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = program.result(tmp_path)
