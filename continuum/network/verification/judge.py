@@ -33,7 +33,7 @@ BUSY = 0.9
 LEAST_FOR_P99 = 100
 """A 99th percentile requires at least this many round trips."""
 
-ACCEPTED_ERRORS = 0.5
+ACCEPTED_ERRORS = 1.0
 """Standard errors of the mean delay that a single measurement may deviate, beside the tolerance."""
 
 ACCEPTED_LOSS_ERRORS = 2.0
