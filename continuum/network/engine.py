@@ -67,11 +67,17 @@ class Engine(ABC):
         """Its state now. Raises nothing: an engine that does not answer is not alive, or late."""
 
     def expect_probes(self, run: Run, pairs: Sequence[tuple[str, str, int]]) -> None:
-        """Note the delay chosen for sentinel probes: sending node, receiving node, UDP port of each path."""
+        """Note the delay chosen for sentinel probes: sending node, receiving node, UDP port of each path.
+
+        Only for engines that know it; NotImplementedError for others.
+        """
         raise NotImplementedError
 
     def intended_ms(self, run: Run) -> Mapping[tuple[int, int], float]:
-        """Delay chosen for each sentinel probe since the last call, by stream and number."""
+        """Delay chosen for each sentinel probe since the last call, by stream and number.
+
+        Only after ``expect_probes``; NotImplementedError for engines that do not know it.
+        """
         raise NotImplementedError
 
 
