@@ -47,6 +47,7 @@ BENCHMARK = """
 application = video
 frequency = 10
 duration = {duration} s
+request_timeout = {request_timeout}
 {benchmark}
 [run]
 {tolerances}
@@ -63,12 +64,16 @@ def config(
     emulation: bool = True,
     infrastructure: str = "",
     duration: float | None = None,
+    request_timeout: str = "60 s",
     benchmark: str = "",
     run: str = "",
     tolerances: str = TOLERANCES,
     name: str = "test",
 ) -> Path:
-    """A config file; without ``duration`` it has nodes only."""
+    """A config file; without ``duration`` it has nodes only.
+
+    Answers may take long on a busy machine; a test that loses requests on purpose sets ``request_timeout``.
+    """
     text = NODES.format(
         cloud=cloud, edge=edge, endpoint=endpoint, emulation=emulation, infrastructure=infrastructure
     )
@@ -76,7 +81,13 @@ def config(
     if duration is None:
         text += f"\ninfra_only = True\n[run]\n{tolerances}\n{run}\n"
     else:
-        text += BENCHMARK.format(duration=duration, benchmark=benchmark, tolerances=tolerances, run=run)
+        text += BENCHMARK.format(
+            duration=duration,
+            request_timeout=request_timeout,
+            benchmark=benchmark,
+            tolerances=tolerances,
+            run=run,
+        )
     path = folder / f"{name}.cfg"
     path.write_text(text, encoding="utf-8")
     return path

@@ -33,7 +33,7 @@ def _kill_on_node(tmp_path: Path, node: str, program_name: str) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
-    config = program.config(tmp_path, duration=8, benchmark="request_timeout = 1 s")
+    config = program.config(tmp_path, duration=8, request_timeout="1 s")
     with no_leaks(), program.started(config, cwd=tmp_path) as process:
         program.wait_for(BENCHMARK_RUNS, tmp_path, process)
         _kill_on_node(tmp_path, "edge0", "application.video.worker")
@@ -61,7 +61,7 @@ def test_an_endpoint_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_link_that_is_cut_loses_requests_and_hangs_nothing(tmp_path: Path) -> None:
     # Long enough for the command that cuts it, however busy the test machine is.
-    config = program.config(tmp_path, duration=15, benchmark="request_timeout = 10 s")
+    config = program.config(tmp_path, duration=15, request_timeout="10 s")
     with no_leaks(), program.started(config, cwd=tmp_path) as process:
         program.wait_for(BENCHMARK_RUNS, tmp_path, process)
         run_id = program.run_directory(tmp_path).name
@@ -76,7 +76,7 @@ def test_a_link_that_is_cut_loses_requests_and_hangs_nothing(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_node_at_its_memory_limit_is_named(tmp_path: Path) -> None:
-    config = program.config(tmp_path, duration=2)
+    config = program.config(tmp_path, duration=2, request_timeout="10 s")
     text = config.read_text().replace("edge_memory = 512 MiB", "edge_memory = 40 MiB")
     config.write_text(text)
     with no_leaks():

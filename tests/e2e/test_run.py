@@ -27,7 +27,7 @@ def test_video_is_processed_where_the_config_says(tmp_path: Path, offload_to: st
         edge=edge,
         endpoint=endpoint,
         duration=2,
-        benchmark=f"offload_to = {offload_to}\nrequest_timeout = 60 s",
+        benchmark=f"offload_to = {offload_to}",
     )
     with no_leaks():
         done = program.run(config, "--json", cwd=tmp_path)

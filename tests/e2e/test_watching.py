@@ -31,9 +31,7 @@ FLOOD = (
 @contextmanager
 def load(tmp_path: Path, tolerances: str = program.TOLERANCES, duration: float = 8) -> Iterator[str]:
     """The id of a run whose first requests have been answered; returns when it has ended as invalid."""
-    config = program.config(
-        tmp_path, duration=duration, benchmark="request_timeout = 2 s", tolerances=tolerances
-    )
+    config = program.config(tmp_path, duration=duration, request_timeout="2 s", tolerances=tolerances)
     with no_leaks(), program.started(config, cwd=tmp_path) as process:
         program.wait_for(BENCHMARK_RUNS, tmp_path, process)
         yield program.run_directory(tmp_path).name

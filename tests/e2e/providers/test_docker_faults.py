@@ -86,7 +86,7 @@ def test_an_image_that_cannot_be_had(docker_url: str, tmp_path: Path) -> None:
 
 
 def test_a_node_at_its_memory_limit_is_named(docker_url: str, tmp_path: Path) -> None:
-    config = program.config(tmp_path, duration=2, infrastructure=DOCKER)
+    config = program.config(tmp_path, duration=2, request_timeout="10 s", infrastructure=DOCKER)
     config.write_text(config.read_text().replace("edge_memory = 512 MiB", "edge_memory = 40 MiB"))
     with dockerd.no_leaks(docker_url):
         done = program.run(config, cwd=tmp_path)
@@ -96,9 +96,7 @@ def test_a_node_at_its_memory_limit_is_named(docker_url: str, tmp_path: Path) ->
 
 
 def test_a_container_killed_in_a_run_is_named(docker_url: str, tmp_path: Path) -> None:
-    config = program.config(
-        tmp_path, endpoint=2, duration=4, infrastructure=DOCKER, benchmark="request_timeout = 2 s"
-    )
+    config = program.config(tmp_path, endpoint=2, duration=4, infrastructure=DOCKER, request_timeout="2 s")
     with dockerd.no_leaks(docker_url), program.started(config, cwd=tmp_path) as process:
         program.wait_for(BENCHMARK_RUNS, tmp_path, process)
         client(docker_url).kill(f"continuum-{program.run_directory(tmp_path).name}-endpoint1")
@@ -114,7 +112,7 @@ def test_a_container_killed_in_a_run_is_named(docker_url: str, tmp_path: Path) -
 def test_a_daemon_restarted_in_a_run_ends_it_in_words(
     docker_daemon: Dockerd, docker_url: str, tmp_path: Path
 ) -> None:
-    config = program.config(tmp_path, duration=30, infrastructure=DOCKER)
+    config = program.config(tmp_path, duration=30, request_timeout="10 s", infrastructure=DOCKER)
     with program.started(config, cwd=tmp_path) as process:
         program.wait_for(BENCHMARK_RUNS, tmp_path, process)
         docker_daemon.stop()

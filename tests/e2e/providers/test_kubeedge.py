@@ -45,7 +45,7 @@ shape_management = True
 application = video
 frequency = 2
 duration = 120
-request_timeout = 5 s
+request_timeout = 60 s
 [run]
 """
     + program.TOLERANCES

@@ -59,7 +59,7 @@ resource_manager = {manager}
     + program.TOLERANCES
     + "\n"
 )
-VIDEO = "application = video\nfrequency = 5\nduration = 5\nrequest_timeout = 5 s"
+VIDEO = "application = video\nfrequency = 5\nduration = 5\nrequest_timeout = 60 s"
 ALONE = "resource_manager_only = True"
 MANAGER = registry.resource_manager("kubernetes")
 

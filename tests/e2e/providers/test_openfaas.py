@@ -40,7 +40,7 @@ resource_manager = {manager}
 application = video
 frequency = 5
 duration = 3
-request_timeout = 10 s
+request_timeout = 60 s
 {benchmark}
 [execution_model]
 model = openfaas
