@@ -45,9 +45,12 @@ test-slow: setup-dev  ## the tests that mostly wait: kill -9 at random moments, 
 
 # CONTINUUM_E2E=docker,qemu (or all) names providers whose tests must not be skipped on this machine.
 test-e2e: .venv/.e2e  ## test providers for real; installs and starts the daemons they need
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target test-containers test-guests test-hosts
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target test-clusters test-containers test-guests test-hosts
 
 # Each has one daemon for all of its tests, which run one after another.
+test-clusters: .venv/.e2e
+	$(PYTHON) -m pytest -m "providers and not long and clusters"
+
 test-containers: .venv/.e2e
 	$(PYTHON) -m pytest -m "providers and not long and containers"
 
@@ -55,7 +58,7 @@ test-guests: .venv/.e2e
 	$(PYTHON) -m pytest -m "providers and not long and guests"
 
 test-hosts: .venv/.e2e
-	$(PYTHON) -m pytest -m "providers and not long and not containers and not guests" --numprocesses=2 --dist=loadfile
+	$(PYTHON) -m pytest -m "providers and not long and not containers and not clusters and not guests" --numprocesses=2 --dist=loadfile
 
 test-long: .venv/.e2e  ## what takes longest: all moments of kills, a Kubernetes cluster of TCG-emulated guests
 	$(PYTHON) -m pytest -m long
@@ -81,4 +84,4 @@ clean:  ## remove the environment, caches and results (not the runs)
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup setup-dev lock demo test test-quick test-slow test-e2e test-containers test-guests test-hosts test-long lint bench docs clean components components-all
+.PHONY: help setup setup-dev lock demo test test-quick test-slow test-e2e test-clusters test-containers test-guests test-hosts test-long lint bench docs clean components components-all

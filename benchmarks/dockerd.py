@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -139,12 +140,14 @@ def provide_image(daemon: Dockerd, name: str = images.BUILT, packages: Sequence[
     recipe = Path(debian_image.__file__).read_text(encoding="utf-8")
     key = hashlib.sha256(" ".join((*debian_image.NODE_PACKAGES, *packages, recipe)).encode()).hexdigest()[:8]
     archive = cache_folder() / "tests" / f"{name}-{key}.tar"
-    if not archive.is_file():
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        part = archive.with_name(f"part-{os.getpid()}.tar")
-        request = debian_image.ImageRequest(facts.read(), packages=tuple(packages))
-        debian_image.debian_root(request, debian_image.NODE_PACKAGES, part)
-        part.replace(archive)
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with archive.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes want the same image
+        if not archive.is_file():
+            part = archive.with_name(f"part-{archive.name}")
+            request = debian_image.ImageRequest(facts.read(), packages=tuple(packages))
+            debian_image.debian_root(request, debian_image.NODE_PACKAGES, part)
+            part.replace(archive)
     images.load_root(daemon.url, archive, name)
     return name
 

@@ -104,8 +104,8 @@ def kwok_artifacts(artifact_folder: Path) -> Path:
     return _provide(artifact_folder, "kwok")
 
 
-DAEMONS = {"containers": "docker_daemon", "guests": "guest_image"}
-"""By marker, the fixture that tells whose tests they are."""
+LANES = {"clusters": "kubernetes_image", "containers": "docker_daemon", "guests": "guest_image"}
+"""By marker, the fixture whose tests it selects; a test has the first marker that fits."""
 
 BUILT = {"docker_daemon", "guest_image", "kubernetes_guest_image"}
 """Fixtures that may have to build an image."""
@@ -113,10 +113,10 @@ BUILT = {"docker_daemon", "guest_image", "kubernetes_guest_image"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the daemon they need; deadlines begin when what had to be built is there."""
+    """Mark tests by the lane they run in; deadlines begin when what had to be built is there."""
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
-        if found := [marker for marker, fixture in DAEMONS.items() if fixture in names]:
+        if found := [marker for marker, fixture in LANES.items() if fixture in names]:
             item.add_marker(found[0])
         if names & BUILT or any(name.endswith("_artifacts") for name in names):
             given = item.get_closest_marker("timeout")
