@@ -41,7 +41,8 @@ test-quick: setup-dev
 	$(PYTHON) -m pytest -m "not measures and not providers and not slow" $(LOCAL) $(IN_PARALLEL)
 
 test-slow: setup-dev  ## the tests that mostly wait: kill -9 at random moments, links that die under load
-	$(PYTHON) -m pytest -m "slow and not providers and not long" $(LOCAL) $(IN_PARALLEL)
+	$(PYTHON) -m pytest -m "slow and not measures and not providers and not long" $(LOCAL) $(IN_PARALLEL)
+	$(PYTHON) -m pytest -m "slow and measures and not providers and not long" $(LOCAL)
 
 # CONTINUUM_E2E=docker,qemu (or all) names providers whose tests must not be skipped on this machine.
 test-e2e: .venv/.e2e  ## test providers for real; installs and starts the daemons they need

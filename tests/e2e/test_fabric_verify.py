@@ -79,6 +79,7 @@ def test_a_bad_second_node_of_a_tier_is_found_out() -> None:
         assert "endpoint0" not in found.note
 
 
+@pytest.mark.slow
 def test_jitter_that_is_missing_is_found_out(net: BareNetwork) -> None:
     deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=30, jitter_ms=10))
     net.shape(*both_ways("cloud", "endpoint", latency_ms=30))
@@ -86,6 +87,7 @@ def test_jitter_that_is_missing_is_found_out(net: BareNetwork) -> None:
         assert "jitter" in report.note, report
 
 
+@pytest.mark.slow
 def test_a_little_loss_is_found_by_the_counters_of_the_engine(net: BareNetwork) -> None:
     deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=5, bandwidth_mbit=20))
     net.shape(*both_ways("cloud", "endpoint", latency_ms=5, bandwidth_mbit=20, loss_percent=1))

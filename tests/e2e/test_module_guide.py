@@ -109,6 +109,7 @@ def test_the_example_refuses_a_config_it_cannot_serve(checkout: Path) -> None:
     assert 'echo needs a node of the tier cloud; write "cloud_nodes = 1"' in done.stderr + done.stdout
 
 
+@pytest.mark.slow
 def test_the_example_passes_the_contract_tests(checkout: Path) -> None:
     shutil.copytree(CHECKOUT / "tests", checkout / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(CHECKOUT / "pyproject.toml", checkout)

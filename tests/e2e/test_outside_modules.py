@@ -66,6 +66,7 @@ def test_a_run_of_them_comes_to_its_result(environment: dict[str, str], tmp_path
     assert benchmark["stages_ms"]["sleep"]["p50"] is not None
 
 
+@pytest.mark.slow
 def test_the_contract_can_be_run_for_them(environment: dict[str, str], tmp_path: Path) -> None:
     names = '["provider/shed", "application/nap"]'
     (tmp_path / "test_mine.py").write_text(f"from continuum.testing.contract import *\n\nMODULES = {names}\n")

@@ -119,12 +119,14 @@ def test_each_repeat_is_a_run_whose_result_says_which(execute, tmp_path: Path) -
     assert saved == sorted(one["run_id"] for one in ran.results)
 
 
+@pytest.mark.slow
 def test_a_repeat_that_fails_sets_the_exit_status_and_the_rest_run(execute) -> None:
     ran = execute(1)
     assert ran.status == 5
     assert [one["valid"] for one in ran.results] == [False, False, True, True]
 
 
+@pytest.mark.slow
 def test_an_impossible_comparison_keeps_the_status_of_the_failure(execute) -> None:
     assert execute(1, 2, json_wanted=False).status == 5
 

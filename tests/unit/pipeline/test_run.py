@@ -195,6 +195,7 @@ def test_a_workload_that_fails_makes_the_run_invalid(
     assert outcome.result.invalid_reasons == ("client-0 on endpoint1 ended with status 9",)
 
 
+@pytest.mark.slow
 def test_a_benchmark_that_hangs_ends_at_its_deadline(
     tmp_path: Path, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +217,7 @@ def test_a_benchmark_that_leaves_nothing_has_failed(
     assert isinstance(outcome.error, BenchmarkError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("keep", "program", "kept"), [
     ("always", CLIENT, True),
     ("never", "raise SystemExit(1)", False),

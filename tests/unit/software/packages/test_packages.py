@@ -230,6 +230,7 @@ def test_a_package_is_installed_in_an_environment_of_its_own(tmp_path: Path, ind
     assert len(ways[0].copied) == 2  # the library and the code
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_copied_again(tmp_path: Path, index: Path) -> None:
     deployment, nodes, ways = deployment_of(tmp_path)
     first = deliver.prepare(WORKLOAD, nodes, deployment)["edge0"]
@@ -240,6 +241,7 @@ def test_what_is_there_is_not_copied_again(tmp_path: Path, index: Path) -> None:
     assert (second.python, second.code) == (first.python, first.code)
 
 
+@pytest.mark.slow
 def test_a_change_of_code_ships_without_the_wheels(tmp_path: Path, index: Path) -> None:
     deployment, nodes, ways = deployment_of(tmp_path)
     found = this_interpreter()
@@ -255,6 +257,7 @@ def test_a_change_of_code_ships_without_the_wheels(tmp_path: Path, index: Path) 
     assert ways[0].copied == [package.code.name]
 
 
+@pytest.mark.slow
 def test_eight_starts_at_once_install_once(tmp_path: Path, index: Path) -> None:
     _, _, ways = deployment_of(tmp_path)
     package = build.build([LIBRARY], [], this_interpreter(), root=deliver.CHECKOUT)
@@ -286,6 +289,7 @@ def changed(archive: Path, data: bytes) -> None:
     archive.write_bytes(data.ljust(len(kept), b"x")[: len(kept)])
 
 
+@pytest.mark.slow
 def test_what_was_changed_on_the_way_is_refused(tmp_path: Path, index: Path) -> None:
     deployment, nodes, ways = deployment_of(tmp_path)
     found = this_interpreter()
@@ -300,6 +304,7 @@ def test_what_was_changed_on_the_way_is_refused(tmp_path: Path, index: Path) -> 
     deliver.place(package, nodes[0], deployment.connections["edge0"], found)
 
 
+@pytest.mark.slow
 def test_a_start_that_was_ended_half_way_is_begun_anew(tmp_path: Path, index: Path) -> None:
     deployment, nodes, ways = deployment_of(tmp_path)
     found = this_interpreter()
@@ -313,6 +318,7 @@ def test_a_start_that_was_ended_half_way_is_begun_anew(tmp_path: Path, index: Pa
     assert not list(ways[0].packages.rglob("half.py"))
 
 
+@pytest.mark.slow
 def test_nodes_elsewhere_get_the_libraries_compressed(tmp_path: Path, index: Path) -> None:
     deployment, nodes, _ = deployment_of(tmp_path)
     far = FolderConnection("edge1", tmp_path / "edge1", clock_offset_ns=5)
@@ -342,6 +348,7 @@ def test_a_tree_is_packed_alike_whatever_its_times_and_owners(tmp_path: Path) ->
     assert files == ["./library/part.py"]
 
 
+@pytest.mark.slow
 def test_libraries_for_another_machine_are_installed_here(tmp_path: Path, index: Path) -> None:
     native = "cp312-cp312-manylinux_2_17_aarch64"
     make_wheel(index, "continuum_test_native", {"native.so": b"arm"}, native)
@@ -359,6 +366,7 @@ def test_archives_are_spread_over_streams_by_their_size() -> None:
     assert deliver.spread({}, 3) == []
 
 
+@pytest.mark.slow
 def test_a_second_build_needs_no_index(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = build.build([LIBRARY], [], this_interpreter(), root=deliver.CHECKOUT)
     for tool in ("UV", "PIP"):
@@ -394,6 +402,7 @@ def test_nodes_that_share_the_hosts_python_need_nothing(tmp_path: Path) -> None:
     assert ways[0].copied == []
 
 
+@pytest.mark.slow
 def test_modules_come_compiled_where_this_host_can(tmp_path: Path, index: Path) -> None:
     """And what an import finds beside the source is what was compiled here: it is not compiled again."""
     deployment, nodes, _ = deployment_of(tmp_path)
