@@ -15,6 +15,7 @@ ALL = (
     "startup",
     "fidelity_rtt",
     "fidelity_goodput",
+    "fidelity_jitter",
     "fabric_throughput",
     "quickstart",
     "claims",

@@ -20,6 +20,11 @@ from continuum.pipeline import open_run
 CHANGES: dict[str, tuple[str, ValueType, str]] = {
     "latency": ("latency_ms", Latency(), "one-way delay, such as 80ms"),
     "jitter": ("jitter_ms", Latency(), "standard deviation of the delay"),
+    "jitter-correlation": (
+        "jitter_correlation_ms",
+        Latency(),
+        "time between two packets from which on their delays are independent",
+    ),
     "bandwidth": ("bandwidth_mbit", Throughput(), 'rate, such as 10Mbit, or "unlimited"'),
     "loss": ("loss_percent", Percent(), "share of packets lost, 0 to 100"),
 }
@@ -60,7 +65,7 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
     """Requested changes, by field of ``Link``."""
     changes: dict[str, Any] = {}
     for name, (field, kind, _) in CHANGES.items():
-        text = getattr(options, name)
+        text = getattr(options, name.replace("-", "_"))
         if text is None:
             continue
         if name == "bandwidth" and text == "unlimited":

@@ -333,6 +333,14 @@ LINK = (
     Option("link A-B", "latency", Latency(), None, "Mean one-way delay."),
     Option("link A-B", "jitter", Latency(), None, "Standard deviation of the one-way delay."),
     Option(
+        "link A-B",
+        "jitter_correlation",
+        Latency(),
+        None,
+        "Time between two packets from which on their delays are independent; delays of closer packets "
+        "change smoothly. Three times the jitter if no link gives it. Only for the engine `fabric`.",
+    ),
+    Option(
         "link A-B", "bandwidth", Throughput(), None, "Rate of each ordered pair of nodes, at the IP layer."
     ),
     Option("link A-B", "loss", Percent(), None, "Share of packets lost, independently of each other."),

@@ -81,6 +81,8 @@ class Link:
         jitter_ms: standard deviation of the delay in ms (normal distribution, truncated at 0).
         bandwidth_mbit: rate in Mbit/s per ordered pair of nodes, at the IP layer; None is unlimited.
         loss_percent: probability that a packet is lost, 0 to 100 %, independent of others.
+        jitter_correlation_ms: time between two packets from which on their delays are independent; None is
+            three times the jitter.
     """
 
     src: str
@@ -89,6 +91,7 @@ class Link:
     jitter_ms: float = 0.0
     bandwidth_mbit: float | None = None
     loss_percent: float = 0.0
+    jitter_correlation_ms: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from math import erf, exp, pi, sqrt
 from statistics import NormalDist
 
 from continuum.model.topology import Link
+from continuum.network.fabric.jitter import CORRELATION_PER_JITTER
 from continuum.options.tolerance import Tolerance
 
 STANDARD_ERRORS = 3.0
@@ -49,6 +50,13 @@ def one_way(link: Link, packet_bytes: int) -> Moments:
         mean += deviation * hazard
         deviation *= sqrt(1 + alpha * hazard - hazard * hazard)
     return Moments(mean + sending_ms, deviation)
+
+
+def correlation_ms(link: Link) -> float:
+    """Time in ms between two packets from which on their delays are independent."""
+    if link.jitter_correlation_ms is None:
+        return CORRELATION_PER_JITTER * link.jitter_ms
+    return link.jitter_correlation_ms if link.jitter_ms else 0.0
 
 
 def centre(samples: Sequence[float], link_moments: Moments) -> float:

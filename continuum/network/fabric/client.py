@@ -191,6 +191,7 @@ def _as_json(link: Link) -> dict[str, Any]:
         "dst": link.dst,
         "latency_ms": link.latency_ms,
         "jitter_ms": link.jitter_ms,
+        "jitter_correlation_ms": link.jitter_correlation_ms,
         "bandwidth_mbit": link.bandwidth_mbit,
         "loss_percent": link.loss_percent,
     }

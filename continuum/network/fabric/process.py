@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from random import Random
 from time import monotonic, process_time, sleep
 
 from .control import Control, Peer, close_all
@@ -84,7 +83,7 @@ class Loop:
     def __init__(self, listener: socket.socket, seed: int) -> None:
         listener.setblocking(False)
         self._listener = listener
-        self._switch = Switch(Random(seed).random)
+        self._switch = Switch(seed)
         self._control = Control(self._switch, self._watch, self._forget)
         self._epoll = select.epoll()
         self._nodes: dict[int, Node] = {}

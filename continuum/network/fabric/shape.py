@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import cos, isfinite, log, pi, sqrt
+from math import isfinite
 from typing import Any
+
+from .jitter import CORRELATION_PER_JITTER, interpolated, truncated_delays
 
 MTU_BYTES = 1500
 
@@ -25,6 +27,8 @@ class Shape:
     Attributes:
         delay_s: mean one-way delay.
         jitter_s: standard deviation of the delay.
+        correlation_s: time between two packets from which on their delays are independent.
+        truncated: delays by the normal value of a packet, see ``jitter.truncated_delays``; may be empty.
         seconds_per_byte: transmission time of one byte of an IP packet; 0 for an unlimited link.
         queue_bytes: bytes that may wait or be in transmission; further packets are dropped (tail drop).
         loss: probability that a packet is lost.
@@ -34,6 +38,8 @@ class Shape:
 
     delay_s: float = 0.0
     jitter_s: float = 0.0
+    correlation_s: float = 0.0
+    truncated: tuple[float, ...] = ()
     seconds_per_byte: float = 0.0
     queue_bytes: float = _MOST_IN_FLIGHT_BYTES
     loss: float = 0.0
@@ -44,9 +50,18 @@ class Shape:
         """Copy the values of another shape."""
         self.__dict__.update(other.__dict__)
 
+    def delay_for(self, normal: float) -> float:
+        """The delay in s of a packet with this standard normal value (see ``jitter.Jitter``)."""
+        if self.truncated:
+            return interpolated(self.truncated, normal)
+        delay_s = self.delay_s + self.jitter_s * normal
+        return delay_s if delay_s > 0.0 else 0.0  # noqa: FURB136 (max() takes longer)
+
 
 def from_link(link: Mapping[str, Any]) -> Shape:
-    """The shape of a link from a request: latency_ms, jitter_ms, bandwidth_mbit, loss_percent.
+    """The shape of a link from a request.
+
+    It has latency_ms, jitter_ms, jitter_correlation_ms, bandwidth_mbit and loss_percent.
 
     Raises:
         ValueError: a value is not a number or is out of range.
@@ -61,12 +76,20 @@ def from_link(link: Mapping[str, Any]) -> Shape:
     return Shape(
         delay_s=delay_s,
         jitter_s=jitter_s,
+        correlation_s=_correlation_ms(link) / 1000,
+        truncated=truncated_delays(delay_s, jitter_s) if jitter_s else (),
         seconds_per_byte=1 / bytes_per_second if mbit else 0.0,
         queue_bytes=queue_bytes(bytes_per_second, delay_s) if mbit else _MOST_IN_FLIGHT_BYTES,
         loss=loss,
         segments=_segments(bytes_per_second, loss),
         plain=not (delay_s or jitter_s or mbit or loss),
     )
+
+
+def _correlation_ms(link: Mapping[str, Any]) -> float:
+    if link.get("jitter_correlation_ms") is None:
+        return CORRELATION_PER_JITTER * _number(link, "jitter_ms", 3_600_000)
+    return _number(link, "jitter_correlation_ms", 3_600_000)
 
 
 def queue_bytes(bytes_per_second: float, delay_s: float) -> float:
@@ -95,15 +118,3 @@ def _number(link: Mapping[str, Any], key: str, most: float) -> float:
     if not 0 <= value <= most:
         raise ValueError(f"{key} is {value!r}, not between 0 and {most:g}")
     return float(value)
-
-
-def draw_delay(delay_s: float, jitter_s: float, uniform: Callable[[], float]) -> float:
-    """Draw a delay from the normal distribution truncated at 0; values below 0 are drawn again.
-
-    Uses the method of Box and Muller (1958).
-    """
-    while True:
-        radius = sqrt(-2.0 * log(1.0 - uniform()))
-        value = delay_s + jitter_s * radius * cos(2.0 * pi * uniform())
-        if value >= 0.0:
-            return value

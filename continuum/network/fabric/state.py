@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from .jitter import Jitter
 from .shape import Shape
-
-BURST_SECONDS = 0.002
-"""Packets of one pair within this time after the first of a burst share one random delay."""
 
 
 class Counters:
@@ -51,24 +49,24 @@ class Pair:
     """State of the path from one node to another.
 
     Attributes:
+        source: name of the node that sends.
         target: the node that receives.
         shape: the shape of its link.
         counters: the counters of its tiers.
         free_at: when the link has transmitted all accepted packets (virtual clock, Zhang 1990).
         released_at: arrival of the last accepted packet; later packets do not overtake it.
-        burst_at: start of the current burst.
-        burst_delay: random delay of the current burst.
+        jitter: the random part of its delay.
         probe_port: UDP port of sentinel probes on this path, 2 bytes; empty if there are none.
     """
 
     __slots__ = (
-        "burst_at", "burst_delay", "counters", "free_at", "probe_port", "released_at", "shape", "target"
+        "counters", "free_at", "jitter", "probe_port", "released_at", "shape", "source", "target"
     )  # fmt: skip
 
-    def __init__(self, target: Node, shape: Shape, counters: Counters) -> None:
-        self.target, self.shape, self.counters = target, shape, counters
-        self.free_at = self.released_at = self.burst_delay = 0.0
-        self.burst_at = -BURST_SECONDS
+    def __init__(self, source: str, target: Node, shape: Shape, counters: Counters) -> None:
+        self.source, self.target, self.shape, self.counters = source, target, shape, counters
+        self.free_at = self.released_at = 0.0
+        self.jitter: Jitter | None = None
         self.probe_port = b""
 
 

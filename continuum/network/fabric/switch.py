@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
+from random import Random
 from struct import Struct
 from time import monotonic
 from typing import Any
 
+from .jitter import Jitter
 from .precedence import applicable
 from .segment import MAX_PACKET_BYTES, VNET_BYTES, Train, is_train, measure
-from .shape import Shape, draw_delay, from_link
-from .state import BURST_SECONDS, Counters, Lateness, Node, Pair
+from .shape import Shape, from_link
+from .state import Counters, Lateness, Node, Pair
 
 READS_PER_TURN = 8
 """Packets read from one node before due packets and other nodes are served."""
@@ -38,14 +40,15 @@ class Switch:
     """All nodes, links and packets in flight.
 
     Args:
-        uniform: source of random numbers in [0, 1).
+        seed: seed of the random numbers for loss and, with the names of two nodes, for their jitter.
 
     Attributes:
         wake_s: recent average of the time that this host takes to wake the process.
     """
 
-    def __init__(self, uniform: Callable[[], float]) -> None:
-        self._uniform = uniform
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._uniform = Random(seed).random
         self.nodes: dict[str, Node] = {}
         self._by_address: dict[bytes, Node] = {}
         self._shapes: dict[tuple[str, str], Shape] = {}
@@ -145,7 +148,9 @@ class Switch:
 
     def _make_pair(self, node: Node, target: Node) -> Pair:
         counters = self._counters.setdefault((node.tier, target.tier), Counters())
-        pair = node.pairs[target.address] = Pair(target, self._shape_between(node, target), counters)
+        pair = node.pairs[target.address] = Pair(
+            node.name, target, self._shape_between(node, target), counters
+        )
         return pair
 
     def _delay(self, pair: Pair, packet: bytes, now: float) -> None:
@@ -190,7 +195,7 @@ class Switch:
             return
         counters.packets += count
         counters.bytes += size
-        at = start + (self._drawn(pair, now) if shape.jitter_s else shape.delay_s)
+        at = start + (self._drawn(pair, start) if shape.jitter_s else shape.delay_s)
         if at < pair.released_at:
             at = pair.released_at
         pair.released_at = at
@@ -199,12 +204,13 @@ class Switch:
         self._sequence += 1
         heappush(self._heap, (at, self._sequence, pair.target, packet))
 
-    def _drawn(self, pair: Pair, now: float) -> float:
-        """The random delay of the burst that a packet belongs to."""
-        if now - pair.burst_at >= BURST_SECONDS:
-            pair.burst_at = now
-            pair.burst_delay = draw_delay(pair.shape.delay_s, pair.shape.jitter_s, self._uniform)
-        return pair.burst_delay
+    def _drawn(self, pair: Pair, leaves_at: float) -> float:
+        """The random delay of a packet that leaves its queue at this time."""
+        jitter = pair.jitter
+        if jitter is None:
+            chance = Random(f"{self._seed} {pair.source} {pair.target.name}")
+            jitter = pair.jitter = Jitter(lambda: chance.gauss(0.0, 1.0))
+        return pair.shape.delay_for(jitter.at(leaves_at, pair.shape.correlation_s))
 
     def release(self) -> float | None:
         """Deliver due packets; returns when the next packet is due, None if there is none."""

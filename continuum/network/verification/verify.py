@@ -15,7 +15,8 @@ from typing import Any
 
 from continuum.connection.deployment import Deployment
 from continuum.model.result import LinkFidelity
-from continuum.network.link_model import median
+from continuum.model.topology import Link
+from continuum.network.link_model import correlation_ms, median
 from continuum.network.verification.agents import Agents
 from continuum.network.verification.case import FAST_MBIT, Case, Probing
 from continuum.network.verification.judge import is_accepted, judge, rate_problems, standard_errors
@@ -30,6 +31,8 @@ ATTEMPTS = 3
 """A link out of tolerance is measured again, since the host may have caused the deviation."""
 
 _LEAST_INTERVAL_S = 0.010
+_SPACING = 1.03
+"""Time between two probes, in correlation times of the jitter."""
 _LEAST_PROBES = 40
 _TRAIN_BYTES = 1400
 _TRAIN_SKIP_S = 0.1
@@ -61,7 +64,7 @@ class Effort:
     flow_s: float
 
 
-CHECK = Effort(probing_s=2.0, most_probes=200, train_s=0.7, flow_s=0.35)
+CHECK = Effort(probing_s=2.1, most_probes=200, train_s=0.7, flow_s=0.35)
 """Enough to see that links are as configured."""
 
 BENCHMARK = Effort(probing_s=10.0, most_probes=1000, train_s=5.0, flow_s=5.0)
@@ -183,15 +186,18 @@ def _pairs(cases: Sequence[Case]) -> Iterator[tuple[Case, Case | None]]:
 
 def _start_probing(agents: Agents, case: Case, stream: int, effort: Effort) -> tuple[int, float]:
     """Start the probes of a link; returns their number, and the seconds until all answers have arrived."""
-    # Probes of one pair keep their order: closer together, the jitter of one would delay the next.
-    jitter_s = max(case.link.jitter_ms, case.back.jitter_ms) / 1e3
-    interval_s = max(_LEAST_INTERVAL_S, 3 * jitter_s)
+    interval_s = probe_interval_s(case.link, case.back)
     wanted = min(effort.most_probes, int(effort.probing_s / interval_s)) if case.has_rate else 0
     count = max(_LEAST_PROBES, wanted)
     wait_s = 0.05 + 1.2 * (case.trip.mean_ms + 4 * case.trip.deviation_ms) / 1e3
     to = [agents[case.dst].address, agents[case.dst].ports["udp"]]
     agents[case.src].tell("probe", stream=stream, to=to, count=count, interval_s=interval_s, wait_s=wait_s)
     return count, count * interval_s + wait_s
+
+
+def probe_interval_s(link: Link, back: Link) -> float:
+    """Time between two probes, so long that the delays of both are independent even if one is sent late."""
+    return max(_LEAST_INTERVAL_S, _SPACING * max(correlation_ms(link), correlation_ms(back)) / 1e3)
 
 
 def _ms(nanoseconds: Sequence[int]) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ from continuum.model.fidelity import Disturbance
 FIELDS = (
     ("latency_ms", "delay", "ms"),
     ("jitter_ms", "jitter", "ms"),
+    ("jitter_correlation_ms", "jitter correlation", "ms"),
     ("bandwidth_mbit", "bandwidth", "Mbit/s"),
     ("loss_percent", "loss", "%"),
 )
@@ -72,13 +73,16 @@ def _describe(key: tuple[str, str], before: Row | None, after: Row) -> str:
     """One changed link with the values that differ; all values if the link had no row before."""
     parts = []
     for field, name, unit in FIELDS:
-        new = f"{_number(after.get(field))} {unit}"
+        new = f"{_number(field, after)} {unit}"
         if before is None:
             parts.append(f"{name} {new}")
         elif before.get(field) != after.get(field):
-            parts.append(f"{name} {_number(before.get(field))} to {new}")
+            parts.append(f"{name} {_number(field, before)} to {new}")
     return f"link {key[0]} -> {key[1]} was changed: {', '.join(parts)}"
 
 
-def _number(value: float | None) -> str:
-    return "unlimited" if value is None else f"{value:g}"
+def _number(field: str, row: Row) -> str:
+    value = row.get(field)
+    if value is None:
+        return "unlimited" if field == "bandwidth_mbit" else "default"
+    return f"{value:g}"

@@ -6,10 +6,11 @@ from statistics import mean, pstdev
 import pytest
 
 from continuum.model.topology import Link
-from continuum.network.fabric.shape import draw_delay
+from continuum.network.fabric.shape import from_link
 from continuum.network.link_model import (
     Moments,
     centre,
+    correlation_ms,
     delay_problem,
     loss_problem,
     median,
@@ -21,11 +22,18 @@ from continuum.options.tolerance import Tolerance
 
 @pytest.mark.parametrize(("latency_ms", "jitter_ms"), [(45, 5), (7.5, 2.5), (5, 5), (0, 3), (1, 10)])
 def test_moments_are_those_of_the_delays_drawn(latency_ms: float, jitter_ms: float) -> None:
-    uniform = Random(3).random
-    drawn = [draw_delay(latency_ms, jitter_ms, uniform) for _ in range(40_000)]
-    moments = one_way(Link("a", "b", latency_ms, jitter_ms), 69)
+    link, chance = Link("a", "b", latency_ms, jitter_ms), Random(3)
+    shape = from_link(vars(link))
+    drawn = [1e3 * shape.delay_for(chance.gauss(0, 1)) for _ in range(40_000)]
+    moments = one_way(link, 69)
     assert moments.mean_ms == pytest.approx(mean(drawn), rel=0.02)
     assert moments.deviation_ms == pytest.approx(pstdev(drawn), rel=0.02)
+
+
+def test_delays_are_independent_after_three_deviations_unless_the_link_says_otherwise() -> None:
+    assert correlation_ms(Link("a", "b", 45, 5)) == 15
+    assert correlation_ms(Link("a", "b", 45, 5, jitter_correlation_ms=40)) == 40
+    assert correlation_ms(Link("a", "b", 45, jitter_correlation_ms=40)) == 0
 
 
 def test_transmission_takes_its_time() -> None:

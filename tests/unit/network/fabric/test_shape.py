@@ -1,11 +1,8 @@
 """Links in the units of the datapath."""
 
-from random import Random
-from statistics import mean, pstdev
-
 import pytest
 
-from continuum.network.fabric.shape import Shape, draw_delay, from_link, queue_bytes
+from continuum.network.fabric.shape import Shape, from_link, queue_bytes
 
 
 def link(**values: object) -> dict[str, object]:
@@ -34,6 +31,7 @@ def test_units() -> None:
         ({"latency_ms": "5"}, "not a number"),
         ({"latency_ms": True}, "not a number"),
         ({"jitter_ms": float("nan")}, "not a number"),
+        ({"jitter_correlation_ms": -1}, "jitter_correlation_ms is -1"),
         ({"loss_percent": 101}, "not between 0 and 100"),
         ({"bandwidth_mbit": 0}, "not above 0"),
         ({"bandwidth_mbit": -5}, "bandwidth_mbit is -5"),
@@ -57,14 +55,11 @@ def test_super_packets_are_cut_where_it_matters() -> None:
     assert from_link(link(latency_ms=10)).segments == 0
 
 
-def test_delays_are_normal_and_never_negative() -> None:
-    uniform = Random(5).random
-    far = [draw_delay(0.045, 0.005, uniform) for _ in range(20_000)]
-    assert mean(far) == pytest.approx(0.045, rel=0.01)
-    assert pstdev(far) == pytest.approx(0.005, rel=0.03)
-    near = [draw_delay(0.0, 0.005, uniform) for _ in range(20_000)]
-    assert min(near) >= 0
-    assert mean(near) == pytest.approx(0.005 * (2 / 3.14159265) ** 0.5, rel=0.03)  # half-normal
+def test_the_correlation_time_is_three_deviations_unless_given() -> None:
+    assert from_link(link(jitter_ms=5)).correlation_s == pytest.approx(0.015)
+    assert from_link(link(jitter_ms=5, jitter_correlation_ms=None)).correlation_s == pytest.approx(0.015)
+    assert from_link(link(jitter_ms=5, jitter_correlation_ms=40)).correlation_s == 0.04
+    assert from_link(link(jitter_ms=5, jitter_correlation_ms=0)).correlation_s == 0
 
 
 def test_a_change_reaches_everyone_who_follows_the_link() -> None:

@@ -8,11 +8,12 @@ from random import Random
 import pytest
 
 from continuum.model.topology import Link
-from continuum.network.fabric.shape import draw_delay
+from continuum.network.fabric.jitter import Jitter
+from continuum.network.fabric.shape import from_link
 from continuum.network.verification.case import Case, Probing
 from continuum.network.verification.judge import delay_problems, is_accepted, judge, standard_errors
 from continuum.network.verification.pairs import sample
-from continuum.network.verification.verify import ATTEMPTS, CHECK
+from continuum.network.verification.verify import ATTEMPTS, CHECK, probe_interval_s
 from continuum.options.tolerance import Tolerance
 
 RUNS = 200
@@ -25,33 +26,47 @@ LOSSY = Link("endpoint", "cloud", latency_ms=20, loss_percent=1)
 PLAIN = Link("edge", "cloud", latency_ms=10)
 
 
+class Path:
+    """What probes meet on a link: the fabric's delays in order, losses, and the little that the host adds."""
+
+    def __init__(self, link: Link, chance: Random) -> None:
+        self.link, self.chance = link, chance
+        self.shape, self.jitter = from_link(vars(link)), Jitter(lambda: chance.gauss(0, 1))
+        self.released_at = 0.0
+
+    def delay_ms(self, sent_s: float) -> float | None:
+        """The delay of a probe; None if it is lost."""
+        if self.chance.random() * 100 < self.link.loss_percent:
+            return None
+        drawn_s = self.shape.delay_for(self.jitter.at(sent_s, self.shape.correlation_s))
+        self.released_at = max(self.released_at, sent_s + drawn_s)
+        return (self.released_at - sent_s) * 1e3 + self.chance.expovariate(1 / 0.05)
+
+
 def measured(configured: Link, real: Link, chance: Random) -> Case:
     """The measurements of a run whose link from endpoint to cloud is not the configured one."""
     back = replace(configured, src=configured.dst, dst=configured.src)
     case = Case(configured, back, "endpoint0", "cloud0", same_clock=True)
-    interval_s = max(0.010, 3 * configured.jitter_ms / 1e3)
+    interval_s = probe_interval_s(configured, back)
     count = min(CHECK.most_probes, int(CHECK.probing_s / interval_s))
     for _ in range(ATTEMPTS):
         if is_accepted(case, Tolerance()):
             break
         case.attempts += 1
         there, trips = [], []
-        for _ in range(count):
-            if chance.random() * 100 >= real.loss_percent:
-                there.append(delay(real, chance))
-                if chance.random() * 100 >= back.loss_percent:
-                    trips.append(there[-1] + delay(back, chance))
+        forth, home = Path(real, chance), Path(back, chance)
+        for number in range(count):
+            sent_s = number * interval_s
+            there_ms = forth.delay_ms(sent_s)
+            if there_ms is not None:
+                there.append(there_ms)
+                back_ms = home.delay_ms(sent_s + there_ms / 1e3)
+                trips += [] if back_ms is None else [there_ms + back_ms]
         case.probings.append(Probing(count, tuple(trips), tuple(there)))
         case.offered += PACKETS
         if real.loss_percent:
             case.lost += sum(chance.random() * 100 < real.loss_percent for _ in range(PACKETS))
     return case
-
-
-def delay(link: Link, chance: Random) -> float:
-    """A delay of the link, and the little that the host adds."""
-    drawn = draw_delay(link.latency_ms, link.jitter_ms, chance.random) if link.jitter_ms else link.latency_ms
-    return drawn + chance.expovariate(1 / 0.05)
 
 
 def share_found(configured: Link, real: Link) -> float:
