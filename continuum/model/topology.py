@@ -93,6 +93,11 @@ class Link:
     loss_percent: float = 0.0
     jitter_correlation_ms: float | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a network engine passes packets on without a delay of its own."""
+        return not (self.latency_ms or self.jitter_ms or self.loss_percent or self.bandwidth_mbit)
+
 
 @dataclass(frozen=True)
 class Topology:

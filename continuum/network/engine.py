@@ -80,6 +80,14 @@ class Engine(ABC):
         """
         raise NotImplementedError
 
+    def applied(self, run: Run) -> tuple[Link, ...] | None:
+        """The links that it applies, read back from it; None if it cannot tell.
+
+        Raises:
+            ProvisionError: it does not answer.
+        """
+        return None
+
 
 class NoEngine(Engine):
     """For nodes whose links are not emulated."""

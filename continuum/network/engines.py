@@ -78,6 +78,11 @@ class FabricEngine(Engine):
         with Client(run.directory, timeout_s=HEALTH_TIMEOUT_S) as client:
             return {probe: 1e3 * delay_s for probe, delay_s in client.intended().items()}
 
+    def applied(self, run: Run) -> tuple[Link, ...]:
+        """The links that the process applies."""
+        with Client(run.directory) as client:
+            return client.applied()
+
 
 class NetemEngine(Engine):
     """The kernel's traffic control, on the egress of every node (see ``netem``)."""

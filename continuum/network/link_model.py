@@ -61,11 +61,16 @@ def correlation_ms(link: Link) -> float:
 
 def centre(samples: Sequence[float], link_moments: Moments) -> float:
     """The mean of the samples, trimmed if the distribution is nearly symmetric."""
-    ordered = sorted(samples)
     if link_moments.mean_ms >= 2.5 * link_moments.deviation_ms:
-        cut = int(len(ordered) * TRIMMED_SHARE)
-        ordered = ordered[cut : len(ordered) - cut]
-    return sum(ordered) / len(ordered)
+        samples = trimmed(samples)
+    return sum(samples) / len(samples)
+
+
+def trimmed(samples: Sequence[float]) -> Sequence[float]:
+    """The samples in order, without ``TRIMMED_SHARE`` of them at either end."""
+    ordered = sorted(samples)
+    cut = int(len(ordered) * TRIMMED_SHARE)
+    return ordered[cut : len(ordered) - cut]
 
 
 def median(samples: Sequence[float]) -> float:
@@ -127,6 +132,26 @@ def delay_problem(
     return (
         f"{what} {found:.2f} ms instead of {expected.mean_ms:.2f} ms (allowed: {allowed:.2f} ms{by_chance})"
     )
+
+
+def lateness_problem(
+    what: str,
+    late_ms: Sequence[float],
+    expected: Moments,
+    tolerance: Tolerance,
+    standard_errors: float = STANDARD_ERRORS,
+) -> str:
+    """How delays differ from those that the network engine chose for the same packets; empty if they agree.
+
+    The tolerance is that of ``delay_problem``; the jitter of the link adds no uncertainty.
+    """
+    kept = trimmed(late_ms)
+    found = sum(kept) / len(kept)
+    allowed = max(tolerance.delay_percent / 100 * expected.mean_ms, tolerance.delay_floor_ms)
+    chance = standard_errors * sqrt(sum((one - found) ** 2 for one in kept)) / len(kept)
+    if abs(found) <= allowed + chance:
+        return ""
+    return f"{what} {found:+.2f} ms off the delay that the network engine chose (allowed: {allowed:.2f} ms)"
 
 
 def loss_problem(link: Link, sent: int, arrived: int, standard_errors: float = STANDARD_ERRORS) -> str:

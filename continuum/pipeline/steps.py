@@ -142,16 +142,13 @@ def _with_baseline_delays(deployment: Deployment, run: Run, *, refuses: bool) ->
 def verify(context: Context, deployment: Deployment) -> tuple[LinkFidelity, ...]:
     """Measure what the links really do."""
     from continuum.network.verification import verify as measuring
+    from continuum.network.verification.engine_view import RunningEngine
 
     effort = measuring.BENCHMARK if context.config.infrastructure.flag("netperf") else measuring.CHECK
-    engine = open_engine(deployment.engine)
-
-    def losses() -> measuring.Losses:
-        links = engine.health(deployment, context.run).links
-        return {(link.src, link.dst): (link.packets + link.lost, link.lost) for link in links}
-
-    logs = context.run.directory / "logs"
-    return measuring.verify(deployment, logs, context.config.tolerance, effort, losses)
+    view = RunningEngine(open_engine(deployment.engine), deployment, context.run)
+    return measuring.verify(
+        deployment, context.run.directory / "logs", context.config.tolerance, effort, view
+    )
 
 
 def benchmark(

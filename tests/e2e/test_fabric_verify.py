@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,6 +11,7 @@ from benchmarks.fabric_nodes import BareNetwork, both_ways, why_not
 from continuum.errors import ProvisionError
 from continuum.model.result import LinkFidelity
 from continuum.model.topology import Link
+from continuum.network.verification.engine_view import EngineView, Losses
 from continuum.network.verification.verify import Effort, verify
 from continuum.options.tolerance import Tolerance
 
@@ -23,7 +24,7 @@ pytestmark = [
 LENIENT = Tolerance(delay_percent=20, delay_floor_ms=10, throughput_percent=30)
 """What even a very busy host keeps to; the links under test stray much further, or not at all."""
 
-BRIEF = Effort(probing_s=0.5, most_probes=50, train_s=0.5, flow_s=0.25)
+BRIEF = Effort(probing_s=0.5, most_probes=50, known_probes=40, train_s=0.5, flow_s=0.25)
 """Enough for links that stray that far."""
 
 
@@ -31,6 +32,28 @@ BRIEF = Effort(probing_s=0.5, most_probes=50, train_s=0.5, flow_s=0.25)
 def net() -> Iterator[BareNetwork]:
     with BareNetwork({"cloud0": "cloud", "endpoint0": "endpoint"}) as network:
         yield network
+
+
+class FabricView(EngineView):
+    """What the fabric of a bare network says; ``ahead_ms`` less than the delays that it really chose."""
+
+    tells_intended = True
+
+    def __init__(self, net: BareNetwork, ahead_ms: float = 0.0) -> None:
+        self._client, self._ahead_ms = net.client, ahead_ms
+
+    def losses(self) -> Losses:
+        links = self._client.stats()["links"]
+        return {(one["src"], one["dst"]): (one["packets"] + one["lost"], one["lost"]) for one in links}
+
+    def expect_probes(self, pairs: Sequence[tuple[str, str, int]]) -> None:
+        self._client.expect_probes(pairs)
+
+    def intended_ms(self) -> Mapping[tuple[int, int], float]:
+        return {probe: 1e3 * chosen_s - self._ahead_ms for probe, chosen_s in self._client.intended().items()}
+
+    def applied(self) -> tuple[Link, ...]:
+        return self._client.applied()
 
 
 def by_pair(reports: tuple[LinkFidelity, ...]) -> dict[tuple[str, str], LinkFidelity]:
@@ -92,12 +115,32 @@ def test_a_little_loss_is_found_by_the_counters_of_the_engine(net: BareNetwork) 
     deployment = net.deployment(*both_ways("cloud", "endpoint", latency_ms=5, bandwidth_mbit=20))
     net.shape(*both_ways("cloud", "endpoint", latency_ms=5, bandwidth_mbit=20, loss_percent=1))
 
-    def losses() -> dict[tuple[str, str], tuple[int, int]]:
-        links = net.client.stats()["links"]
-        return {(one["src"], one["dst"]): (one["packets"] + one["lost"], one["lost"]) for one in links}
-
-    for report in verify(deployment, net.directory, LENIENT, losses=losses):
+    for report in verify(deployment, net.directory, LENIENT, engine=FabricView(net)):
         assert "packets lost instead of 0.0%" in report.note
+
+
+@pytest.mark.slow
+def test_delays_that_the_engine_did_not_choose_are_found(net: BareNetwork) -> None:
+    links = both_ways("cloud", "endpoint", latency_ms=30, jitter_ms=10, bandwidth_mbit=20)
+    deployment = net.deployment(*links)
+    honest = verify(deployment, net.directory, LENIENT, BRIEF, FabricView(net))
+    assert [report.note for report in honest] == ["", ""]
+    assert {report.measured["probes"] for report in honest} == {40}
+    for report in verify(deployment, net.directory, LENIENT, BRIEF, FabricView(net, ahead_ms=30)):
+        assert "one-way delay +3" in report.note, report
+        assert "off the delay that the network engine chose" in report.note
+
+
+def test_links_that_the_engine_applies_and_the_config_has_not_are_named() -> None:
+    with BareNetwork({"cloud0": "cloud", "endpoint0": "endpoint", "endpoint1": "endpoint"}) as net:
+        links = both_ways("cloud", "endpoint", latency_ms=30, jitter_ms=10, bandwidth_mbit=20)
+        deployment = net.deployment(*links)
+        net.shape(Link("endpoint1", "cloud", latency_ms=30.5, jitter_ms=10, bandwidth_mbit=20))
+        net.shape(replace(links[0], jitter_ms=10.1))
+        found = by_pair(verify(deployment, net.directory, LENIENT, BRIEF, FabricView(net)))
+        first, second = (found[link.src, link.dst] for link in links)
+        assert first.note == "the network engine applies jitter_ms 10.1 instead of 10"
+        assert second.note == ("endpoint1 -> cloud: the network engine applies latency_ms 30.5 instead of 30")
 
 
 def test_a_dead_link_is_as_it_should_be_if_it_should(net: BareNetwork) -> None:
@@ -144,6 +187,6 @@ def test_an_agent_that_cannot_start_is_named(net: BareNetwork) -> None:
 
 def test_effort_decides_how_many_probes_measure_a_link(net: BareNetwork) -> None:
     up, down = both_ways("endpoint", "cloud", latency_ms=5, bandwidth_mbit=8)
-    effort = Effort(probing_s=2.2, most_probes=220, train_s=0.7, flow_s=0.35)
+    effort = Effort(probing_s=2.2, most_probes=220, known_probes=40, train_s=0.7, flow_s=0.35)
     found = by_pair(verify(net.deployment(up, down), net.directory, LENIENT, effort))
     assert found["endpoint", "cloud"].measured["probes"] == 220

@@ -155,6 +155,10 @@ class Client:
             (stream, number): delay_s for stream, number, delay_s in self._ask({"op": "intended"})["probes"]
         }
 
+    def applied(self) -> tuple[Link, ...]:
+        """The links that the fabric applies."""
+        return tuple(Link(**link) for link in self._ask({"op": "applied"})["links"])
+
     def detach(self, nodes: Sequence[str]) -> None:
         """Close the TUN devices of nodes, which removes their interfaces."""
         self._ask({"op": "detach", "nodes": list(nodes)})

@@ -113,6 +113,8 @@ class Control:
             return self._switch.stats()
         if operation == "intended":
             return {"probes": self._switch.intended()}
+        if operation == "applied":
+            return {"links": self._switch.applied()}
         if operation == "attach":
             self._attach(request["nodes"], fds)
         elif operation == "shape":

@@ -92,6 +92,17 @@ def _correlation_ms(link: Mapping[str, Any]) -> float:
     return _number(link, "jitter_correlation_ms", 3_600_000)
 
 
+def to_link(shape: Shape) -> dict[str, float | None]:
+    """The values of a link that has this shape."""
+    return {
+        "latency_ms": 1000 * shape.delay_s,
+        "jitter_ms": 1000 * shape.jitter_s,
+        "jitter_correlation_ms": 1000 * shape.correlation_s,
+        "bandwidth_mbit": 8e-6 / shape.seconds_per_byte if shape.seconds_per_byte else None,
+        "loss_percent": 100 * shape.loss,
+    }
+
+
 def queue_bytes(bytes_per_second: float, delay_s: float) -> float:
     """Queue length of a link in bytes, such that one TCP flow can use the whole link.
 

@@ -19,7 +19,7 @@ from typing import Any
 from .jitter import Jitter
 from .precedence import applicable
 from .segment import MAX_PACKET_BYTES, VNET_BYTES, Train, is_train, measure
-from .shape import Shape, from_link
+from .shape import Shape, from_link, to_link
 from .state import Counters, Lateness, Node, Pair
 
 READS_PER_TURN = 8
@@ -98,6 +98,10 @@ class Switch:
             self._shapes.setdefault(key, shape).become(shape)
         if new:
             self._resolve_again()
+
+    def applied(self) -> list[dict[str, Any]]:
+        """The links between tiers or nodes, with the fields of a request of ``shape``."""
+        return [{"src": src, "dst": dst, **to_link(shape)} for (src, dst), shape in self._shapes.items()]
 
     def _resolve_again(self) -> None:
         for node in self.nodes.values():

@@ -110,7 +110,7 @@ class Sentinels:
     def _compared(self, heard: Sequence[tuple[int, ...]], void: set[tuple[int, int]]) -> Iterator[Probe]:
         for stream, number, sent_ns, delay_ns in heard:
             pair = self._pairs[stream]
-            intended_ms = self._intended.pop((stream, number), 0.0 if _is_plain(pair.link) else None)
+            intended_ms = self._intended.pop((stream, number), 0.0 if pair.link.is_plain else None)
             if intended_ms is None or (stream, number) in void:
                 continue
             sent_s = sent_ns / 1e9 - self._ahead_s
@@ -123,8 +123,3 @@ def _pairs(deployment: Deployment) -> Iterator[_Pair]:
         src = deployment.nodes_of(link.src)[-1].name
         dst = deployment.nodes_of(link.dst)[-2 if link.src == link.dst else -1].name
         yield _Pair(link, src, dst, stream)
-
-
-def _is_plain(link: Link) -> bool:
-    """Whether the engine passes packets on without a delay of its own."""
-    return not (link.latency_ms or link.jitter_ms or link.loss_percent or link.bandwidth_mbit)

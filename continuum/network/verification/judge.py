@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isclose
 from statistics import NormalDist
 from typing import Any
 
@@ -16,7 +17,9 @@ from continuum.model.result import LinkFidelity
 from continuum.model.topology import Link
 from continuum.network.link_model import (
     STANDARD_ERRORS,
+    Moments,
     delay_problem,
+    lateness_problem,
     loss_problem,
     median,
     one_way,
@@ -36,11 +39,20 @@ LEAST_FOR_P99 = 100
 ACCEPTED_ERRORS = 1.0
 """Standard errors of the mean delay that a single measurement may deviate, beside the tolerance."""
 
+LEAST_LATENESSES = 20
+"""Probes whose chosen delay must be known, at least, for delays to be judged by the difference from it."""
+
+WIDE_ERRORS = 4.0
+"""Standard errors that the mean delay may deviate if the difference from the chosen delays is judged, too."""
+
 ACCEPTED_LOSS_ERRORS = 2.0
 """The same for the share of lost packets."""
 
 SLOWEST_ENGINE_MS = 1.0
 """One-way delay that a link of 0 ms may have beside the tolerance: it is as fast as the engine is."""
+
+COMPARED = ("latency_ms", "jitter_ms", "bandwidth_mbit", "loss_percent")
+"""Values of a link that the network engine must apply exactly as configured."""
 
 FALSE_ALARMS = 0.01
 """Share of runs with correct links in which chance alone may put a link out of tolerance."""
@@ -53,15 +65,21 @@ def standard_errors(cases: int) -> float:
     return NormalDist().inv_cdf(1 - FALSE_ALARMS / (2 * _CHECKS_PER_CASE * max(1, cases)))
 
 
-def judge(cases: Sequence[Case], tolerance: Tolerance, errors: float = STANDARD_ERRORS) -> LinkFidelity:
+def judge(
+    cases: Sequence[Case],
+    tolerance: Tolerance,
+    errors: float = STANDARD_ERRORS,
+    applied: Sequence[Link] | None = None,
+) -> LinkFidelity:
     """Measured beside configured, and whether the link is within tolerance.
 
     Args:
         cases: the pairs of nodes of one ordered pair of tiers; the first has the throughput.
         tolerance: allowed deviation.
         errors: standard errors that chance explains.
+        applied: the links that the network engine applies between these nodes; None if it does not know.
     """
-    problems: list[str] = []
+    problems = [] if applied is None else _differences(cases[0].link, applied)
     for case in cases:
         found = [*delay_problems(case, tolerance, errors), *rate_problems(case, tolerance)]
         where = f"{case.src} -> {case.dst}: " if len(cases) > 1 and found else ""
@@ -83,6 +101,27 @@ def judge(cases: Sequence[Case], tolerance: Tolerance, errors: float = STANDARD_
     )
 
 
+def _differences(link: Link, applied: Sequence[Link]) -> list[str]:
+    """How the links that the engine applies differ from the configured one."""
+    if not applied:
+        return ["the network engine applies no link"]
+    found = []
+    for other in applied:
+        differing = [
+            f"{name} {getattr(other, name)} instead of {getattr(link, name)}"
+            for name in COMPARED
+            if not _is_close(getattr(other, name), getattr(link, name))
+        ]
+        if differing:
+            where = "" if (other.src, other.dst) == (link.src, link.dst) else f"{other.src} -> {other.dst}: "
+            found.append(f"{where}the network engine applies {', '.join(differing)}")
+    return found
+
+
+def _is_close(one: float | None, other: float | None) -> bool:
+    return one == other if one is None or other is None else isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+
+
 def is_accepted(case: Case, tolerance: Tolerance) -> bool:
     """Whether the latest measurement of the delays is so close to the link that no other one is required."""
     if not case.probings:
@@ -96,8 +135,7 @@ def delay_problems(case: Case, tolerance: Tolerance, errors: float = STANDARD_ER
     """How delays and losses of all measurements differ from the configured link; empty if they agree."""
     if not case.probings or is_accepted(case, tolerance):
         return []
-    together = Probing(case.sent, tuple(case.trips_ms), tuple(case.one_way_ms))
-    found = [*_problems(case, together, tolerance, errors), _engine_loss_problem(case, errors)]
+    found = [*_problems(case, case.together, tolerance, errors), _engine_loss_problem(case, errors)]
     return [problem for problem in found if problem]
 
 
@@ -108,14 +146,40 @@ def _problems(case: Case, probing: Probing, tolerance: Tolerance, errors: float)
     found = [loss_problem(link, probing.sent, len(probing.one_way_ms), least) if probing.sent else ""]
     if probing.trips_ms:
         allowed = _with_engine_delay(tolerance, link, back)
-        found.append(delay_problem("round trip", probing.trips_ms, case.trip, allowed, errors))
+        found += _delay_problems(
+            "round trip", probing.trips_ms, probing.late_trips_ms, case.trip, allowed, errors
+        )
     elif link.loss_percent < 100 and back.loss_percent < 100:
         found.append("no probe was answered")
     if probing.one_way_ms and case.same_clock:
         expected, allowed = one_way(link, PROBE_BYTES), _with_engine_delay(tolerance, link)
-        found.append(delay_problem("one-way delay", probing.one_way_ms, expected, allowed, errors))
+        found += _delay_problems(
+            "one-way delay", probing.one_way_ms, probing.late_ms, expected, allowed, errors
+        )
         found.append(spread_problem(probing.one_way_ms, link, tolerance))
     return [problem for problem in found if problem]
+
+
+def _delay_problems(
+    what: str,
+    delays_ms: Sequence[float],
+    late_ms: Sequence[float],
+    expected: Moments,
+    tolerance: Tolerance,
+    errors: float,
+) -> list[str]:
+    """What is wrong with these delays.
+
+    If the engine knows the delays that it chose, the difference from those is exact, and the jitter is only
+    what it chose from: the mean is compared with a wide margin for chance.
+    """
+    if len(late_ms) < LEAST_LATENESSES:
+        return [delay_problem(what, delays_ms, expected, tolerance, errors)]
+    wide = max(errors, WIDE_ERRORS)
+    return [
+        lateness_problem(what, late_ms, expected, tolerance, errors),
+        delay_problem(what, delays_ms, expected, tolerance, wide),
+    ]
 
 
 def _with_engine_delay(tolerance: Tolerance, *links: Link) -> Tolerance:

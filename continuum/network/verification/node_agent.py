@@ -27,6 +27,10 @@ _TIMESPEC = struct.Struct("@qq")
 _PROBE = struct.Struct("!cqqqqq")  # kind, stream, number, sent; set by the echo: heard, answered
 _TRAIN = struct.Struct("!cq")
 _STREAM = struct.Struct("!q")
+_TCP_CONGESTION = 13  # from linux/tcp.h
+_CONGESTION_CONTROLS = (b"bbr", b"reno")
+"""Preferred first: BBR finds the rate of a link soonest; jitter ends the slow start of CUBIC too early."""
+
 _TICK_S = 0.001
 _RECEIVE_BUFFER_BYTES = 8 << 20
 
@@ -39,6 +43,14 @@ def udp_socket(address: str) -> socket.socket:
     made.bind((address, 0))
     made.setblocking(False)
     return made
+
+
+def choose_congestion_control(connection: socket.socket) -> None:
+    """Use the first preferred congestion control that this kernel lets the process use."""
+    for name in _CONGESTION_CONTROLS:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, _TCP_CONGESTION, name)
+            return
 
 
 def receive(source: socket.socket) -> tuple[bytes, int, Any]:
@@ -90,14 +102,18 @@ class Agent:
         self.selector = selectors.DefaultSelector()
         self.timed: list[tuple[float, int, Callable[[], None]]] = []
         self.count = 0
-        self.heard: dict[int, list[int]] = {}  # per stream of probes: one-way delays as seen here, in ns
+        self.heard: dict[int, dict[int, int]] = {}  # per stream of probes: one-way delays seen here, in ns
+        self.trips: dict[int, dict[int, int]] = {}  # per stream of own probes: round trips, in ns
+        self.ways_back: dict[int, dict[int, int]] = {}  # and one-way delays of the answers, in ns
         self.arrivals: dict[int, list[tuple[float, float]]] = {}  # per stream: seconds and bytes so far
         self.busy: dict[int, float] = {}  # per stream over TCP: share of time of the busiest processor
         self.udp = udp_socket(address)
+        self.prober = udp_socket(address)
         self.listener = socket.create_server((address, 0))
         self.listener.setblocking(False)
         self.commands = b""
         self.watch(self.udp, self.on_packet)
+        self.watch(self.prober, self.on_answer)
         self.watch(self.listener, self.on_connection)
         self.selector.register(0, selectors.EVENT_READ, self.on_command)
 
@@ -116,7 +132,8 @@ class Agent:
 
     def run(self) -> None:
         """Serve until standard input ends."""
-        self.say({"udp": self.udp.getsockname()[1], "tcp": self.listener.getsockname()[1]})
+        sockets = {"udp": self.udp, "probe": self.prober, "tcp": self.listener}
+        self.say({name: one.getsockname()[1] for name, one in sockets.items()})
         while True:
             now = time.monotonic()
             while self.timed and self.timed[0][0] <= now:
@@ -144,8 +161,8 @@ class Agent:
                 return
             if data[:1] == b"P":
                 kind, stream, number, sent, _, _ = _PROBE.unpack_from(data)
-                self.heard.setdefault(stream, []).append(arrived - sent)
-                answer = _PROBE.pack(kind, stream, number, sent, arrived, time.time_ns())
+                self.heard.setdefault(stream, {})[number] = arrived - sent
+                answer = _PROBE.pack(kind, ~stream, number, sent, arrived, time.time_ns())
                 try:
                     self.udp.sendto(answer, sender)
                 except OSError:
@@ -155,6 +172,20 @@ class Agent:
                 points = self.arrivals.setdefault(stream, [])
                 total = points[-1][1] if points else 0.0
                 points.append((arrived / 1e9, total + len(data) + IP_UDP_BYTES))
+
+    def on_answer(self) -> None:
+        """Note the answers to own probes; late ones are ignored."""
+        while True:
+            try:
+                data, arrived, _ = receive(self.prober)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
+            _, answered_stream, number, sent, heard, answered = _PROBE.unpack_from(data)
+            if (trips := self.trips.get(~answered_stream)) is not None:
+                trips[number] = arrived - sent - (answered - heard)
+                self.ways_back[~answered_stream][number] = arrived - answered
 
     def on_connection(self) -> None:
         """Count TCP traffic; the first 8 bytes are the number of the stream."""
@@ -192,44 +223,39 @@ class Agent:
 
     # Commands
 
-    def do_probe(self, stream: int, to: list[Any], count: int, interval_s: float, wait_s: float) -> None:
-        """Send paced probes; ``wait_s`` after the last one, report round trips and return delays in ns."""
-        prober = udp_socket(self.address)
-        trips: dict[int, int] = {}
-        ways_back: dict[int, int] = {}
-        begin = time.monotonic() + 0.02
+    def do_probe(
+        self, stream: int, to: list[Any], count: int, interval_s: float, after_s: float, wait_s: float
+    ) -> None:
+        """Send paced probes, the first one ``after_s`` from now.
 
-        def on_answer() -> None:
-            while True:
-                try:
-                    data, arrived, _ = receive(prober)
-                except BlockingIOError:
-                    return
-                except OSError:
-                    continue
-                _, _, number, sent, heard, answered = _PROBE.unpack_from(data)
-                trips[number] = arrived - sent - (answered - heard)
-                ways_back[number] = arrived - answered
+        ``wait_s`` after the last one, reports round trips and the delays of answers, in ns by number. The answer to a probe has the bitwise complement of the number of its stream, so that both can be told
+        apart on their way.
+        """
+        self.trips[stream], self.ways_back[stream] = {}, {}
+        begin = time.monotonic() + 0.02 + after_s
 
         def send(number: int) -> None:
             if number == count:
                 self.at(time.monotonic() + wait_s, report)
                 return
             with contextlib.suppress(OSError):  # it counts as lost
-                prober.sendto(_PROBE.pack(b"P", stream, number, time.time_ns(), 0, 0), tuple(to))
+                self.prober.sendto(_PROBE.pack(b"P", stream, number, time.time_ns(), 0, 0), tuple(to))
             self.at(begin + (number + 1) * interval_s, lambda: send(number + 1))
 
         def report() -> None:
-            self.selector.unregister(prober)
-            prober.close()
-            self.say({"stream": stream, "rtt_ns": [*trips.values()], "one_way_ns": [*ways_back.values()]})
+            self.say(
+                {
+                    "stream": stream,
+                    "rtt_ns": [*self.trips.pop(stream).items()],
+                    "one_way_ns": [*self.ways_back.pop(stream).items()],
+                }
+            )
 
-        self.watch(prober, on_answer)
         self.at(begin, lambda: send(0))
 
     def do_heard(self, stream: int) -> None:
-        """Report the one-way delays of received probes of a stream, in ns between both clocks."""
-        self.say({"heard": stream, "one_way_ns": self.heard.pop(stream, [])})
+        """Report the number and the one-way delay, in ns between both clocks, of received probes."""
+        self.say({"heard": stream, "one_way_ns": [*self.heard.pop(stream, {}).items()]})
 
     def do_train(self, stream: int, to: list[Any], mbit: float, seconds: float, size: int) -> None:
         """Send UDP packets of ``size`` IP bytes at a rate, in steps of a millisecond."""
@@ -256,6 +282,7 @@ class Agent:
         before = processors()
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         connection.settimeout(seconds)
+        choose_congestion_control(connection)
         chunk = bytes(256 << 10)
         end = time.monotonic() + seconds
 

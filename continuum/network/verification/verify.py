@@ -7,7 +7,7 @@ since two cores cannot generate more traffic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,13 +19,11 @@ from continuum.model.topology import Link
 from continuum.network.link_model import correlation_ms, median
 from continuum.network.verification.agents import Agents
 from continuum.network.verification.case import FAST_MBIT, Case, Probing
+from continuum.network.verification.engine_view import EngineView, Losses
 from continuum.network.verification.judge import is_accepted, judge, rate_problems, standard_errors
 from continuum.network.verification.node_agent import busiest, processors
 from continuum.network.verification.pairs import cases as cases_of
 from continuum.options.tolerance import Tolerance
-
-Losses = Mapping[tuple[str, str], tuple[int, int]]
-"""By ordered pair of tiers: packets that the network engine received, and those of them that it lost."""
 
 ATTEMPTS = 3
 """A link out of tolerance is measured again, since the host may have caused the deviation."""
@@ -44,7 +42,8 @@ _FLOW_TIME_SCALE = (1, 4, 8)
 """Duration factor of each attempt: late timers look like a queue to TCP, which then speeds up slowly."""
 
 _IP_BYTES_PER_TCP_BYTE = 1500 / 1448  # a full segment with IP, TCP and timestamps
-_STREAMS = count(1)
+_STREAMS = count(1 << 20)
+"""Numbers of streams; those of sentinel probes are smaller."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +53,22 @@ class Effort:
     Attributes:
         probing_s: duration of the round-trip measurement.
         most_probes: most probes per link.
+        known_probes: probes per link without losses if the engine knows the delay that it chose for each.
         train_s: duration of a throughput measurement with UDP.
         flow_s: duration of one with TCP, after its start-up.
     """
 
     probing_s: float
     most_probes: int
+    known_probes: int
     train_s: float
     flow_s: float
 
 
-CHECK = Effort(probing_s=2.1, most_probes=200, train_s=0.7, flow_s=0.35)
+CHECK = Effort(probing_s=2.1, most_probes=200, known_probes=40, train_s=0.7, flow_s=0.4)
 """Enough to see that links are as configured."""
 
-BENCHMARK = Effort(probing_s=10.0, most_probes=1000, train_s=5.0, flow_s=5.0)
+BENCHMARK = Effort(probing_s=10.0, most_probes=1000, known_probes=1000, train_s=5.0, flow_s=5.0)
 """A benchmark of the network, for ``netperf = True``."""
 
 
@@ -76,7 +77,7 @@ def verify(
     run_log_dir: Path,
     tolerance: Tolerance | None = None,
     effort: Effort = CHECK,
-    losses: Callable[[], Losses] = dict,
+    engine: EngineView | None = None,
 ) -> tuple[LinkFidelity, ...]:
     """Measure some pairs of nodes for every ordered pair of tiers.
 
@@ -85,7 +86,7 @@ def verify(
         run_log_dir: folder for the output of the agents.
         tolerance: how far measured may be from configured.
         effort: how long to measure.
-        losses: reads the counters of the network engine; empty if it has none.
+        engine: what the network engine knows; by default, nothing.
 
     Returns:
         One entry per ordered pair of tiers. ``configured`` holds the link and ``rtt_ms``, the round trip it
@@ -100,10 +101,11 @@ def verify(
     groups = cases_of(deployment)
     if not groups:
         return ()
-    tolerance = tolerance or Tolerance()
+    tolerance, engine = tolerance or Tolerance(), engine or EngineView()
     cases = [case for group in groups for case in group]
+    applied = engine.applied()
     with Agents(deployment, _nodes(cases), run_log_dir) as agents:
-        before = losses()
+        before = engine.losses()
         for _ in range(ATTEMPTS):
             delays = [case for case in cases if not is_accepted(case, tolerance)]
             rates = [
@@ -113,11 +115,21 @@ def verify(
             ]
             for case in cases:
                 case.attempts += case in delays or case in rates
-            _probe(agents, delays, effort)
+            _probe(agents, delays, effort, engine)
             _measure_rates(agents, rates, effort)
-            _count_losses(groups, before, losses())
+            _count_losses(groups, before, engine.losses())
     errors = standard_errors(len(cases))
-    return tuple(judge(group, tolerance, errors) for group in groups)
+    return tuple(
+        judge(group, tolerance, errors, _between(deployment, group[0].link, applied)) for group in groups
+    )
+
+
+def _between(deployment: Deployment, link: Link, applied: Sequence[Link] | None) -> list[Link] | None:
+    """Those of the applied links that packets between the two tiers of a link may take."""
+    if applied is None:
+        return None
+    ends = [{tier, *(node.name for node in deployment.nodes_of(tier))} for tier in (link.src, link.dst)]
+    return [one for one in applied if one.src in ends[0] and one.dst in ends[1]]
 
 
 def _nodes(cases: Sequence[Case]) -> list[str]:
@@ -142,37 +154,102 @@ def round_trips(deployment: Deployment, run_log_dir: Path) -> dict[tuple[str, st
     if not cases:
         return {}
     with Agents(deployment, _nodes(cases), run_log_dir) as agents:
-        _probe(agents, cases, CHECK)
+        _probe(agents, cases, CHECK, EngineView())
     return {
         (case.link.src, case.link.dst): median(case.trips_ms) if case.trips_ms else None for case in cases
     }
 
 
 def _measure_rates(agents: Agents, cases: Sequence[Case], effort: Effort) -> None:
+    """Measure throughput: slow links together, fast ones one after the other at the same time."""
     open_cases = [case for case in cases if case.link.loss_percent < 100]
-    for batch in _batches(case for case in open_cases if not case.is_fast):
-        _train(agents, batch, effort)
+    slow, *later = _batches(case for case in open_cases if not case.is_fast) or [[]]
+    trains = _start_trains(agents, slow, effort)
     for case in open_cases:
         if case.is_fast and case.back.loss_percent < 100:
             _flow(agents, case, effort)
+    _end_trains(agents, trains)
+    for batch in later:
+        _end_trains(agents, _start_trains(agents, batch, effort))
 
 
-def _probe(agents: Agents, cases: Sequence[Case], effort: Effort) -> None:
+@dataclass(frozen=True)
+class _Stream:
+    """A stream of probes that measures a link, and the opposite one if that can answer."""
+
+    number: int
+    case: Case
+    mirror: Case | None
+    sent: int
+    takes_s: float
+
+
+def _probe(agents: Agents, cases: Sequence[Case], effort: Effort, engine: EngineView) -> None:
     """Measure round trips on all links at once; one stream of probes measures both directions."""
-    streams: dict[int, tuple[Case, Case | None, int, float]] = {}
-    for stream, (case, mirror) in zip(_STREAMS, _pairs(cases), strict=False):
-        streams[stream] = case, mirror, *_start_probing(agents, case, stream, effort)
+    pairs = list(_pairs(cases))
+    engine.expect_probes([path for case, mirror in pairs for path in _paths(agents, case, mirror)])
+    few = engine.tells_intended
+    streams = [
+        _start_probing(agents, case, mirror, number, effort, few=few, phase=place / len(pairs))
+        for place, (number, (case, mirror)) in enumerate(zip(_STREAMS, pairs, strict=False))
+    ]
+    there: dict[int, Mapping[int, float]] = {}
     answers: dict[int, dict[str, Any]] = {}
-    for stream, (case, _, _, takes_s) in streams.items():
-        answers[stream] = agents.answer(case.src, "stream", stream, takes_s)
-        agents[case.dst].tell("heard", stream=stream)
-    for stream, (case, mirror, sent, _) in streams.items():
-        trips_ms = _ms(answers[stream]["rtt_ns"])
-        there_ms = _ms(agents.answer(case.dst, "heard", stream, 0.0)["one_way_ns"])
-        case.probings.append(Probing(sent, trips_ms, there_ms))
-        if mirror:
-            back_ms = _ms(answers[stream]["one_way_ns"])
-            mirror.probings.append(Probing(len(there_ms), trips_ms, back_ms))
+    for one in streams:
+        answers[one.number] = agents.answer(one.case.src, "stream", one.number, one.takes_s)
+        agents[one.case.dst].tell("heard", stream=one.number)
+    for one in streams:
+        heard = agents.answer(one.case.dst, "heard", one.number, 0.0)
+        there[one.number] = _ms(heard["one_way_ns"])
+    intended = engine.intended_ms()
+    for one in streams:
+        _keep(one, there[one.number], answers[one.number], intended)
+
+
+def _paths(agents: Agents, case: Case, mirror: Case | None) -> Iterator[tuple[str, str, int]]:
+    """The paths of a stream of probes and of its answers, with the UDP ports that they are sent to."""
+    yield case.src, case.dst, agents[case.dst].ports["udp"]
+    if mirror:
+        yield case.dst, case.src, agents[case.src].ports["probe"]
+
+
+def _keep(
+    stream: _Stream,
+    there_ms: Mapping[int, float],
+    answer: Mapping[str, Any],
+    intended_ms: Mapping[tuple[int, int], float],
+) -> None:
+    """Add the measurements of a stream to its cases."""
+    trips_ms, back_ms = _ms(answer["rtt_ns"]), _ms(answer["one_way_ns"])
+    case, mirror = stream.case, stream.mirror
+    late_ms = _lateness(there_ms, stream.number, intended_ms, case.link)
+    # An answer has the complement of the stream's number, see ``node_agent``.
+    late_back_ms = _lateness(back_ms, ~stream.number, intended_ms, case.back)
+    late_trips_ms = tuple(late_ms[one] + late_back_ms[one] for one in late_ms.keys() & late_back_ms.keys())
+    trips = tuple(trips_ms.values())
+    case.probings.append(
+        Probing(stream.sent, trips, tuple(there_ms.values()), late_trips_ms, tuple(late_ms.values()))
+    )
+    if mirror:
+        mirror.probings.append(
+            Probing(
+                len(there_ms), trips, tuple(back_ms.values()), late_trips_ms, tuple(late_back_ms.values())
+            )
+        )
+
+
+def _lateness(
+    delays_ms: Mapping[int, float],
+    stream: int,
+    intended_ms: Mapping[tuple[int, int], float],
+    link: Link,
+) -> dict[int, float]:
+    """By number of the probe, its delay less the one that the engine chose; only where that is known."""
+    if not intended_ms:
+        return {}
+    of_plain = 0.0 if link.is_plain else None
+    found = {number: intended_ms.get((stream, number), of_plain) for number in delays_ms}
+    return {number: delays_ms[number] - chosen for number, chosen in found.items() if chosen is not None}
 
 
 def _pairs(cases: Sequence[Case]) -> Iterator[tuple[Case, Case | None]]:
@@ -184,15 +261,32 @@ def _pairs(cases: Sequence[Case]) -> Iterator[tuple[Case, Case | None]]:
             yield case, left.pop((case.dst, case.src), None) if both_pass else None
 
 
-def _start_probing(agents: Agents, case: Case, stream: int, effort: Effort) -> tuple[int, float]:
-    """Start the probes of a link; returns their number, and the seconds until all answers have arrived."""
+def _start_probing(
+    agents: Agents, case: Case, mirror: Case | None, stream: int, effort: Effort, *, few: bool, phase: float
+) -> _Stream:
+    """Start the probes of a link.
+
+    Args:
+        agents: the agents on the nodes.
+        case: what is measured.
+        mirror: the opposite direction, if the answers measure it.
+        stream: number of the stream.
+        effort: how long to measure.
+        few: whether the engine knows the delays that it chose.
+        phase: share of the interval between probes to wait, so that streams do not send at the same moment.
+    """
     interval_s = probe_interval_s(case.link, case.back)
     wanted = min(effort.most_probes, int(effort.probing_s / interval_s)) if case.has_rate else 0
+    if few and not (case.link.loss_percent or case.back.loss_percent):
+        wanted = effort.known_probes
     count = max(_LEAST_PROBES, wanted)
     wait_s = 0.05 + 1.2 * (case.trip.mean_ms + 4 * case.trip.deviation_ms) / 1e3
     to = [agents[case.dst].address, agents[case.dst].ports["udp"]]
-    agents[case.src].tell("probe", stream=stream, to=to, count=count, interval_s=interval_s, wait_s=wait_s)
-    return count, count * interval_s + wait_s
+    after_s = phase * interval_s
+    agents[case.src].tell(
+        "probe", stream=stream, to=to, count=count, interval_s=interval_s, after_s=after_s, wait_s=wait_s
+    )
+    return _Stream(stream, case, mirror, count, after_s + count * interval_s + wait_s)
 
 
 def probe_interval_s(link: Link, back: Link) -> float:
@@ -200,8 +294,9 @@ def probe_interval_s(link: Link, back: Link) -> float:
     return max(_LEAST_INTERVAL_S, _SPACING * max(correlation_ms(link), correlation_ms(back)) / 1e3)
 
 
-def _ms(nanoseconds: Sequence[int]) -> tuple[float, ...]:
-    return tuple(value / 1e6 for value in nanoseconds)
+def _ms(nanoseconds: Sequence[tuple[int, int]]) -> dict[int, float]:
+    """Milliseconds by number of the probe."""
+    return {number: value / 1e6 for number, value in nanoseconds}
 
 
 def _batches(cases: Iterable[Case]) -> list[list[Case]]:
@@ -217,8 +312,8 @@ def _batches(cases: Iterable[Case]) -> list[list[Case]]:
     return batches
 
 
-def _train(agents: Agents, cases: Sequence[Case], effort: Effort) -> None:
-    """Measure throughput with UDP: send more than each link carries and measure the arrival rate."""
+def _start_trains(agents: Agents, cases: Sequence[Case], effort: Effort) -> dict[int, tuple[Case, float]]:
+    """Send over UDP more than each link carries; returns by stream the case and the duration in s."""
     streams: dict[int, tuple[Case, float]] = {}
     for stream, case in zip(_STREAMS, cases, strict=False):
         rate = min(case.link.bandwidth_mbit or FAST_MBIT, FAST_MBIT)
@@ -229,6 +324,11 @@ def _train(agents: Agents, cases: Sequence[Case], effort: Effort) -> None:
             "train", stream=stream, to=to, mbit=rate * _TRAIN_EXCESS, seconds=seconds, size=_TRAIN_BYTES
         )
         streams[stream] = case, seconds
+    return streams
+
+
+def _end_trains(agents: Agents, streams: Mapping[int, tuple[Case, float]]) -> None:
+    """Wait for the end of the streams and measure their arrival rates."""
     for stream, (case, seconds) in streams.items():
         agents.answer(case.src, "stream", stream, seconds)
         agents[case.dst].tell("received", stream=stream, skip_s=_TRAIN_SKIP_S)
