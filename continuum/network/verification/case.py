@@ -25,14 +25,12 @@ class Probing:
         sent: probes sent.
         trips_ms: round trips of the probes that were answered.
         one_way_ms: one-way delays of the probes that arrived.
-        late_trips_ms: round trips, less the delays that the network engine chose for probe and answer.
         late_ms: one-way delays, less the delays that the network engine chose; empty if unknown.
     """
 
     sent: int
     trips_ms: tuple[float, ...] = ()
     one_way_ms: tuple[float, ...] = ()
-    late_trips_ms: tuple[float, ...] = ()
     late_ms: tuple[float, ...] = ()
 
 
@@ -92,7 +90,6 @@ class Case:
             self.sent,
             tuple(self.trips_ms),
             tuple(self.one_way_ms),
-            tuple(late_ms for one in self.probings for late_ms in one.late_trips_ms),
             tuple(late_ms for one in self.probings for late_ms in one.late_ms),
         )
 

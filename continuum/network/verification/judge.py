@@ -17,7 +17,6 @@ from continuum.model.result import LinkFidelity
 from continuum.model.topology import Link
 from continuum.network.link_model import (
     STANDARD_ERRORS,
-    Moments,
     delay_problem,
     lateness_problem,
     loss_problem,
@@ -144,42 +143,31 @@ def _problems(case: Case, probing: Probing, tolerance: Tolerance, errors: float)
     link, back = case.link, case.back
     least = max(errors, STANDARD_ERRORS)
     found = [loss_problem(link, probing.sent, len(probing.one_way_ms), least) if probing.sent else ""]
-    if probing.trips_ms:
-        allowed = _with_engine_delay(tolerance, link, back)
-        found += _delay_problems(
-            "round trip", probing.trips_ms, probing.late_trips_ms, case.trip, allowed, errors
-        )
-    elif link.loss_percent < 100 and back.loss_percent < 100:
+    if not probing.trips_ms and link.loss_percent < 100 and back.loss_percent < 100:
         found.append("no probe was answered")
-    if probing.one_way_ms and case.same_clock:
-        expected, allowed = one_way(link, PROBE_BYTES), _with_engine_delay(tolerance, link)
-        found += _delay_problems(
-            "one-way delay", probing.one_way_ms, probing.late_ms, expected, allowed, errors
-        )
+    allowed = _with_engine_delay(tolerance, link)
+    if not (probing.one_way_ms and case.same_clock):
+        found += _trip_problems(case, probing, tolerance, errors)
+    elif len(probing.late_ms) < LEAST_LATENESSES:
+        expected = one_way(link, PROBE_BYTES)
+        found += _trip_problems(case, probing, tolerance, errors)
+        found.append(delay_problem("one-way delay", probing.one_way_ms, expected, allowed, errors))
+        found.append(spread_problem(probing.one_way_ms, link, tolerance))
+    else:
+        # The difference from the chosen delays is exact. What they were chosen from is known, too (see
+        # ``judge``), so that their mean needs no narrow margin; and each way is judged by itself.
+        expected, wide = one_way(link, PROBE_BYTES), max(errors, WIDE_ERRORS)
+        found.append(lateness_problem("one-way delay", probing.late_ms, expected, allowed, errors))
+        found.append(delay_problem("one-way delay", probing.one_way_ms, expected, allowed, wide))
         found.append(spread_problem(probing.one_way_ms, link, tolerance))
     return [problem for problem in found if problem]
 
 
-def _delay_problems(
-    what: str,
-    delays_ms: Sequence[float],
-    late_ms: Sequence[float],
-    expected: Moments,
-    tolerance: Tolerance,
-    errors: float,
-) -> list[str]:
-    """What is wrong with these delays.
-
-    If the engine knows the delays that it chose, the difference from those is exact, and the jitter is only
-    what it chose from: the mean is compared with a wide margin for chance.
-    """
-    if len(late_ms) < LEAST_LATENESSES:
-        return [delay_problem(what, delays_ms, expected, tolerance, errors)]
-    wide = max(errors, WIDE_ERRORS)
-    return [
-        lateness_problem(what, late_ms, expected, tolerance, errors),
-        delay_problem(what, delays_ms, expected, tolerance, wide),
-    ]
+def _trip_problems(case: Case, probing: Probing, tolerance: Tolerance, errors: float) -> list[str]:
+    """How the round trips differ from those that both links should give."""
+    allowed = _with_engine_delay(tolerance, case.link, case.back)
+    trips_ms = probing.trips_ms
+    return [delay_problem("round trip", trips_ms, case.trip, allowed, errors)] if trips_ms else []
 
 
 def _with_engine_delay(tolerance: Tolerance, *links: Link) -> Tolerance:

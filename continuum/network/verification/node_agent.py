@@ -228,8 +228,8 @@ class Agent:
     ) -> None:
         """Send paced probes, the first one ``after_s`` from now.
 
-        ``wait_s`` after the last one, reports round trips and the delays of answers, in ns by number. The answer to a probe has the bitwise complement of the number of its stream, so that both can be told
-        apart on their way.
+        ``wait_s`` after the last one, reports round trips and the delays of the answers, in ns by number. The
+        answer to a probe has the complement of the number of its stream, so that both can be told apart.
         """
         self.trips[stream], self.ways_back[stream] = {}, {}
         begin = time.monotonic() + 0.02 + after_s

@@ -65,7 +65,7 @@ class Effort:
     flow_s: float
 
 
-CHECK = Effort(probing_s=2.1, most_probes=200, known_probes=40, train_s=0.7, flow_s=0.4)
+CHECK = Effort(probing_s=2.5, most_probes=200, known_probes=40, train_s=0.7, flow_s=0.4)
 """Enough to see that links are as configured."""
 
 BENCHMARK = Effort(probing_s=10.0, most_probes=1000, known_probes=1000, train_s=5.0, flow_s=5.0)
@@ -220,22 +220,14 @@ def _keep(
     intended_ms: Mapping[tuple[int, int], float],
 ) -> None:
     """Add the measurements of a stream to its cases."""
-    trips_ms, back_ms = _ms(answer["rtt_ns"]), _ms(answer["one_way_ns"])
     case, mirror = stream.case, stream.mirror
+    trips_ms, back_ms = tuple(_ms(answer["rtt_ns"]).values()), _ms(answer["one_way_ns"])
     late_ms = _lateness(there_ms, stream.number, intended_ms, case.link)
-    # An answer has the complement of the stream's number, see ``node_agent``.
-    late_back_ms = _lateness(back_ms, ~stream.number, intended_ms, case.back)
-    late_trips_ms = tuple(late_ms[one] + late_back_ms[one] for one in late_ms.keys() & late_back_ms.keys())
-    trips = tuple(trips_ms.values())
-    case.probings.append(
-        Probing(stream.sent, trips, tuple(there_ms.values()), late_trips_ms, tuple(late_ms.values()))
-    )
+    case.probings.append(Probing(stream.sent, trips_ms, tuple(there_ms.values()), late_ms))
     if mirror:
-        mirror.probings.append(
-            Probing(
-                len(there_ms), trips, tuple(back_ms.values()), late_trips_ms, tuple(late_back_ms.values())
-            )
-        )
+        # An answer has the complement of the stream's number, see ``node_agent``.
+        late_ms = _lateness(back_ms, ~stream.number, intended_ms, mirror.link)
+        mirror.probings.append(Probing(len(there_ms), trips_ms, tuple(back_ms.values()), late_ms))
 
 
 def _lateness(
@@ -243,13 +235,13 @@ def _lateness(
     stream: int,
     intended_ms: Mapping[tuple[int, int], float],
     link: Link,
-) -> dict[int, float]:
-    """By number of the probe, its delay less the one that the engine chose; only where that is known."""
+) -> tuple[float, ...]:
+    """The delays of probes, less those that the engine chose, of the probes for which that is known."""
     if not intended_ms:
-        return {}
+        return ()
     of_plain = 0.0 if link.is_plain else None
-    found = {number: intended_ms.get((stream, number), of_plain) for number in delays_ms}
-    return {number: delays_ms[number] - chosen for number, chosen in found.items() if chosen is not None}
+    chosen_ms = {number: intended_ms.get((stream, number), of_plain) for number in delays_ms}
+    return tuple(delays_ms[number] - one for number, one in chosen_ms.items() if one is not None)
 
 
 def _pairs(cases: Sequence[Case]) -> Iterator[tuple[Case, Case | None]]:

@@ -72,7 +72,7 @@ def measured(configured: Link, real: Link, chance: Random, late_ms: float | None
                 back_ms = home.delay_ms(sent_s + there_ms / 1e3)
                 trips += [] if back_ms is None else [there[-1] + back_ms + chance.expovariate(1 / HOST_MS)]
         known = () if late_ms is None else tuple(late)
-        case.probings.append(Probing(count, tuple(trips), tuple(there), known, known))
+        case.probings.append(Probing(count, tuple(trips), tuple(there), known))
         case.offered += PACKETS
         if real.loss_percent:
             case.lost += sum(chance.random() * 100 < real.loss_percent for _ in range(PACKETS))

@@ -43,4 +43,4 @@ def test_processors_of_this_host_are_read() -> None:
 
 def test_a_benchmark_of_the_network_measures_longer_than_the_check() -> None:
     for name in ("probing_s", "most_probes", "train_s", "flow_s"):
-        assert getattr(verify.BENCHMARK, name) > 4 * getattr(verify.CHECK, name)
+        assert getattr(verify.BENCHMARK, name) >= 4 * getattr(verify.CHECK, name)
