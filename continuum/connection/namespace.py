@@ -15,17 +15,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from continuum.connection import namespace_files
+from continuum.connection import entry, namespace_files
 from continuum.connection.base import Completed
 from continuum.connection.process import MarkedProcess, kill
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+from continuum.host import capabilities
 from continuum.model.limits import Limits
 from continuum.sdk import protocol
 
 _NODE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _GRACE_S = 0.05
-# The shell moves itself into control groups (by writing 0), then becomes the command.
-_JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 126; shift; done; shift; exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,7 @@ class NamespaceTarget:
         in_user_namespace: whether the node has its own user namespace.
         python: the Python interpreter on the node.
         join: creates the control groups for the limits of a process; returns the files to write its pid to.
+        capabilities: the capabilities that programs on the node keep, as in ``NET_RAW``; None for all.
     """
 
     node: str
@@ -49,10 +49,11 @@ class NamespaceTarget:
     in_user_namespace: bool = False
     python: str = sys.executable
     join: Callable[[Limits], Sequence[Path]] = lambda _limits: ()
+    capabilities: tuple[str, ...] | None = None
 
 
 class NamespaceConnection:
-    """Runs commands in a node's namespaces with ``nsenter`` of util-linux; implements ``Connection``."""
+    """Runs commands in a node's namespaces; implements ``Connection``."""
 
     host_clock = True
 
@@ -78,14 +79,14 @@ class NamespaceConnection:
             stderr=subprocess.PIPE,
         )
         try:
-            stdout, stderr = process.popen.communicate(stdin, timeout)
+            stdout, stderr = process.entered.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
             raise CommandTimeout(self.node, argv, timeout) from None
         finally:
             if process.popen.returncode is None:
                 process.kill()
                 kill(process.popen)
-        status = process.popen.returncode
+        status = process.entered.wait()
         completed = Completed(
             tuple(argv), status, stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace")
         )
@@ -197,34 +198,33 @@ class NamespaceConnection:
         stderr: int | None,
         in_background: bool = True,
     ) -> NamespaceProcess:
-        self._check()
         token = secrets.token_hex(8)
-        files = self._target.join(limits) if limits is not None else ()
-        command = enter_command(self._target, argv)
-        if files:
-            command = ["/bin/sh", "-c", _JOIN, "sh", *(str(file) for file in files), "--", *command]
-        popen = subprocess.Popen(
-            command,
-            env=node_environment(self._target, {**env, protocol.ENV_PROCESS: token}),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=in_background,
-        )
+        kept = self._target.capabilities
+        with self._process_1() as process:
+            files = self._target.join(limits) if limits is not None else ()
+            request = entry.Request(
+                argv=tuple(self._target.python if word == "{python}" else word for word in argv),
+                environment=node_environment(self._target, {**env, protocol.ENV_PROCESS: token}),
+                join=tuple(str(file) for file in files),
+                capabilities=None if kept is None else capabilities.numbers(kept),
+                in_user_namespace=self._target.in_user_namespace,
+                new_session=in_background,
+            )
+            popen = entry.spawn(request, process, stdin, stdout, stderr)
         return NamespaceProcess(self._target, tuple(argv), popen, f"{protocol.ENV_PROCESS}={token}")
 
-
-def enter_command(target: NamespaceTarget, argv: Sequence[str]) -> list[str]:
-    """The command on this host that runs ``argv`` on the node."""
-    user = ["--user", "--preserve-credentials"] if target.in_user_namespace else []
-    return [
-        "nsenter",
-        f"--target={target.pid}",
-        *user,
-        *("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd"),
-        "--",
-        *(target.python if word == "{python}" else word for word in argv),
-    ]
+    @contextlib.contextmanager
+    def _process_1(self) -> Iterator[int]:
+        """Descriptor (pidfd) of the node's process 1; ConnectionFailure if the node is gone."""
+        try:
+            descriptor = os.pidfd_open(self._target.pid)
+        except OSError as error:
+            raise self._gone() from error
+        try:
+            self._check()
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 def node_environment(target: NamespaceTarget, own: Mapping[str, str]) -> dict[str, str]:
@@ -240,12 +240,13 @@ def node_environment(target: NamespaceTarget, own: Mapping[str, str]) -> dict[st
 
 
 class NamespaceProcess(MarkedProcess):
-    """A command on a node; implements ``Process``. Its client is ``nsenter``."""
+    """A command on a node; implements ``Process``."""
 
     def __init__(
-        self, target: NamespaceTarget, argv: tuple[str, ...], popen: subprocess.Popen[bytes], mark: str
+        self, target: NamespaceTarget, argv: tuple[str, ...], popen: entry.Entered, mark: str
     ) -> None:
         super().__init__(target.node, argv, popen)
+        self.entered = popen
         self._pid, self._mark = target.pid, mark
 
     def signal_there(self, number: int, *, first_only: bool) -> int:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from typing import IO, Protocol
 
 from continuum.errors import CommandTimeout, ConnectionFailure
 
@@ -16,7 +17,43 @@ END_TIMEOUT_S = 10.0
 _POLL_S = 0.01
 
 
-def kill(popen: subprocess.Popen[bytes]) -> None:
+class Client(Protocol):
+    """What is needed of ``subprocess.Popen``."""
+
+    @property
+    def pid(self) -> int:
+        """Id of the process on this host."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status; None until it is known."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """Pipe to its standard input."""
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """Pipe from its standard output."""
+
+    @property
+    def stderr(self) -> IO[bytes] | None:
+        """Pipe from its standard error."""
+
+    def poll(self) -> int | None:
+        """Exit status, or None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Exit status; raises subprocess.TimeoutExpired after ``timeout`` seconds."""
+
+    def terminate(self) -> None:
+        """Send SIGTERM; harmless if it has ended."""
+
+    def kill(self) -> None:
+        """Send SIGKILL; harmless if it has ended."""
+
+
+def kill(popen: Client) -> None:
     """Kill a process and close its pipes, without waiting for others that hold their far ends."""
     popen.kill()
     popen.wait(END_TIMEOUT_S)
@@ -35,7 +72,7 @@ class ClientProcess:
         popen: the client; its standard input and exit status are those of the command.
     """
 
-    def __init__(self, node: str, argv: tuple[str, ...], popen: subprocess.Popen[bytes]) -> None:
+    def __init__(self, node: str, argv: tuple[str, ...], popen: Client) -> None:
         self.popen = popen
         self._node, self._argv = node, argv
 

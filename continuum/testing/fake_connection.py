@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from continuum.connection.base import Completed
-from continuum.connection.process import END_TIMEOUT_S, ClientProcess, kill
+from continuum.connection.process import END_TIMEOUT_S, Client, ClientProcess, kill
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
 from continuum.host.files import replacing
 from continuum.model.limits import Limits
@@ -177,7 +177,7 @@ class FakeProcess(ClientProcess):
         self.end_client(END_TIMEOUT_S)
 
 
-def _kill_group(popen: subprocess.Popen[bytes]) -> None:
+def _kill_group(popen: Client) -> None:
     # The process group exists, with the same id, as long as it has a member.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(popen.pid, signal.SIGKILL)

@@ -34,15 +34,10 @@ def problems(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
     for name, error in trial.failures().items():
         remedy = _remedy(name, error, host)
         yield Problem(f"{_WORDS[name]}, but the kernel refuses: {error.strerror}; {_fix(remedy)}")
-    if host.find_command("nsenter") is None:
-        yield Problem(f"the command nsenter is missing; {_fix(_INSTALL_NSENTER)}")
 
 
 def _fix(remedy: str) -> str:
     return f"to fix it: {remedy}"
-
-
-_INSTALL_NSENTER = "sudo apt-get install util-linux"
 
 
 def _remedy(name: str, error: OSError, host: Host) -> str:
@@ -83,10 +78,6 @@ def findings(host: Host) -> Iterable[Finding]:
         error = blocked or failed.get(name)
         remedy = _remedy(trial.NAMESPACES if blocked else name, error, host) if error else ""
         yield Finding(label, error is None, str(error.strerror) if error else user, remedy)
-    nsenter = host.find_command("nsenter")
-    yield Finding(
-        "nsenter", nsenter is not None, str(nsenter or "missing"), "" if nsenter else _INSTALL_NSENTER
-    )
     yield _limits_finding(host)
 
 

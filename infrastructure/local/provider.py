@@ -24,8 +24,9 @@ from continuum.model.topology import NodeSpec
 from continuum.modules.base import Finding
 from continuum.modules.provider import Provider
 from continuum.network import host_addresses
+from continuum.options import Option
 from continuum.rundir import index
-from infrastructure.local import limits, mounts, probe, processes, strain, trial
+from infrastructure.local import limits, mounts, privileges, probe, processes, strain, trial
 from infrastructure.local.keeper.keeper_plan import KeeperPlan, NodePlan
 from infrastructure.local.launch import Launch, StartedNode
 
@@ -49,6 +50,7 @@ class LocalProvider(Provider):
     summary: ClassVar[str] = "namespaces of this host: a hundred nodes in well under a second, no daemon"
     engines: ClassVar[tuple[str, ...]] = ("fabric", "netem")
     shares_host: ClassVar[bool] = True
+    options: ClassVar[tuple[Option, ...]] = privileges.OPTIONS
     no_containers: ClassVar[str] = "they share the file system and the control groups of this host"
 
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
@@ -92,11 +94,12 @@ class LocalProvider(Provider):
                 run.note(note)
         finally:
             launch.close()
+        kept = privileges.kept(run.config, str(run.state().get("engine", "")))
         return tuple(
             Node(
                 spec,
                 addresses[spec.name],
-                {**_handle(made[spec.name]), "groups": limits.handle(spec, run.id, layout)},
+                {**_handle(made[spec.name], kept), "groups": limits.handle(spec, run.id, layout)},
                 python=sys.executable,
                 shares_host=True,
             )
@@ -156,6 +159,7 @@ class LocalProvider(Provider):
                 in_user_namespace=bool(handle["as_user"]),
                 python=node.python,
                 join=_groups(node).join,
+                capabilities=privileges.of_handle(handle),
             )
         )
 
@@ -233,11 +237,12 @@ def _attach(
     fabric.attach([(one.name, tiers[one.name], addresses[one.name]) for one in batch], descriptors)
 
 
-def _handle(made: StartedNode) -> dict[str, object]:
+def _handle(made: StartedNode, kept: tuple[str, ...] | None) -> dict[str, object]:
     return {
         "pid": made.pid,
         "start": made.start,
         "as_user": trial.needs_user_namespace(),
+        privileges.HANDLE: kept,
     }
 
 

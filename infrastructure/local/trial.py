@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from continuum.host.clone import CLONE_NEWNS, NODE_NAMESPACES
 from continuum.network.fabric import tun
 from infrastructure.local.keeper import syscalls
 
@@ -32,12 +33,12 @@ def failures() -> dict[str, OSError]:
     if needs_user_namespace():
         steps: dict[str, Callable[[], None]] = {NAMESPACES: syscalls.become_root_of_user_namespace}
     else:
-        steps = {NAMESPACES: lambda: syscalls.unshare(syscalls.CLONE_NEWNS)}
+        steps = {NAMESPACES: lambda: syscalls.unshare(CLONE_NEWNS)}
     return _in_child({**steps, MOUNT: _isolate, TUN: _make_tun, OVERLAY: _make_overlay})
 
 
 def _isolate() -> None:
-    syscalls.unshare(syscalls.NODE_NAMESPACES & ~syscalls.CLONE_NEWNS)
+    syscalls.unshare(NODE_NAMESPACES & ~CLONE_NEWNS)
     syscalls.make_private()
 
 

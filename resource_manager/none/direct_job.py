@@ -236,6 +236,6 @@ def _signal(start_ns: int) -> str:
 
 
 def _describe(status: int) -> str:
-    """An exit status for messages; nsenter and shells report a signal as 128 + its number."""
+    """An exit status for messages; shells report a signal as 128 + its number."""
     signal = -status if status < 0 else status - 128 if status > 128 else 0
     return f"signal {signal}" if signal else f"status {status}"

@@ -14,7 +14,7 @@ import os
 import stat
 from contextlib import suppress
 
-from . import syscalls
+from . import masks, syscalls
 from .keeper_plan import KeeperPlan
 
 NODES = "nodes"
@@ -25,6 +25,7 @@ _SHARED = "nodes/.shared"
 # In memory, since the kernel refuses a lower layer inside another one ("/").
 _COMMON = f"{_SHARED}/common"
 _DEVICES = f"{_SHARED}/devices"
+_EMPTY = f"{_SHARED}/empty"
 _DEVICE_NUMBERS = {
     "null": (1, 3),
     "zero": (1, 5),
@@ -53,6 +54,8 @@ def prepare(plan: KeeperPlan) -> bool:
     syscalls.mount("tmpfs", _SHARED, "tmpfs", syscalls.MS_NOSUID, "mode=0755,size=16m")
     for folder in (_DEVICES, *(_COMMON + path for path in ("/etc", *(_OWN_FOLDERS if plan.as_user else ())))):
         os.makedirs(folder, mode=0o755, exist_ok=True)
+    os.mkdir(_EMPTY, 0o555)
+    syscalls.bind(_EMPTY, _EMPTY, read_only=True)
     _write_hosts(plan)
     _fill_devices()
     return _supports_overlays(as_user=plan.as_user)
@@ -107,7 +110,7 @@ def _make_device(name: str, number: tuple[int, int]) -> None:
         syscalls.bind(f"/dev/{name}", path)
 
 
-def enter(plan: KeeperPlan, name: str, *, on_disk: bool) -> None:
+def enter(plan: KeeperPlan, name: str, hidden: masks.Masks, *, on_disk: bool) -> None:
     """Create the root file system of a node and change into it; called in the node's namespaces."""
     private = f"{NODES}/{name}"
     os.mkdir(private, 0o755)
@@ -123,6 +126,7 @@ def enter(plan: KeeperPlan, name: str, *, on_disk: bool) -> None:
             with suppress(OSError):
                 syscalls.bind(point, _ROOT + point, read_only=True)
     _mount_fresh()
+    masks.apply(hidden, _ROOT, f"{_DEVICES}/null", _EMPTY)
     for path in plan.shown:
         _show(path)
     syscalls.enter_root(_ROOT)
@@ -144,7 +148,8 @@ def _overlay(private: str, index: int, lower: str, target: str, *, as_user: bool
         layers = f"{shared}:/proc/self/fd/{fd}" if layered else f"/proc/self/fd/{fd}"
         options = f"lowerdir={layers},upperdir={upper},workdir={work}"
         # Without privileges, overlays use extended attributes of users.
-        syscalls.mount("overlay", target, "overlay", 0, options + (",userxattr" if as_user else ""))
+        options += ",userxattr" if as_user else ""
+        syscalls.mount("overlay", target, "overlay", syscalls.MS_NODEV, options)
     finally:
         os.close(fd)
 

@@ -16,11 +16,12 @@ import os
 import signal
 import socket
 import sys
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
+from continuum.host.clone import CLONE_NEWNS, NODE_NAMESPACES, clone
 from continuum.network.fabric import tun
 
-from . import filesystem, syscalls
+from . import filesystem, masks, syscalls
 from .keeper_plan import PREFIX_BITS, KeeperPlan, NodePlan
 
 INTERFACE = "eth0"
@@ -59,37 +60,47 @@ def _create_all(plan: KeeperPlan, channel: socket.socket) -> None:
     if plan.as_user:
         syscalls.become_root_of_user_namespace()
     else:
-        syscalls.unshare(syscalls.CLONE_NEWNS)
+        syscalls.unshare(CLONE_NEWNS)
     on_disk = filesystem.prepare(plan)
     if not on_disk:
         channel.send(json.dumps({"name": "", "note": _IN_MEMORY}).encode())
     # The kernel reaps children, here and in the nodes.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     keeper = syscalls.process_id()
+    setting = _Setting(plan, channel, masks.of_this_kernel(), on_disk)
     for index in range(plan.workers):
         if os.fork() == 0:
             syscalls.die_with_parent(keeper)
-            _work(plan, plan.nodes[index :: plan.workers], channel, on_disk)
+            _work(setting, plan.nodes[index :: plan.workers])
 
 
-def _work(plan: KeeperPlan, nodes: tuple[NodePlan, ...], channel: socket.socket, on_disk: bool) -> NoReturn:
+class _Setting(NamedTuple):
+    """What the creation of all nodes has in common."""
+
+    plan: KeeperPlan
+    channel: socket.socket
+    hidden: masks.Masks
+    on_disk: bool
+
+
+def _work(setting: _Setting, nodes: tuple[NodePlan, ...]) -> NoReturn:
     """Create some of the nodes and remain their parent."""
     syscalls.set_name("continuum-work")
     worker = syscalls.process_id()
     for node in nodes:
-        if syscalls.clone(syscalls.NODE_NAMESPACES) == 0:
+        if clone(NODE_NAMESPACES) == 0:
             try:
                 syscalls.die_with_parent(worker)
-                _run_node(plan, node, channel, on_disk)
+                _run_node(setting, node)
             except BaseException:
                 sys.excepthook(*sys.exc_info())
             finally:
                 os._exit(1)  # a failed node must not continue as a worker
-    channel.close()
+    setting.channel.close()
     _wait_forever()
 
 
-def _run_node(plan: KeeperPlan, node: NodePlan, channel: socket.socket, on_disk: bool) -> NoReturn:
+def _run_node(setting: _Setting, node: NodePlan) -> NoReturn:
     """Become process 1 of a node."""
     try:
         pid = syscalls.process_id()  # that of the host, since /proc is still the host's
@@ -101,14 +112,14 @@ def _run_node(plan: KeeperPlan, node: NodePlan, channel: socket.socket, on_disk:
         tun.configure(INTERFACE, node.address, PREFIX_BITS)
         tun.raise_tcp_buffers()
         start = _start_time()
-        filesystem.enter(plan, node.name, on_disk=on_disk)
+        filesystem.enter(setting.plan, node.name, setting.hidden, on_disk=setting.on_disk)
         message = json.dumps({"name": node.name, "pid": pid, "start": start})
-        socket.send_fds(channel, [message.encode()], [device])
+        socket.send_fds(setting.channel, [message.encode()], [device])
         os.close(device)
     except OSError as error:
-        channel.send(json.dumps({"name": node.name, "error": str(error)}).encode())
+        setting.channel.send(json.dumps({"name": node.name, "error": str(error)}).encode())
         raise
-    channel.close()
+    setting.channel.close()
     _wait_forever()
 
 

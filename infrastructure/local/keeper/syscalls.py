@@ -9,13 +9,7 @@ import signal
 import struct
 from typing import NoReturn
 
-CLONE_NEWNS = 0x00020000
-CLONE_NEWUTS = 0x04000000
-CLONE_NEWIPC = 0x08000000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
-CLONE_NEWNET = 0x40000000
-NODE_NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
+from continuum.host.clone import CLONE_NEWNS, CLONE_NEWUSER
 
 MS_RDONLY = 0x1
 MS_NOSUID = 0x2
@@ -31,35 +25,18 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
-_SYS_CLONE = {"x86_64": 56, "s390x": 120, "ppc64le": 120}.get(platform.machine(), 220)
 _SYS_MOUNT_SETATTR = 442  # the same on every architecture
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 0x1
 _SYS_PIVOT_ROOT = {"x86_64": 155, "s390x": 217, "ppc64le": 203}.get(platform.machine(), 41)
 
-# PyDLL holds the interpreter's lock during a call, so that the child holds it after ``clone``, as after
-# ``os.fork``.
 _libc = ctypes.PyDLL(None, use_errno=True)
 
 
 def _fail(what: str) -> NoReturn:
     number = ctypes.get_errno()
     raise OSError(number, f"{what}: {os.strerror(number)}")
-
-
-def clone(flags: int) -> int:
-    """Fork into new namespaces: 0 in the child, the child's pid in the parent.
-
-    Only for a process with one thread; hooks of ``os.register_at_fork`` do not run.
-    """
-    if platform.machine() == "s390x":
-        pid: int = _libc.syscall(_SYS_CLONE, 0, flags | signal.SIGCHLD, 0, 0, 0)
-    else:
-        pid = _libc.syscall(_SYS_CLONE, flags | signal.SIGCHLD, 0, 0, 0, 0)
-    if pid < 0:
-        _fail("clone")
-    return pid
 
 
 def unshare(flags: int) -> None:
