@@ -144,11 +144,49 @@ class During:
 
 
 @dataclass(frozen=True)
+class Burst:
+    """How long a processor of a node took for a piece of work, in the median of several.
+
+    Attributes:
+        work_ms: CPU time that it takes, which is its duration on a processor at full speed.
+        wall_ms: how long it took.
+        expected_ms: how long it takes on a processor with the configured speed.
+        ok: whether both agree within the tolerance.
+    """
+
+    work_ms: float
+    wall_ms: float
+    expected_ms: float
+    ok: bool
+
+
+@dataclass(frozen=True)
+class Processors:
+    """The speed of the processors of a tier's nodes, measured on one of them before the load.
+
+    Attributes:
+        tier: the tier.
+        node: the node on which it was measured.
+        speed: configured speed, as a share of this host's; below 1.
+        paced: whether the node is stopped between slices of work; if not, only a quota bounds its CPU time.
+        bursts: pieces of work of different lengths.
+    """
+
+    tier: str
+    node: str
+    speed: float
+    paced: bool = False
+    bursts: tuple[Burst, ...] = ()
+
+
+@dataclass(frozen=True)
 class Fidelity:
     """How faithfully the run kept to its configuration.
 
     Attributes:
         during: during the load; None if the run had none.
+        processors: speed of slow processors, before the load.
     """
 
     during: During | None = None
+    processors: tuple[Processors, ...] = ()

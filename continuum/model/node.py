@@ -74,11 +74,13 @@ class Strain:
         cpu_seconds: CPU time of this host that the node used; None if unknown.
         throttled_seconds: time in which its programs waited for its CPU quota; None if unknown.
         unread_packets: packets dropped before the network engine could read them; None if unknown.
+        emulation_seconds: CPU time of this host that making the node slow took.
     """
 
     cpu_seconds: float | None = None
     throttled_seconds: float | None = None
     unread_packets: int | None = None
+    emulation_seconds: float = 0.0
 
 
 def node_to_json(node: Node) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 
 from continuum.model.benchmark import Benchmark, Lifecycle, RequestCounts
 from continuum.model.fidelity import (
+    Burst,
     Disturbance,
     During,
     Fidelity,
     LinkTraffic,
     NodeStrain,
+    Processors,
     Reading,
     SentinelDelay,
 )
@@ -75,13 +77,21 @@ _DURING: Mapping[str, type] = {
 
 def fidelity(data: Mapping[str, Any] | None) -> Fidelity:
     """What disturbed the run, from its JSON object; empty for a result without one."""
-    during = (data or {}).get("during")
+    found = data or {}
+    slow = tuple(processors(row) for row in found.get("processors", ()))
+    during = found.get("during")
     if during is None:
-        return Fidelity()
+        return Fidelity(None, slow)
     rows: dict[str, tuple[Any, ...]] = {
         name: tuple(make(kind, row) for row in during.get(name, ())) for name, kind in _DURING.items()
     }
-    return Fidelity(make(During, {**during, **rows, "unwatched": tuple(during.get("unwatched", ()))}))
+    watched = make(During, {**during, **rows, "unwatched": tuple(during.get("unwatched", ()))})
+    return Fidelity(watched, slow)
+
+
+def processors(data: Mapping[str, Any]) -> Processors:
+    """The speed of processors from its JSON object."""
+    return make(Processors, {**data, "bursts": tuple(make(Burst, row) for row in data.get("bursts", ()))})
 
 
 def make(kind: type[T], data: Mapping[str, Any]) -> T:

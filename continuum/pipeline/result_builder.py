@@ -17,6 +17,7 @@ from continuum.host.facts import Host
 from continuum.measure import analysis, clock, lifecycle
 from continuum.measure.clock import NodeClock, Offset
 from continuum.measure.lifecycle import InstanceTimeline
+from continuum.model import result_json
 from continuum.model.benchmark import Benchmark
 from continuum.model.fidelity import During, Fidelity
 from continuum.model.node import Node, Usage
@@ -107,7 +108,7 @@ def result(
         phases=tuple(phases),
         nodes=nodes,
         network=tuple(fidelity),
-        fidelity=Fidelity(during),
+        fidelity=Fidelity(during, tuple(result_json.processors(row) for row in run.records("processors"))),
         clocks=_foreign_clocks(deployment, snapshots),
         deliveries=tuple(Delivery(**row) for row in run.records("deliveries")),
         installation=tuple(InstallStep(**row) for row in run.records("install_steps")),

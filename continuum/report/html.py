@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from continuum.measure import speed_curve
 from continuum.model.result import Result
 from continuum.report import formats, palette, setup_tables, view
 from continuum.report.table import Table
@@ -36,6 +37,8 @@ def render(result: Result, svg: Mapping[str, str], config_text: str = "") -> str
         "verdict": view.verdict(result),
         "complaints": view.complaints(result),
         "links": view.links(result),
+        "processors": view.processors(result),
+        "speed_remarks": speed_curve.remarks(result.fidelity.processors),
         "tiers": view.tiers(result),
         "nodes": view.nodes(result),
         "clocks": view.clocks(result),

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from continuum.measure import speed_curve
 from continuum.model.benchmark import Benchmark
 from continuum.model.result import Result
 from continuum.report import formats, palette, setup_tables, view
@@ -38,10 +39,12 @@ def show(
     _verdict(out, result)
     if result.nodes:
         print_table(out, view.tiers(result))
+    if result.fidelity.processors:
+        print_table(out, view.processors(result))
     if result.network:
         print_table(out, view.links(result))
     if result.benchmark:
-        _benchmark(out, result.benchmark)
+        _benchmark(out, result.benchmark, speed_curve.remarks(result.fidelity.processors))
     if result.lifecycle:
         print_table(out, setup_tables.instances(result.lifecycle))
     if result.simulated:
@@ -75,9 +78,11 @@ def _verdict(out: Console, result: Result) -> None:
         print_item(out, reason, "red")
 
 
-def _benchmark(out: Console, bench: Benchmark) -> None:
+def _benchmark(out: Console, bench: Benchmark, remarks: Iterable[str]) -> None:
     if bench.end_to_end_ms.count:
         print_table(out, view.stages(bench), palette.of(bench.stages))
+        for remark in remarks:
+            print_item(out, remark, "red")
     grid = RichTable.grid(padding=(0, 2))
     for _ in range(3):
         grid.add_column(overflow="fold")

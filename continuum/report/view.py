@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from continuum.model.benchmark import Benchmark
+from continuum.model.fidelity import Processors
 from continuum.model.result import LinkFidelity, NodeUse, Result
 from continuum.model.summary import Summary
 from continuum.report.formats import NONE, compact, count, memory, number, percent, span, with_clock_error
@@ -130,6 +131,15 @@ def links(result: Result) -> Table:
     return Table("Links: configured and measured", columns, tuple(rows), frozenset({"loss"}), frozenset({""}))
 
 
+def processors(result: Result) -> Table:
+    """Speed of slow processors as configured and as measured, a row per tier."""
+    found = result.fidelity.processors
+    lengths = found[0].bursts if found else ()
+    columns = ("tier", "speed", *(f"{burst.work_ms:g} ms takes" for burst in lengths), "")
+    rows = [_processors(one) for one in found]
+    return Table("Processors: configured and measured", columns, tuple(rows), frozenset(), frozenset({""}))
+
+
 def clocks(result: Result) -> Table:
     """A row per node with its own clock."""
     rows = [
@@ -209,6 +219,12 @@ def _tier(tier: str, nodes: Sequence[NodeUse]) -> Row:
         (memory(max(peaks)) if peaks else NONE) + (f", {killed} killed" if killed else ""),
     )
     return Row(cells, False if killed else None)
+
+
+def _processors(one: Processors) -> Row:
+    ok = all(burst.ok for burst in one.bursts)
+    takes = [f"{span(burst.wall_ms)} of {span(burst.expected_ms)}" for burst in one.bursts]
+    return Row((one.tier, f"{one.speed:g}", *takes, "ok" if ok else "OUT"), ok)
 
 
 def _alike(texts: Sequence[str]) -> str:

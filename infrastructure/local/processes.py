@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,13 @@ def _name(pid: int) -> str:
         return ""
 
 
-def end_all(run_id: str, *, also_outside_nodes: bool = False, timeout_s: float = 20.0) -> None:
+def end_all(
+    run_id: str,
+    *,
+    also_outside_nodes: bool = False,
+    release: Callable[[], None] = lambda: None,
+    timeout_s: float = 20.0,
+) -> None:
     """Kill every process of a run's nodes and wait until they are gone.
 
     The main keeper is killed last: it adopts the others when their parent ends, so that no zombie remains if
@@ -95,6 +101,7 @@ def end_all(run_id: str, *, also_outside_nodes: bool = False, timeout_s: float =
     Args:
         run_id: the run.
         also_outside_nodes: kill other processes of the run, too, except this one and its ancestors.
+        release: lets processes end that are stopped; called after each attempt.
         timeout_s: time limit.
 
     Raises:
@@ -118,6 +125,7 @@ def end_all(run_id: str, *, also_outside_nodes: bool = False, timeout_s: float =
         mains = {one.pid for one in found} - {one.pid for one in under}
         for pid in [one.pid for one in under] or (mains if dying <= mains else ()):
             pidfd.send(pid, signal.SIGKILL, lambda one: is_of_run(one, run_id))
+        release()
         time.sleep(_POLL_S)
 
 

@@ -26,7 +26,17 @@ from continuum.modules.provider import Provider
 from continuum.network import host_addresses
 from continuum.options import Option
 from continuum.rundir import index
-from infrastructure.local import limits, mounts, privileges, probe, processes, strain, trial
+from infrastructure.local import (
+    calibration,
+    limits,
+    mounts,
+    pacing,
+    privileges,
+    probe,
+    processes,
+    strain,
+    trial,
+)
 from infrastructure.local.keeper.keeper_plan import KeeperPlan, NodePlan
 from infrastructure.local.launch import Launch, StartedNode
 
@@ -110,17 +120,24 @@ class LocalProvider(Provider):
         """Kill the nodes' processes, found by their marks; delete their control groups and files."""
         folder = run.directory / NODE_FILES
         _refuse_others(run, owned)
-        processes.end_all(run.id, also_outside_nodes=not run.directory.is_dir())
-        groups.remove_trees(_groups_of(run, owned))
+        roots = _groups_of(run, owned)
+        outside = not run.directory.is_dir()
+        processes.end_all(run.id, also_outside_nodes=outside, release=lambda: groups.release(roots))
+        groups.remove_trees(roots)
         if folder.is_symlink():
             run.tell(f"{run.id}: {folder} is a symbolic link; what it leads to is not deleted")
         elif folder.is_dir():
             _remove_files(folder)
 
     def enforce(self, nodes: Sequence[Node], run: Run) -> None:
-        """Apply CPU quotas, including those of workloads that already run."""
+        """Apply CPU quotas, including those of workloads that already run, and make processors slow."""
         for node in nodes:
             _groups(node).enforce()
+        folder = run.directory / NODE_FILES
+        why = pacing.start(nodes, run, folder)
+        if why:
+            run.note(f"processors below full speed compute short bursts at full speed: {why}")
+        calibration.calibrate(nodes, run, paced=not why)
 
     def usage(self, deployment: Deployment, run: Run) -> Mapping[str, Usage]:
         """What each node has used so far, by its name."""
@@ -128,7 +145,8 @@ class LocalProvider(Provider):
 
     def strain(self, nodes: Sequence[Node], run: Run) -> Mapping[str, Strain]:
         """Counters of the nodes' control groups and interfaces."""
-        return {node.name: strain.of_node(node) for node in nodes}
+        emulation_s = pacing.cpu_seconds(nodes, run.directory / NODE_FILES)
+        return {node.name: strain.of_node(node, emulation_s.get(node.name, 0.0)) for node in nodes}
 
     def survivors(self, host: Host) -> Mapping[str, str]:
         """This user's runs that have processes or control groups, with their folders.

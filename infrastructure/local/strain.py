@@ -9,10 +9,10 @@ _DROPPED = 11
 """Position of the transmit drops among the numbers of an interface in ``/proc/<pid>/net/dev``."""
 
 
-def of_node(node: Node) -> Strain:
-    """The counters of a node's control groups and interface."""
+def of_node(node: Node, emulation_s: float = 0.0) -> Strain:
+    """The counters of a node's control groups and interface, beside CPU time of making it slow."""
     cpu_s, throttled_s = counters.cpu_and_throttled_s(node.handle["groups"]["paths"])
-    return Strain(cpu_s, throttled_s, unread_packets(int(node.handle["pid"]), node.interface))
+    return Strain(cpu_s, throttled_s, unread_packets(int(node.handle["pid"]), node.interface), emulation_s)
 
 
 def unread_packets(pid: int, interface: str) -> int | None:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from continuum.host import mounts
-from continuum.host.cgroup.group_plan import PREFIX, Layout
+from continuum.host.cgroup.group_plan import PACING, PREFIX, Layout
 
 ALL = ("cpu", "cpuacct", "cpuset", "memory", "blkio")
+"""Controllers that limit nodes or count what they use."""
+
 _V2_NAMES = {"blkio": "io", "cpuacct": "cpu"}
 _SEARCH_DEPTH = 8
 
@@ -40,7 +42,7 @@ def hierarchies(mounted: Sequence[mounts.Mount]) -> tuple[Hierarchy, ...]:
     found = []
     for mount in mounted:
         if mount.kind == "cgroup":
-            served = frozenset(mount.options.split(",")) & set(ALL)
+            served = frozenset(mount.options.split(",")) & {*ALL, *PACING}
             found.append(Hierarchy(1, Path(mount.point), mount.root, served))
         elif mount.kind == "cgroup2":
             names: frozenset[str] = frozenset()
@@ -71,20 +73,40 @@ def layout(controllers: Sequence[str], device: str = "") -> Layout | None:
     trees = hierarchies(mounted)
     own = own_groups(Path("/proc/self/cgroup").read_text(encoding="utf-8"))
     first: dict[str, PurePosixPath] = {}
+    limiting = tuple(name for name in controllers if name in ALL)
     for tree in trees:
         if tree.version == 1:
-            for controller in controllers:
+            for controller in limiting:
                 if controller in tree.controllers and controller not in first:
                     parent = _first_usable(_above(tree, own.get(controller, "/")))
                     if parent is not None:
                         first[controller] = PurePosixPath(parent)
     if first:
-        return Layout(1, first, device)
+        return Layout(1, first | _pacing(trees, own, controllers), device)
     for tree in trees:
-        served = tuple(name for name in controllers if name in tree.controllers)
+        served = tuple(name for name in limiting if name in tree.controllers)
         if tree.version == 2 and served:
             return _layout_v2(tree, own.get("", "/"), served, device)
     return None
+
+
+def _pacing(
+    trees: Sequence[Hierarchy], own: Mapping[str, str], controllers: Sequence[str]
+) -> dict[str, PurePosixPath]:
+    """Parents of the groups that slow nodes down; empty unless all of them can be created.
+
+    Every group of version 2 can be counted by ``perf_event``, beside limits of version 1. Stopping takes the
+    ``freezer`` of version 1: that of version 2 wakes every sleeping thread of a node twice each time.
+    """
+    found: dict[str, PurePosixPath] = {}
+    for name in PACING:
+        for tree in trees:
+            counts = name == "perf_event" and tree.version == 2
+            if name in controllers and name not in found and (counts or name in tree.controllers):
+                parent = _first_usable(_above(tree, own.get("" if counts else name, "/")))
+                if parent is not None:
+                    found[name] = PurePosixPath(parent)
+    return found if len(found) == len(PACING) else {}
 
 
 def _layout_v2(tree: Hierarchy, own: str, controllers: Sequence[str], device: str) -> Layout | None:

@@ -31,6 +31,9 @@ PREFIX = "continuum-"
 _CPUSET_COPIED = ("cpuset.cpus", "cpuset.mems")
 """A new cpuset of version 1 has neither CPUs nor memory nodes, so it accepts no process."""
 
+PACING = ("perf_event", "freezer")
+"""Controllers that count the CPU time of nodes with slow processors, and stop them; they limit nothing."""
+
 REST = "rest"
 """Group of a node's processes that do not belong to a workload with limits."""
 
@@ -95,7 +98,19 @@ def controllers(specs: tuple[NodeSpec, ...]) -> tuple[str, ...]:
         needed.append("cpuset")
     if any(spec.read_mb_per_s or spec.write_mb_per_s for spec in specs):
         needed.append("blkio")
+    if any(speed(spec) < 1 for spec in specs):
+        needed += PACING
     return tuple(needed)
+
+
+def speed(spec: NodeSpec) -> float:
+    """Speed of a node's processors as a share of this host's; a part of a core is a slow core."""
+    return spec.quota * min(1.0, spec.cores)
+
+
+def processors(spec: NodeSpec) -> int:
+    """Number of a node's processors: its cores, rounded up."""
+    return max(1, math.ceil(spec.cores))
 
 
 def run_groups(layout: Layout, run_id: str) -> tuple[Group, ...]:

@@ -14,6 +14,7 @@ from continuum.host.cgroup.group_plan import Group, Setting
 from continuum.model.node import Usage
 
 _POLL_S = 0.005
+_FREEZER = "freezer.state"
 
 
 def make(groups: Iterable[Group]) -> None:
@@ -80,7 +81,17 @@ def _remove_tree(folder: Path, deadline: float) -> None:
             return
 
 
+def release(roots: Iterable[Path]) -> None:
+    """Let processes run, and end, that the ``freezer`` has stopped in groups and all groups below."""
+    for root in roots:
+        if (root / _FREEZER).exists():
+            for folder, _, _ in os.walk(root):
+                with contextlib.suppress(OSError):
+                    _write(f"{folder}/{_FREEZER}", "THAWED")
+
+
 def _kill_members(folder: Path) -> None:
+    release([folder])
     with contextlib.suppress(OSError):
         for pid in (folder / "cgroup.procs").read_text(encoding="ascii").split():
             if int(pid) > 0:  # 0 is a process outside this pid namespace

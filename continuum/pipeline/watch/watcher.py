@@ -226,4 +226,7 @@ class Watcher:
         if len(known) < len(self._deployment.nodes):
             self._unwatched["CPU time of others: it is not known how much the nodes use"] = None
             return None
-        return sum(known) + self._engine_cpu_s + self._agents_cpu_s + host_times.own_cpu_seconds()
+        emulation_s = sum(one.emulation_seconds for one in strain.values())
+        return (
+            sum(known) + emulation_s + self._engine_cpu_s + self._agents_cpu_s + host_times.own_cpu_seconds()
+        )

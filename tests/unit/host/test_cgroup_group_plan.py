@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -158,7 +159,11 @@ def test_memory_of_a_workload() -> None:
 
 def test_only_controllers_that_are_needed() -> None:
     assert group_plan.controllers((PLAIN,)) == ("cpu", "cpuacct", "memory")
-    assert group_plan.controllers((PLAIN, SPEC)) == ("cpu", "cpuacct", "memory", "cpuset", "blkio")
+    assert group_plan.controllers((PLAIN, SPEC)) == (
+        *("cpu", "cpuacct", "memory", "cpuset", "blkio"),
+        *group_plan.PACING,
+    )
+    assert group_plan.controllers((PLAIN, replace(PLAIN, cores=0.5)))[3:] == group_plan.PACING
 
 
 def test_own_groups_of_either_version() -> None:

@@ -1,0 +1,56 @@
+"""What the process that slows nodes down is told: plain JSON on its standard input."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+SLICE_NS = 250_000
+"""A node computes for so long at full speed, then waits. Shorter ones cost more and come no closer."""
+
+READY = "ready"
+"""Answer of the process once nodes are slowed down."""
+
+
+class PacedNode(NamedTuple):
+    """One node.
+
+    Attributes:
+        name: its name.
+        counted: folder of its control group in the hierarchy that counts CPU time.
+        stopped: folder of its control group in the hierarchy ``freezer``.
+        speed: speed of its processors, as a share of this host's.
+        cores: number of its processors.
+    """
+
+    name: str
+    counted: str
+    stopped: str
+    speed: float
+    cores: int
+
+
+class PacePlan(NamedTuple):
+    """All nodes, and where the process keeps a group of its own.
+
+    Attributes:
+        hold: control group of ``freezer`` without processes, to create and to keep stopped. The kernel
+            changes its code when the first group of the host is stopped and when the last one is released,
+            which takes 0.1 ms; with this one, neither happens.
+        cpus: CPUs of the host that the nodes may use.
+        nodes: the nodes.
+    """
+
+    hold: str
+    cpus: tuple[int, ...]
+    nodes: tuple[PacedNode, ...]
+
+    def to_json(self) -> str:
+        """The plan as JSON."""
+        return json.dumps([self.hold, self.cpus, self.nodes])
+
+
+def from_json(text: str) -> PacePlan:
+    """A plan from its JSON."""
+    hold, cpus, nodes = json.loads(text)
+    return PacePlan(hold, tuple(cpus), tuple(PacedNode(*node) for node in nodes))
