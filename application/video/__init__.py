@@ -173,6 +173,7 @@ class Video(Application):
             servers=placement.servers(where, topology, transport, replicas),
             local=self._serving(config, ENDPOINT, resources),
             transport=transport,
+            camera_mb=placement.camera_mb(resources),
         )
 
 

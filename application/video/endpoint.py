@@ -1,8 +1,8 @@
 """The program on an endpoint: a camera whose frames a worker, or the endpoint itself, classifies.
 
-The load is open-loop: every frame has an intended time that does not depend on earlier frames. One thread
-prepares frames, one sends them, one (of the transport) receives answers, and one ends overdue requests; none
-waits for another.
+The load is open-loop: every frame has an intended time that does not depend on earlier frames. The camera's
+frames are decoded before the load. One thread preprocesses them, one sends them, one (of the transport)
+receives answers, and one ends overdue requests; none waits for another.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from application.video import frames, runtime, schedule, stages
@@ -123,23 +124,26 @@ class Endpoint:
         self.session.progress(**self.tracker.numbers())
 
     def _generate(self, start_ns: int, camera: frames.Camera) -> None:
-        settings = self.settings
-        size = settings.frame_size or self._input
+        size = self.settings.frame_size or self._input
         assert size is not None
-        times = schedule.intended_times(
-            settings.arrival,
-            settings.frequency,
-            settings.duration_s,
-            settings.warmup_s,
-            seed=f"{settings.seed} {self.name}",
-        )
-        for intended in times:
+        for intended in self.schedule():
             image = camera.next()
             due_ns = start_ns + intended.offset_ns
             wait_s = (due_ns - time.monotonic_ns()) / schedule.NS_PER_S
             if self.session.stopping.wait(max(0.0, wait_s)):
                 return
             self._make(f"{self.name}.{intended.number}", due_ns, intended.warmup, image, size)
+
+    def schedule(self) -> Iterator[schedule.Intended]:
+        """The intended times of all frames."""
+        settings = self.settings
+        return schedule.intended_times(
+            settings.arrival,
+            settings.frequency,
+            settings.duration_s,
+            settings.warmup_s,
+            seed=f"{settings.seed} {self.name}",
+        )
 
     def _make(
         self, request: str, due_ns: int, warmup: bool, frame: frames.VideoFrame, size: tuple[int, int]
@@ -241,16 +245,30 @@ def _serve_itself(endpoint: Endpoint) -> LocalUplink:
     return uplink
 
 
+def _camera(endpoint: Endpoint) -> frames.Camera:
+    """The camera, with the frames that the load needs."""
+    settings = endpoint.settings
+    needed = sum(1 for _ in endpoint.schedule())
+    camera = frames.Camera(endpoint.session.folder / settings.video, needed, settings.camera_mb)
+    if camera.is_cut:
+        print(
+            f"camera: plays the first {len(camera)} frames of the video again and again, "
+            f"since {needed} do not fit in {settings.camera_mb} MB",
+            file=sys.stderr,
+            flush=True,
+        )
+    return camera
+
+
 def take_part(session: workload.Session, settings: EndpointSettings) -> None:
     """Prepare, connect, generate the load, and disconnect."""
     truth_file = session.folder / configuration.TRUTH_FILE
     truth = frames.read_truth(truth_file) if truth_file.exists() else {}
     endpoint = Endpoint(session, settings, truth)
-    camera = frames.Camera(session.folder / settings.video)
+    camera = _camera(endpoint)
     uplink = connect(endpoint)
     session.ready()
     endpoint.run(uplink, camera)
-    camera.close()
     runtime.within(_END_S, uplink.close)
 
 

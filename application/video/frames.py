@@ -1,12 +1,10 @@
-"""Frames of a video, decoded in advance, so that decoding is not part of the measurement."""
+"""Frames of a video, decoded before the load, so that decoding is not part of the measurement."""
 
 from __future__ import annotations
 
 import csv
-import queue
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,6 @@ Image = NDArray[np.uint8]
 
 # OpenCV would split each small frame among its own threads, which spin while they wait.
 cv2.setNumThreads(0)
-
-_AHEAD = 4
-_POLL_S = 0.2
 
 
 class VideoError(Exception):
@@ -77,51 +72,46 @@ def read_truth(path: Path) -> dict[int, str]:
     return truth
 
 
-@dataclass
 class Camera:
-    """Plays a video in a loop and decodes a few frames in advance, in its own thread.
+    """Plays a video in a loop, from frames that are decoded when it is made.
+
+    A camera stands for a device's sensor, which uses none of the device's processor: decoding must cost
+    nothing while the load runs. Frames that do not fit in memory are not played.
+
+    Args:
+        path: the video.
+        needed: number of frames that will be asked for; at least one is decoded.
+        memory_mb: memory that decoded frames may take, in MiB.
 
     Attributes:
-        path: the video.
+        is_cut: whether the memory is too small for the frames that will be asked for.
+
+    Raises:
+        VideoError: the video cannot be read.
     """
 
-    path: Path
-    _frames: queue.Queue[VideoFrame | VideoError] = field(default_factory=lambda: queue.Queue(_AHEAD))
-    _closed: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, path: Path, needed: int, memory_mb: int) -> None:
+        self._frames: list[VideoFrame] = []
+        self.is_cut = False
+        self._played = 0
+        left_bytes = memory_mb << 20
+        for frame in read_frames(path):
+            left_bytes -= frame.image.nbytes
+            enough = len(self._frames) >= max(1, needed)
+            self.is_cut = not enough and left_bytes < 0 and bool(self._frames)
+            if enough or self.is_cut:
+                break
+            self._frames.append(frame)
 
-    def __post_init__(self) -> None:
-        threading.Thread(target=self._play, name="camera", daemon=True).start()
+    def __len__(self) -> int:
+        """Number of different frames."""
+        return len(self._frames)
 
     def next(self) -> VideoFrame:
-        """The next frame, immediately if decoding keeps up; VideoError if the video cannot be read."""
-        frame = self._frames.get()
-        if isinstance(frame, VideoError):
-            raise frame
+        """The next frame."""
+        frame = self._frames[self._played % len(self._frames)]
+        self._played += 1
         return frame
-
-    def close(self) -> None:
-        """Stop decoding."""
-        self._closed.set()
-
-    def _play(self) -> None:
-        try:
-            while not self._closed.is_set():
-                for frame in read_frames(self.path):
-                    if not self._put(frame):
-                        return
-        except VideoError as error:
-            self._put(error)
-        except Exception as error:
-            self._put(VideoError(f"{self.path}: {error}"))
-
-    def _put(self, frame: VideoFrame | VideoError) -> bool:
-        while not self._closed.is_set():
-            try:
-                self._frames.put(frame, timeout=_POLL_S)
-            except queue.Full:
-                continue
-            return True
-        return False
 
 
 def encode(image: Image, size: tuple[int, int], quality: int) -> bytes:

@@ -107,6 +107,11 @@ def _memory_mb(tier: Tier, cores: float, replicas: int) -> int:
     return min(max(_LEAST_MEMORY_MB, round(cores * 1024)), max(1, tier.memory_mb // replicas))
 
 
+def camera_mb(resources: ProgramResources) -> int:
+    """Memory for decoded frames: a quarter of the program's."""
+    return max(1, resources.memory_mb // 4)
+
+
 def threads(resources: ProgramResources) -> int:
     """Inference threads of a program."""
     return max(1, int(resources.cores))

@@ -75,6 +75,7 @@ class EndpointSettings:
         seed: seed of the schedule.
         servers: the worker of each endpoint, by its node; an endpoint without an entry serves itself.
         local: settings for an endpoint that serves itself.
+        camera_mb: memory for decoded frames of the video, in MiB.
     """
 
     video: str
@@ -90,6 +91,7 @@ class EndpointSettings:
     servers: Mapping[str, Server] = field(default_factory=dict)
     local: WorkerSettings = field(default_factory=lambda: WorkerSettings(transport=LOCAL))
     transport: str = "zenoh"
+    camera_mb: int = 64
 
 
 def to_environment(settings: WorkerSettings | EndpointSettings) -> dict[str, str]:

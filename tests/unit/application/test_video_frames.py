@@ -16,11 +16,27 @@ from continuum.sdk.session import Identity, Session
 
 
 def test_the_camera_plays_without_end() -> None:
-    camera = frames.Camera(files.CLIP)
     length = len(frames.read_truth(files.CLIP_TRUTH))
+    camera = frames.Camera(files.CLIP, length + 3, 1024)
     indices = [camera.next().index for _ in range(length + 3)]
-    camera.close()
     assert indices == [*range(length), 0, 1, 2]
+    assert not camera.is_cut
+
+
+def test_the_camera_decodes_nothing_while_it_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = frames.Camera(files.CLIP, 5, 1024)
+    monkeypatch.setattr(frames.cv2, "VideoCapture", None)
+    assert [camera.next().index for _ in range(7)] == [0, 1, 2, 3, 4, 0, 1]
+
+
+@pytest.mark.parametrize(("needed", "memory_mb", "length", "is_cut"), [(9, 4, 4, True), (4, 4, 4, False)])
+def test_the_camera_keeps_what_fits(needed: int, memory_mb: int, length: int, is_cut: bool) -> None:
+    camera = frames.Camera(files.CLIP, needed, memory_mb)  # a frame takes 0.9 MiB
+    assert (len(camera), camera.is_cut) == (length, is_cut)
+
+
+def test_the_camera_has_at_least_one_frame() -> None:
+    assert len(frames.Camera(files.CLIP, 0, 0)) == 1
 
 
 def test_a_file_that_is_no_video(tmp_path: Path) -> None:
@@ -29,7 +45,7 @@ def test_a_file_that_is_no_video(tmp_path: Path) -> None:
     with pytest.raises(frames.VideoError, match="cannot read this video"):
         next(frames.read_frames(junk))
     with pytest.raises(frames.VideoError, match="cannot read this video"):
-        frames.Camera(junk).next()
+        frames.Camera(junk, 1, 1)
 
 
 @pytest.mark.parametrize("size", [(224, 224), (64, 48), (1280, 960)])
