@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from math import cos, pi, sin
+from math import atan2, cos, hypot, pi
 from statistics import NormalDist
 
 CORRELATION_PER_JITTER = 3.0
@@ -22,8 +22,12 @@ CORRELATION_PER_JITTER = 3.0
 KNOT_SPACING = 4 / 3
 """Distance of the knots, in correlation times."""
 
-_REACH = 5.0
-_STEPS_PER_UNIT = 40
+REACH = 5.0
+"""Largest value, and smallest one with a minus, that ``truncated_delays`` is made for."""
+
+STEPS_PER_UNIT = 40
+"""Entries of ``truncated_delays`` for each unit of the value."""
+
 _TRUNCATION_MATTERS = 4.0
 """Means below this number of standard deviations: beyond, 1 in 30,000 values is below 0."""
 
@@ -39,12 +43,14 @@ class Jitter:
         normal: source of independent standard normal values.
     """
 
-    __slots__ = ("_from", "_knot", "_last", "_normal", "_to")
+    __slots__ = (
+        "_amplitude", "_correlation_s", "_end", "_knot", "_last", "_normal", "_phase", "_speed", "_to"
+    )  # fmt: skip
 
     def __init__(self, normal: Callable[[], float]) -> None:
         self._normal = normal
-        self._knot = self._last = float("-inf")
-        self._from = self._to = 0.0
+        self._knot = self._last = self._end = float("-inf")
+        self._to = self._amplitude = self._phase = self._speed = self._correlation_s = 0.0
 
     def at(self, time_s: float, correlation_s: float) -> float:
         """The value for a packet.
@@ -53,19 +59,22 @@ class Jitter:
             time_s: time of the packet, not before that of the last one.
             correlation_s: correlation time; with 0, all values are independent.
         """
-        spacing_s = KNOT_SPACING * correlation_s
-        since_s = time_s - self._knot
-        if not correlation_s or time_s - self._last >= correlation_s or since_s >= 2 * spacing_s:
-            self._knot = self._last = time_s
-            self._from, self._to = self._normal(), self._normal()
-            return self._from
+        if time_s - self._last >= correlation_s or correlation_s != self._correlation_s:
+            self._correlation_s = correlation_s
+            self._begin(time_s, self._normal())
+        elif time_s >= self._end:
+            self._begin(self._end, self._to)
         self._last = time_s
-        if since_s >= spacing_s:
-            self._knot += spacing_s
-            since_s -= spacing_s
-            self._from, self._to = self._to, self._normal()
-        angle = since_s / spacing_s * (pi / 2)
-        return cos(angle) * self._from + sin(angle) * self._to
+        return self._amplitude * cos((time_s - self._knot) * self._speed - self._phase)
+
+    def _begin(self, knot: float, value: float) -> None:
+        """Draw the value of the next knot, to go there from ``value`` at this one."""
+        self._to = self._normal()
+        spacing_s = KNOT_SPACING * self._correlation_s
+        self._knot, self._end = knot, knot + spacing_s
+        # cos(a) x value + sin(a) x to, as one cosine
+        self._amplitude, self._phase = hypot(value, self._to), atan2(self._to, value)
+        self._speed = pi / 2 / spacing_s if spacing_s else 0.0
 
 
 @lru_cache(maxsize=64)
@@ -81,15 +90,6 @@ def truncated_delays(delay_s: float, jitter_s: float) -> tuple[float, ...]:
         return ()
     values, delays = NormalDist(), NormalDist(delay_s, jitter_s)
     below = delays.cdf(0.0)
-    count = round(2 * _REACH * _STEPS_PER_UNIT) + 1
-    shares = (values.cdf(number / _STEPS_PER_UNIT - _REACH) for number in range(count))
+    count = round(2 * REACH * STEPS_PER_UNIT) + 1
+    shares = (values.cdf(number / STEPS_PER_UNIT - REACH) for number in range(count))
     return tuple(max(0.0, delays.inv_cdf(below + (1 - below) * share)) for share in shares)
-
-
-def interpolated(delays: tuple[float, ...], value: float) -> float:
-    """The delay of ``truncated_delays`` for a standard normal value."""
-    place = (value + _REACH) * _STEPS_PER_UNIT
-    number = int(place)
-    if number < 0 or number + 1 >= len(delays):
-        return delays[0 if number < 0 else -1]
-    return delays[number] + (place - number) * (delays[number + 1] - delays[number])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from .jitter import CORRELATION_PER_JITTER, interpolated, truncated_delays
+from .jitter import CORRELATION_PER_JITTER, REACH, STEPS_PER_UNIT, truncated_delays
 
 MTU_BYTES = 1500
 
@@ -52,8 +52,13 @@ class Shape:
 
     def delay_for(self, normal: float) -> float:
         """The delay in s of a packet with this standard normal value (see ``jitter.Jitter``)."""
-        if self.truncated:
-            return interpolated(self.truncated, normal)
+        delays = self.truncated
+        if delays:
+            place = (normal + REACH) * STEPS_PER_UNIT
+            number = int(place)
+            if number < 0 or number + 1 >= len(delays):
+                return delays[0 if number < 0 else -1]
+            return delays[number] + (place - number) * (delays[number + 1] - delays[number])
         delay_s = self.delay_s + self.jitter_s * normal
         return delay_s if delay_s > 0.0 else 0.0  # noqa: FURB136 (max() takes longer)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from heapq import heappop, heappush
 from random import Random
 from struct import Struct
@@ -199,7 +200,11 @@ class Switch:
             return
         counters.packets += count
         counters.bytes += size
-        at = start + (self._drawn(pair, start) if shape.jitter_s else shape.delay_s)
+        if shape.jitter_s:
+            jitter = pair.jitter or self._begin_jitter(pair)
+            at = start + shape.delay_for(jitter.at(start, shape.correlation_s))
+        else:
+            at = start + shape.delay_s
         if at < pair.released_at:
             at = pair.released_at
         pair.released_at = at
@@ -208,13 +213,10 @@ class Switch:
         self._sequence += 1
         heappush(self._heap, (at, self._sequence, pair.target, packet))
 
-    def _drawn(self, pair: Pair, leaves_at: float) -> float:
-        """The random delay of a packet that leaves its queue at this time."""
-        jitter = pair.jitter
-        if jitter is None:
-            chance = Random(f"{self._seed} {pair.source} {pair.target.name}")
-            jitter = pair.jitter = Jitter(lambda: chance.gauss(0.0, 1.0))
-        return pair.shape.delay_for(jitter.at(leaves_at, pair.shape.correlation_s))
+    def _begin_jitter(self, pair: Pair) -> Jitter:
+        chance = Random(f"{self._seed} {pair.source} {pair.target.name}")
+        pair.jitter = Jitter(partial(chance.gauss, 0.0, 1.0))
+        return pair.jitter
 
     def release(self) -> float | None:
         """Deliver due packets; returns when the next packet is due, None if there is none."""

@@ -8,7 +8,7 @@ from statistics import NormalDist, correlation, mean, pstdev
 
 import pytest
 
-from continuum.network.fabric.jitter import Jitter, interpolated, truncated_delays
+from continuum.network.fabric.jitter import Jitter, truncated_delays
 from continuum.network.fabric.shape import from_link
 from continuum.network.fabric.state import Node
 from continuum.network.fabric.switch import Switch
@@ -99,37 +99,40 @@ def test_a_shorter_correlation_time_applies_at_once() -> None:
 
 @pytest.mark.parametrize(("delay_s", "jitter_s"), [(0.0, 0.003), (0.005, 0.005), (0.0075, 0.0025)])
 def test_delays_are_quantiles_of_the_truncated_distribution(delay_s: float, jitter_s: float) -> None:
-    normal, delays = NormalDist(delay_s, jitter_s), truncated_delays(delay_s, jitter_s)
+    normal, shape = (
+        NormalDist(delay_s, jitter_s),
+        from_link({"latency_ms": delay_s * 1e3, "jitter_ms": jitter_s * 1e3}),
+    )
     below = normal.cdf(0.0)
     for value in (-6.0, -2.51, -1.0, 0.0, 0.013, 1.7, 4.0):
-        found = interpolated(delays, value)
+        found = shape.delay_for(value)
         assert found >= 0
         share = (normal.cdf(found) - below) / (1 - below)
         assert share == pytest.approx(NormalDist().cdf(value), abs=1e-4)
-    assert interpolated(delays, 9.0) == delays[-1]
+    assert shape.delay_for(9.0) == shape.truncated[-1]
 
 
 def test_far_from_0_nothing_is_truncated() -> None:
     assert truncated_delays(0.045, 0.005) == ()
 
 
-def drawn(seed: int, src: str, dst: str) -> list[float]:
-    """Delays that a switch chooses between two nodes, with other traffic in between or not."""
+def drawn(seed: int, src: str, dst: str, *, is_busy: bool = False) -> list[float]:
+    """Values that a switch draws between two nodes, with other traffic in between or not."""
     switch = Switch(seed)
     nodes = {name: Node(name, name, name[0].encode() * 4, -1) for name in ("cloud", "edge", "x")}
     for node in nodes.values():
         switch.attach(node)
-    switch.shape([{"src": a, "dst": b, **WIRELESS} for a in nodes for b in nodes if a != b])
-    pair, other = (switch._make_pair(nodes[a], nodes[b]) for a, b in ((src, dst), (src, "x")))
+    made = (switch._make_pair(nodes[a], nodes[b]) for a, b in ((src, dst), (src, "x")))
+    pair, other = (switch._begin_jitter(one) for one in made)
     found = []
     for now in stream(500, 0.1):
-        found.append(switch._drawn(pair, now))
-        if seed % 2:
-            switch._drawn(other, now)
+        found.append(pair.at(now, CORRELATION_S))
+        if is_busy:
+            other.at(now, CORRELATION_S)
     return found
 
 
 def test_every_ordered_pair_has_delays_of_its_own_that_the_seed_decides() -> None:
-    assert drawn(1, "edge", "cloud") == drawn(1, "edge", "cloud")
-    assert drawn(1, "edge", "cloud") != drawn(3, "edge", "cloud")
+    assert drawn(1, "edge", "cloud") == drawn(1, "edge", "cloud", is_busy=True)
+    assert drawn(1, "edge", "cloud") != drawn(2, "edge", "cloud")
     assert drawn(1, "edge", "cloud") != drawn(1, "cloud", "edge")
