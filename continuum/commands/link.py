@@ -13,7 +13,7 @@ from continuum.model.link_names import LinkName
 from continuum.model.topology import Link, Topology
 from continuum.network.engines import open_engine
 from continuum.network.routes import current_link
-from continuum.options.quantities import Latency, Percent, Throughput
+from continuum.options.quantities import Latency, Percent, QueueSize, Throughput
 from continuum.options.value_types import ValueType
 from continuum.pipeline import open_run
 
@@ -26,6 +26,7 @@ CHANGES: dict[str, tuple[str, ValueType, str]] = {
         "time between two packets from which on their delays are independent",
     ),
     "bandwidth": ("bandwidth_mbit", Throughput(), 'rate, such as 10Mbit, or "unlimited"'),
+    "queue": ("queue_bytes", QueueSize(), "bytes that may wait for the link, such as 64kB"),
     "loss": ("loss_percent", Percent(), "share of packets lost, 0 to 100"),
 }
 

@@ -21,6 +21,7 @@ from continuum.options import (
     Name,
     Option,
     Percent,
+    QueueSize,
     Text,
     Texts,
     Throughput,
@@ -342,6 +343,15 @@ LINK = (
     ),
     Option(
         "link A-B", "bandwidth", Throughput(), None, "Rate of each ordered pair of nodes, at the IP layer."
+    ),
+    Option(
+        "link A-B",
+        "queue",
+        QueueSize(),
+        None,
+        "IP packets that may wait for the link or be in transmission, in bytes; further ones are dropped. "
+        "If no link gives it: 1.5 times the bandwidth times twice the latency, and at least 48 kB and what "
+        "the link sends in 25 ms.",
     ),
     Option("link A-B", "loss", Percent(), None, "Share of packets lost, independently of each other."),
 )

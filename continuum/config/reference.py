@@ -166,6 +166,7 @@ def _units() -> str:
         units.DURATION,
         units.THROUGHPUT,
         units.DISK_RATE,
+        units.BYTES,
         units.CORES,
         units.PERCENT,
     )

@@ -67,12 +67,14 @@ def _overridden(link: Link, section: Section) -> Link:
     """The link, with the values that a section gives."""
     latency_ms, jitter_ms = section.maybe_real("latency"), section.maybe_real("jitter")
     correlation_ms = section.maybe_real("jitter_correlation")
+    queue_bytes = section.maybe_real("queue")
     bandwidth_mbit, loss_percent = section.maybe_real("bandwidth"), section.maybe_real("loss")
     return replace(
         link,
         latency_ms=link.latency_ms if latency_ms is None else latency_ms,
         jitter_ms=link.jitter_ms if jitter_ms is None else jitter_ms,
         jitter_correlation_ms=link.jitter_correlation_ms if correlation_ms is None else correlation_ms,
+        queue_bytes=link.queue_bytes if queue_bytes is None else queue_bytes,
         bandwidth_mbit=_rate(link.bandwidth_mbit if bandwidth_mbit is None else bandwidth_mbit),
         loss_percent=link.loss_percent if loss_percent is None else loss_percent,
     )

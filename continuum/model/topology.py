@@ -83,6 +83,8 @@ class Link:
         loss_percent: probability that a packet is lost, 0 to 100 %, independent of others.
         jitter_correlation_ms: time between two packets from which on their delays are independent; None is
             three times the jitter.
+        queue_bytes: bytes of IP packets that may wait for the link or be in transmission, if it has a rate;
+            None is the default, see ``network.fabric.shape.default_queue_bytes``.
     """
 
     src: str
@@ -92,6 +94,7 @@ class Link:
     bandwidth_mbit: float | None = None
     loss_percent: float = 0.0
     jitter_correlation_ms: float | None = None
+    queue_bytes: float | None = None
 
     @property
     def is_plain(self) -> bool:

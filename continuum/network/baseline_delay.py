@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from continuum.errors import ProvisionError
 from continuum.model.topology import Link
+from continuum.network.link_model import queue_bytes
 
 if TYPE_CHECKING:
     from continuum.connection.deployment import Deployment
@@ -72,7 +73,7 @@ def settle(deployment: Deployment, delays_ms: Mapping[Pair, float]) -> tuple[Dep
 
 
 def rest(deployment: Deployment, routes: Iterable[Route]) -> tuple[Route, ...]:
-    """The routes with the part of their delays that remains to be emulated.
+    """The routes with the part of their delays that remains to be emulated; queues stay as configured.
 
     Raises:
         ProvisionError: links are configured to be faster than a real network; lists all of them.
@@ -87,7 +88,8 @@ def rest(deployment: Deployment, routes: Iterable[Route]) -> tuple[Route, ...]:
         if deployment.native_refuses and is_below(link.latency_ms, native_ms):
             refused[link.src, link.dst] = _refusal(link, native_ms)
         delay_ms = max(0.0, link.latency_ms - native_ms)
-        left.append(replace(route, link=replace(link, latency_ms=delay_ms)))
+        emulated = replace(link, latency_ms=delay_ms, queue_bytes=queue_bytes(link))
+        left.append(replace(route, link=emulated))
     if refused:
         raise ProvisionError("\n".join(refused.values()))
     return tuple(left)

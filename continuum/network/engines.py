@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from continuum.connection.deployment import Deployment
     from continuum.rundir.run import Run
 
+NETEM_MODULES = ("sch_htb", "sch_netem", "cls_u32", "act_police")
+"""What the kernel of nodes must have for the engine ``netem``."""
+
 HEALTH_TIMEOUT_S = 2.0
 """A fabric that does not answer for so long counts as stalled; the next request follows."""
 
@@ -173,12 +176,12 @@ def capabilities(root: Path = Path("/")) -> dict[str, str]:
         fabric = "/dev/net/tun does not exist; run: modprobe tun"
     elif not os.access(tun, os.R_OK | os.W_OK):
         fabric = "no permission to use /dev/net/tun; run: chmod 666 /dev/net/tun"
-    missing = [name for name in ("sch_htb", "sch_netem", "cls_u32") if not _has_module(root, name)]
+    missing = [name for name in NETEM_MODULES if not has_module(name, root)]
     netem = f"the kernel has no {', '.join(missing)}; use the fabric engine" if missing else ""
     return {"fabric": fabric, "netem": netem}
 
 
-def _has_module(root: Path, name: str) -> bool:
+def has_module(name: str, root: Path = Path("/")) -> bool:
     """Whether a kernel module is loaded, built in, or installed."""
     if (root / "sys/module" / name).is_dir():
         return True

@@ -9,6 +9,7 @@ from statistics import NormalDist
 
 from continuum.model.topology import Link
 from continuum.network.fabric.jitter import CORRELATION_PER_JITTER
+from continuum.network.fabric.shape import default_queue_bytes
 from continuum.options.tolerance import Tolerance
 
 STANDARD_ERRORS = 3.0
@@ -57,6 +58,13 @@ def correlation_ms(link: Link) -> float:
     if link.jitter_correlation_ms is None:
         return CORRELATION_PER_JITTER * link.jitter_ms
     return link.jitter_correlation_ms if link.jitter_ms else 0.0
+
+
+def queue_bytes(link: Link) -> float | None:
+    """Bytes of IP packets that may wait for a link or be in transmission; None if the link is unlimited."""
+    if link.bandwidth_mbit is None or link.queue_bytes is not None:
+        return None if link.bandwidth_mbit is None else link.queue_bytes
+    return default_queue_bytes(link.bandwidth_mbit * 1e6 / 8, link.latency_ms / 1e3)
 
 
 def centre(samples: Sequence[float], link_moments: Moments) -> float:

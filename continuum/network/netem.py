@@ -1,8 +1,12 @@
-"""Links by the kernel's traffic control: an HTB class and a netem queue per destination, on the egress.
+"""Links by the kernel's traffic control: a policer, an HTB class and a netem queue per destination.
 
 HTB only separates destinations; netem does rate, delay, jitter and loss. netem sets the departure time of a
 packet at its arrival. A timer that fires late, as in a busy virtual machine, then delays a packet but does
 not reduce the rate, whereas HTB would lose tokens (see docs/adr/0050).
+
+netem can limit only the number of packets, those in flight included. The policer limits the bytes that wait:
+with the rate of the link and a burst of the queue's length, it drops exactly the packets that do not fit
+(see docs/adr/0014).
 
 Pure functions build the commands; the commands of a node run in one batch (``tc -batch``).
 
@@ -20,7 +24,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from continuum.errors import ContinuumError
 from continuum.model.topology import Link, Topology
-from continuum.network.fabric.shape import MTU_BYTES, queue_bytes
+from continuum.network.fabric.shape import MTU_BYTES
+from continuum.network.link_model import queue_bytes
 from continuum.network.routes import Route
 
 if TYPE_CHECKING:
@@ -31,14 +36,18 @@ T = TypeVar("T")
 Command = tuple[str, ...]
 
 LEAST_QUEUE_PACKETS = 1000
-"""The default of netem; less would drop bursts on slow links."""
+"""The default of netem."""
+
+LEAST_PACKET_BYTES = 64
+"""Smallest packets that the limit of a queue allows for."""
 
 UNLIMITED_MBIT = 10_000.0
-"""Rate that the queue of an unlimited link is sized for."""
+"""Rate that the queue of an unlimited link is sized for, with packets of the MTU."""
 
 _UNLIMITED_RATE = "100gbit"
 _CLASS_BURST = "10mb"
 _ETHERNET_BYTES = 14
+_WITH_ETHERNET = (MTU_BYTES + _ETHERNET_BYTES) / MTU_BYTES
 _TIMEOUT_S = 120.0
 _LOOK_TIMEOUT_S = 15.0
 
@@ -72,6 +81,7 @@ def route_commands(interface: str, number: int, route: Route) -> tuple[Command, 
             *("tc", "filter", "replace", "dev", interface, "parent", "1:", "protocol", "ip", "prio", "1"),
             *("handle", f"800::{minor}", "u32", "match", "ip", "dst", f"{route.address}/32"),
             *("flowid", f"1:{minor}"),
+            *policer(route.link),
         ),
     )
 
@@ -95,15 +105,33 @@ def netem_options(link: Link) -> Command:
     return tuple(words)
 
 
-def queue_packets(link: Link) -> int:
-    """Queue limit in packets: those in flight (bandwidth x delay and jitter) and those waiting.
+def policer(link: Link) -> Command:
+    """The policer that drops what does not fit into the queue of a link; empty for an unlimited link.
 
-    A lower limit silently caps the throughput: the default of 1,000 packets at 100 ms allows 120 Mbit/s.
+    Its bucket of tokens is the free room of the queue. ``mtu`` allows large TCP segments (GSO).
     """
+    waiting = queue_bytes(link)
+    if waiting is None:
+        return ()
+    burst = str(round(waiting * _WITH_ETHERNET))
+    return (
+        *("action", "police", "rate", _rate(link), "burst", burst, "mtu", "64kb"),
+        *("conform-exceed", "drop/ok"),
+    )
+
+
+def queue_packets(link: Link) -> int:
+    """Limit of netem in packets: those in flight (bandwidth x delay and jitter) and those waiting.
+
+    It never applies: small packets fit, since the policer limits what waits. A lower limit silently caps the
+    throughput: the default of 1,000 packets at 100 ms allows 120 Mbit/s.
+    """
+    waiting, smallest = queue_bytes(link), LEAST_PACKET_BYTES
+    if waiting is None:
+        waiting, smallest = 0.0, MTU_BYTES
     bytes_per_second = (link.bandwidth_mbit or UNLIMITED_MBIT) * 1e6 / 8
     in_flight = bytes_per_second * (link.latency_ms + 3 * link.jitter_ms) / 1e3
-    waiting = queue_bytes(bytes_per_second, link.latency_ms / 1e3) if link.bandwidth_mbit else 0.0
-    return max(LEAST_QUEUE_PACKETS, ceil((in_flight + waiting) / MTU_BYTES))
+    return max(LEAST_QUEUE_PACKETS, ceil((in_flight + waiting) / smallest))
 
 
 def removal_command(interface: str) -> Command:
@@ -115,7 +143,7 @@ def _rate(link: Link) -> str:
     """The rate for netem, which includes Ethernet headers; bandwidth is defined at the IP layer."""
     if link.bandwidth_mbit is None:
         return _UNLIMITED_RATE
-    return f"{round(link.bandwidth_mbit * 1e6 * (MTU_BYTES + _ETHERNET_BYTES) / MTU_BYTES)}bit"
+    return f"{round(link.bandwidth_mbit * 1e6 * _WITH_ETHERNET)}bit"
 
 
 def _microseconds(milliseconds: float) -> str:

@@ -17,6 +17,7 @@ from continuum.options.quantities import (
     Memory,
     Percent,
     Quantity,
+    QueueSize,
     Real,
     Throughput,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Option",
     "Percent",
     "Quantity",
+    "QueueSize",
     "Real",
     "Fraction",
     "Text",

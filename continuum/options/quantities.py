@@ -168,6 +168,15 @@ class DiskRate(Quantity):
 
 
 @dataclass(frozen=True)
+class QueueSize(Quantity):
+    """The capacity of a queue in bytes; at least one packet of the MTU fits."""
+
+    scale = units.BYTES
+    minimum: float | None = 1500.0
+    maximum: float | None = 1e9
+
+
+@dataclass(frozen=True)
 class Duration(Quantity):
     """Time in seconds."""
 

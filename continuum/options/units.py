@@ -106,6 +106,27 @@ DISK_RATE = Scale(
     },
     "100 MB/s",
 )
+#: Bytes of packets: powers of 1000 as for rates, unless written with an "i".
+BYTES = Scale(
+    "a number of bytes",
+    "B",
+    "B",
+    {
+        "b": 1.0,
+        **{
+            prefix + "b": factor
+            for prefix, factor in {
+                "k": 1e3,
+                "m": 1e6,
+                "g": 1e9,
+                "ki": 1024.0,
+                "mi": 1024.0**2,
+                "gi": 1024.0**3,
+            }.items()
+        },
+    },
+    "64 kB",
+)
 CORES = Scale("a number of cores", "cores", "cores", _spellings({("core", "cores"): 1.0}), "2 cores")
 PERCENT = Scale("a percentage", "%", "%", _spellings({("%", "percent"): 1.0}), "2 %")
 

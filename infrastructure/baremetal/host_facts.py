@@ -17,7 +17,7 @@ done
 python3 -c 'import sys; print("python=%d.%d" % sys.version_info[:2])' 2>/dev/null
 echo "cores=$(getconf _NPROCESSORS_ONLN)"
 awk '/^MemTotal:/ {print "memory_mb=" int($2 / 1024)}' /proc/meminfo
-for part in sch_htb sch_netem cls_u32; do
+for part in sch_htb sch_netem cls_u32 act_police; do
     if [ -d "/sys/module/$part" ] || modprobe -n -q "$part" 2>/dev/null; then echo "has_$part=yes"; fi
 done
 echo "kernel=$(uname -s)"
@@ -31,7 +31,7 @@ _PACKAGES = {
     "unshare": "util-linux",
     "mktemp": "coreutils",
 }
-_PARTS = ("sch_htb", "sch_netem", "cls_u32")
+_PARTS = ("sch_htb", "sch_netem", "cls_u32", "act_police")
 _LEAST_PYTHON = (3, 7)
 _MEMORY_SHARE = 0.9
 """The kernel reports a little less than the memory that is installed."""

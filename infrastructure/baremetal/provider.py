@@ -283,7 +283,7 @@ def _prepare(connection: SshConnection, host: NamedHost, addresses: Mapping[str,
     """Create the run's folder; load the kernel modules that shape links."""
     hosts.write_hosts(connection, host.folder, addresses)
     if host.interface:
-        argv = ("modprobe", "-a", "sch_htb", "sch_netem", "cls_u32")
+        argv = ("modprobe", "-a", "sch_htb", "sch_netem", "cls_u32", "act_police")
         connection.run(argv, timeout=_TIMEOUT_S, check=False)
 
 

@@ -104,7 +104,9 @@ class GcpProvider(Provider):
         with closing(_connection(node, run)) as connection:
             hosts.wait_reachable(connection, deadline, poll_s=self._timeouts().poll_s)
             if run.config.infrastructure.flag("network_emulation"):
-                connection.run(("modprobe", "-a", "sch_htb", "sch_netem", "cls_u32"), timeout=60)
+                connection.run(
+                    ("modprobe", "-a", "sch_htb", "sch_netem", "cls_u32", "act_police"), timeout=60
+                )
             hosts.write_hosts(connection, _folder(run.id), addresses)
             others = [address for name, address in addresses.items() if name != node.name]
             interface = hosts.interface_to(connection, others or [node.address])

@@ -185,6 +185,27 @@ def test_a_full_queue_drops_at_the_tail_and_counts(net: BareNetwork) -> None:
     assert counted["peak_queue_bytes"] <= 48_000
 
 
+def test_drops_begin_at_the_bytes_of_the_links_queue(net: BareNetwork) -> None:
+    net.shape(Link("endpoint", "cloud", bandwidth_mbit=0.1, queue_bytes=10_000))
+    cloud, endpoint = udp(net["cloud0"]), udp(net["endpoint0"])
+    send_numbered(endpoint, net["cloud0"], 30, 972)  # IP packets of 1,000 bytes, 80 ms each
+    got = numbers(cloud)
+    assert got[:10] == list(range(10)), "ten packets of 1,000 bytes fit"
+    counted = between(net, "endpoint", "cloud")
+    assert counted["dropped_queue"] == 30 - len(got) > 0
+    assert 9_000 < counted["peak_queue_bytes"] <= 10_000
+
+
+def test_small_packets_fill_a_queue_by_their_bytes(net: BareNetwork) -> None:
+    net.shape(Link("endpoint", "cloud", bandwidth_mbit=0.1, queue_bytes=10_000))
+    cloud, endpoint = udp(net["cloud0"]), udp(net["endpoint0"])
+    send_numbered(endpoint, net["cloud0"], 200, 72)  # IP packets of 100 bytes, 8 ms each
+    got = numbers(cloud)
+    assert got[:100] == list(range(100))
+    assert len(got) < 200
+    assert 9_900 < between(net, "endpoint", "cloud")["peak_queue_bytes"] <= 10_000
+
+
 def test_nothing_passes_at_full_loss_and_all_of_it_afterwards(net: BareNetwork) -> None:
     net.shape(Link("endpoint", "cloud", loss_percent=100))
     cloud, endpoint = udp(net["cloud0"]), udp(net["endpoint0"])

@@ -21,7 +21,8 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("tc") is None, reason="tc is not installed"),
 ]
 
-HAS_NETEM = not engines.capabilities()["netem"]
+HAS_POLICER = engines.has_module("act_police")
+HAS_NETEM = HAS_POLICER and not engines.capabilities()["netem"]
 LINK = Link("endpoint", "cloud", latency_ms=10, jitter_ms=1, bandwidth_mbit=20)
 
 
@@ -40,10 +41,10 @@ def run(net: BareNetwork, argv: Sequence[str]) -> str:
 
 
 def without_netem(net: BareNetwork, link: Link) -> list[netem.Command]:
-    """Class and filter of a route: the parts that need no netem."""
+    """Class and filter of a route: the parts that need no netem, and the policer if the kernel has it."""
     route = Route("endpoint0", "cloud0", net["cloud0"].address, link)
     htb_class, _, u32 = netem.route_commands("eth0", 1, route)
-    return [htb_class, u32]
+    return [htb_class, u32 if HAS_POLICER else u32[: len(u32) - len(netem.policer(link))]]
 
 
 def test_classes_and_filters_are_taken_and_changed_in_place(net: BareNetwork) -> None:
@@ -72,6 +73,18 @@ def test_traffic_of_a_destination_goes_through_its_class(net: BareNetwork) -> No
     run(net, ("python3", "-I", "-S", "-c", send, net["cloud0"].address))
     run(net, ("python3", "-I", "-S", "-c", send, "10.77.9.9"))
     assert " 10 pkt (dropped 0" in run(net, ("tc", "-s", "class", "show", "dev", "eth0"))
+
+
+@pytest.mark.skipif(not HAS_POLICER, reason="no act_police here")
+def test_the_policer_drops_what_does_not_fit_into_the_queue(net: BareNetwork) -> None:
+    link = Link("endpoint", "cloud", bandwidth_mbit=0.01, queue_bytes=10_000)
+    for command in (netem.root_command("eth0"), *without_netem(net, link)):
+        run(net, command)
+    send = (
+        "import socket,sys; s=socket.socket(2,2); [s.sendto(b'x'*972, (sys.argv[1], 9)) for _ in range(30)]"
+    )
+    run(net, ("python3", "-I", "-S", "-c", send, net["cloud0"].address))
+    assert "(dropped 20, overlimits 20" in run(net, ("tc", "-s", "filter", "show", "dev", "eth0"))
 
 
 @pytest.mark.skipif(not HAS_NETEM, reason=f"no netem here: {engines.capabilities()['netem']}")

@@ -196,6 +196,7 @@ def _as_json(link: Link) -> dict[str, Any]:
         "latency_ms": link.latency_ms,
         "jitter_ms": link.jitter_ms,
         "jitter_correlation_ms": link.jitter_correlation_ms,
+        "queue_bytes": link.queue_bytes,
         "bandwidth_mbit": link.bandwidth_mbit,
         "loss_percent": link.loss_percent,
     }

@@ -66,7 +66,7 @@ class Shape:
 def from_link(link: Mapping[str, Any]) -> Shape:
     """The shape of a link from a request.
 
-    It has latency_ms, jitter_ms, jitter_correlation_ms, bandwidth_mbit and loss_percent.
+    It has latency_ms, jitter_ms, jitter_correlation_ms, bandwidth_mbit, queue_bytes and loss_percent.
 
     Raises:
         ValueError: a value is not a number or is out of range.
@@ -84,7 +84,7 @@ def from_link(link: Mapping[str, Any]) -> Shape:
         correlation_s=_correlation_ms(link) / 1000,
         truncated=truncated_delays(delay_s, jitter_s) if jitter_s else (),
         seconds_per_byte=1 / bytes_per_second if mbit else 0.0,
-        queue_bytes=queue_bytes(bytes_per_second, delay_s) if mbit else _MOST_IN_FLIGHT_BYTES,
+        queue_bytes=_queue_bytes(link, bytes_per_second, delay_s) if mbit else _MOST_IN_FLIGHT_BYTES,
         loss=loss,
         segments=_segments(bytes_per_second, loss),
         plain=not (delay_s or jitter_s or mbit or loss),
@@ -104,12 +104,19 @@ def to_link(shape: Shape) -> dict[str, float | None]:
         "jitter_ms": 1000 * shape.jitter_s,
         "jitter_correlation_ms": 1000 * shape.correlation_s,
         "bandwidth_mbit": 8e-6 / shape.seconds_per_byte if shape.seconds_per_byte else None,
+        "queue_bytes": shape.queue_bytes if shape.seconds_per_byte else None,
         "loss_percent": 100 * shape.loss,
     }
 
 
-def queue_bytes(bytes_per_second: float, delay_s: float) -> float:
-    """Queue length of a link in bytes, such that one TCP flow can use the whole link.
+def _queue_bytes(link: Mapping[str, Any], bytes_per_second: float, delay_s: float) -> float:
+    if link.get("queue_bytes") is None:
+        return default_queue_bytes(bytes_per_second, delay_s)
+    return _number(link, "queue_bytes", 1e9)
+
+
+def default_queue_bytes(bytes_per_second: float, delay_s: float) -> float:
+    """Queue length in bytes of a link that gives none, such that one TCP flow can use the whole link.
 
     A loss-based TCP requires about one bandwidth-delay product; the return path is assumed to have the same
     delay. At least 32 packets and at least 25 ms, so that short links hold the bursts of a sender.

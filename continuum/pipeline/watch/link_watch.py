@@ -12,6 +12,7 @@ FIELDS = (
     ("jitter_ms", "jitter", "ms"),
     ("jitter_correlation_ms", "jitter correlation", "ms"),
     ("bandwidth_mbit", "bandwidth", "Mbit/s"),
+    ("queue_bytes", "queue", "bytes"),
     ("loss_percent", "loss", "%"),
 )
 UNNAMED = "links were changed"

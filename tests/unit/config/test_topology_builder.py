@@ -137,6 +137,13 @@ def test_link_section_switches_emulation_on_and_counts_both_ways() -> None:
     assert planned.link("edge", "edge").latency_ms == 7.5
 
 
+def test_links_may_have_a_queue_and_a_correlation_of_jitter() -> None:
+    planned = plan("[link edge-cloud]\nqueue = 64 kB\n[link edge->cloud]\njitter_correlation = 40 ms\n")
+    there, back = planned.link("edge", "cloud"), planned.link("cloud", "edge")
+    assert (there.queue_bytes, there.jitter_correlation_ms) == (64_000, 40)
+    assert (back.queue_bytes, back.jitter_correlation_ms) == (64_000, None)
+
+
 def test_one_way_refines_both_ways_key_by_key() -> None:
     planned = plan(
         "[link endpoint->cloud]\nbandwidth = 5\n"

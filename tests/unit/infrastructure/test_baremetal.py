@@ -89,6 +89,7 @@ memory_mb=1950
 has_sch_htb=yes
 has_sch_netem=yes
 has_cls_u32=yes
+has_act_police=yes
 kernel=Linux
 """
 SPEC = NodeSpec("cloud0", "cloud", 0, 4, 2048)

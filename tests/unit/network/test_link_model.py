@@ -15,6 +15,7 @@ from continuum.network.link_model import (
     loss_problem,
     median,
     one_way,
+    queue_bytes,
     throughput_problem,
 )
 from continuum.options.tolerance import Tolerance
@@ -34,6 +35,12 @@ def test_delays_are_independent_after_three_deviations_unless_the_link_says_othe
     assert correlation_ms(Link("a", "b", 45, 5)) == 15
     assert correlation_ms(Link("a", "b", 45, 5, jitter_correlation_ms=40)) == 40
     assert correlation_ms(Link("a", "b", 45, jitter_correlation_ms=40)) == 0
+
+
+def test_the_queue_is_that_of_the_fabric_unless_given() -> None:
+    assert queue_bytes(Link("a", "b", 45, bandwidth_mbit=8)) == 1.5 * 1e6 * 0.09
+    assert queue_bytes(Link("a", "b", 45, bandwidth_mbit=8, queue_bytes=9000)) == 9000
+    assert queue_bytes(Link("a", "b", 45, queue_bytes=9000)) is None
 
 
 def test_transmission_takes_its_time() -> None:

@@ -19,12 +19,13 @@ def test_a_link_with_everything() -> None:
             " burst 10mb cburst 10mb quantum 1514"
         ),
         (
-            "tc qdisc replace dev eth0 parent 1:3 handle 4: netem limit 1000 delay 45000us 5000us"
+            "tc qdisc replace dev eth0 parent 1:3 handle 4: netem limit 2746 delay 45000us 5000us"
             " distribution normal loss random 0.5% rate 7277293bit"
         ),
         (
             "tc filter replace dev eth0 parent 1: protocol ip prio 1 handle 800::3 u32"
             " match ip dst 10.77.0.1/32 flowid 1:3"
+            " action police rate 7277293bit burst 122804 mtu 64kb conform-exceed drop/ok"
         ),
     ]
 
@@ -66,14 +67,37 @@ def test_classes_only_tell_destinations_apart() -> None:
     ("link", "packets"),
     [
         (Link("a", "b", bandwidth_mbit=10), 1000),
-        # 100 Mbit/s x 100 ms = 833.3 packets in flight, and a queue of 1.5 x 1.25 MB x 2
-        (Link("a", "b", latency_ms=100, bandwidth_mbit=100), 3334),
-        (Link("a", "b", latency_ms=100, jitter_ms=10, bandwidth_mbit=100), 3584),
-        (Link("a", "b", latency_ms=50), 41667),  # unlimited: 10 Gbit/s x 50 ms
+        # 100 Mbit/s x 100 ms = 1.25 MB in flight, and a queue of 1.5 x 2.5 MB, in packets of 64 bytes
+        (Link("a", "b", latency_ms=100, bandwidth_mbit=100), 78125),
+        (Link("a", "b", latency_ms=100, jitter_ms=10, bandwidth_mbit=100), 83985),
+        (Link("a", "b", latency_ms=100, bandwidth_mbit=100, queue_bytes=30_000), 20000),
+        (Link("a", "b", latency_ms=50), 41667),  # unlimited: 10 Gbit/s x 50 ms, in packets of 1,500 bytes
+        (Link("a", "b", latency_ms=50, queue_bytes=9000), 41667),
     ],
 )
-def test_queues_hold_what_is_in_flight_and_waiting(link: Link, packets: int) -> None:
+def test_netem_holds_what_is_in_flight_and_waiting(link: Link, packets: int) -> None:
     assert netem.queue_packets(link) == packets
+
+
+@pytest.mark.parametrize(
+    ("link", "burst"),
+    [
+        (Link("a", "b", bandwidth_mbit=0.5), 48_448),  # 32 packets of 1,514 bytes, with Ethernet
+        (Link("a", "b", bandwidth_mbit=0.5, queue_bytes=9000), 9084),
+        (Link("a", "b", latency_ms=45, bandwidth_mbit=8, queue_bytes=150_000), 151_400),
+    ],
+)
+def test_a_policer_limits_the_bytes_that_wait(link: Link, burst: int) -> None:
+    words = netem.policer(link)
+    assert words[words.index("burst") + 1] == str(burst)
+    assert words[words.index("rate") + 1] == netem.netem_options(link)[-1], (
+        "it frees room as fast as netem sends"
+    )
+
+
+def test_an_unlimited_link_has_no_queue_and_no_policer() -> None:
+    assert netem.policer(Link("a", "b", latency_ms=5, queue_bytes=9000)) == ()
+    assert commands(Link("a", "b"))[2].endswith("flowid 1:3")
 
 
 def test_root_and_removal() -> None:

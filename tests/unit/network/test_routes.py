@@ -104,13 +104,13 @@ def test_capabilities_of_a_bare_root(tmp_path: Path) -> None:
 
 
 def test_a_loaded_module_counts(tmp_path: Path) -> None:
-    for name in ("sch_htb", "sch_netem", "cls_u32"):
+    for name in ("sch_htb", "sch_netem", "cls_u32", "act_police"):
         (tmp_path / "sys/module" / name).mkdir(parents=True)
     assert engines.capabilities(tmp_path)["netem"] == ""
 
 
 def test_a_built_in_part_counts_and_an_unavailable_one_does_not(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
-    config = b"CONFIG_NET_SCH_HTB=y\nCONFIG_NET_SCH_NETEM=m\nCONFIG_NET_CLS_U32=y\n"
+    config = b"CONFIG_NET_SCH_HTB=y\nCONFIG_NET_SCH_NETEM=m\nCONFIG_NET_CLS_U32=y\nCONFIG_NET_ACT_POLICE=y\n"
     (tmp_path / "proc/config.gz").write_bytes(gzip.compress(config))
     assert "the kernel has no sch_netem;" in engines.capabilities(tmp_path)["netem"]

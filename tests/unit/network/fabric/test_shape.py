@@ -2,7 +2,7 @@
 
 import pytest
 
-from continuum.network.fabric.shape import Shape, from_link, queue_bytes
+from continuum.network.fabric.shape import Shape, default_queue_bytes, from_link
 
 
 def link(**values: object) -> dict[str, object]:
@@ -32,6 +32,7 @@ def test_units() -> None:
         ({"latency_ms": True}, "not a number"),
         ({"jitter_ms": float("nan")}, "not a number"),
         ({"jitter_correlation_ms": -1}, "jitter_correlation_ms is -1"),
+        ({"bandwidth_mbit": 1, "queue_bytes": -1}, "queue_bytes is -1"),
         ({"loss_percent": 101}, "not between 0 and 100"),
         ({"bandwidth_mbit": 0}, "not above 0"),
         ({"bandwidth_mbit": -5}, "bandwidth_mbit is -5"),
@@ -43,9 +44,16 @@ def test_values_out_of_range_are_refused(values: dict[str, object], complaint: s
 
 
 def test_queue_holds_what_a_flow_needs() -> None:
-    assert queue_bytes(125_000, 0) == 48_000  # 1 Mbit/s: 32 packets
-    assert queue_bytes(62_500_000, 0) == 62_500_000 * 0.025  # 500 Mbit/s: 25 ms
-    assert queue_bytes(62_500_000, 0.05) == 62_500_000 * 0.1 * 1.5  # 1.5 x bandwidth-delay product
+    assert default_queue_bytes(125_000, 0) == 48_000  # 1 Mbit/s: 32 packets
+    assert default_queue_bytes(62_500_000, 0) == 62_500_000 * 0.025  # 500 Mbit/s: 25 ms
+    assert default_queue_bytes(62_500_000, 0.05) == 62_500_000 * 0.1 * 1.5  # 1.5 x bandwidth-delay product
+
+
+def test_a_link_may_give_its_queue() -> None:
+    assert from_link(link(bandwidth_mbit=1)).queue_bytes == 48_000
+    assert from_link(link(bandwidth_mbit=1, queue_bytes=None)).queue_bytes == 48_000
+    assert from_link(link(bandwidth_mbit=1, queue_bytes=9000)).queue_bytes == 9000
+    assert from_link(link(queue_bytes=9000)).queue_bytes > 1e8, "an unlimited link has no queue"
 
 
 def test_super_packets_are_cut_where_it_matters() -> None:
