@@ -85,3 +85,10 @@ def test_slow_nodes_refuse_nothing() -> None:
     assert notes == ("cloud -> edge: 0.5 ms is not possible; the nodes alone take 0.80 ms",)
     assert delays(settled) == pytest.approx({"cloud0": 0.0, "edge0": 2.1})
     assert settled.topology.link("cloud", "edge") == Link("cloud", "edge", 0.5)
+
+
+def test_the_queue_is_that_of_the_whole_delay() -> None:
+    settled = replace(deployment(), native_delays_ms=NATIVE)
+    link = Link("cloud", "edge", 10, bandwidth_mbit=80)
+    (left,) = baseline_delay.rest(settled, [Route("cloud0", "edge0", "10.0.0.2", link)])
+    assert left.link.queue_bytes == 1.5 * 10e6 * 0.02
