@@ -100,6 +100,27 @@ def test_another_content_than_published_is_not_kept(files: Files, source: Source
     assert [path.name for path in source.cache.rglob("*") if path.is_file()] == ["lock"]
 
 
+def test_without_a_published_checksum_the_first_download_counts(files: Files, source: Source) -> None:
+    unknown = replace(TOOL, sha256="")
+    path = fetch(unknown, source)
+    path.write_bytes(b"damaged")
+    assert fetch(unknown, source).read_bytes() == PROGRAM
+    path.unlink()
+    files.content[PATH] = b"another program"
+    found = hashlib.sha256(b"another program").hexdigest()
+    with pytest.raises(DeployError) as refused:
+        fetch(unknown, source)
+    assert str(refused.value) == (
+        f"{TOOL.file}: cannot be downloaded from {files.address}/{PATH}: its sha256 is {found},"
+        f" but {SHA256} was recorded when it was first downloaded; the file was discarded;"
+        f" if its project replaced it, delete {path.parent} to accept the new one"
+    )
+    assert not path.exists()
+    for left in path.parent.iterdir():
+        left.unlink()
+    assert fetch(unknown, source).read_bytes() == b"another program"
+
+
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="Connection refused"):
         fetch(TOOL, Source(tmp_path, "http://127.0.0.1:9", QUICK_TIMEOUTS))
@@ -178,6 +199,34 @@ def test_an_image_comes_from_its_registry(
     count = len(files.asked)
     assert fetch(image(digest if is_pinned else ""), source) == path
     assert len(files.asked) == count
+
+
+def test_a_tag_that_moved_is_refused(files: Files, source: Source, tmp_path: Path) -> None:
+    publish(files, tmp_path, "images.example/", of=("arm64",))
+    path = fetch(image(), source)
+    path.unlink()
+    assert fetch(image(), source) == path  # the same image makes the same archive
+    path.unlink()
+    publish(files, tmp_path, "images.example/", of=("arm64", "amd64"))
+    moved = files.content["images.example/v2/team/app/manifests/v1"]
+    files.content["images.example/v2/team/app/manifests/v1"] = json.dumps(
+        {**json.loads(moved), "manifests": [_other_layer(files, tmp_path)]}
+    ).encode()
+    with pytest.raises(DeployError, match="was recorded when it was first downloaded"):
+        fetch(image(), source)
+
+
+def _other_layer(files: Files, tmp_path: Path) -> dict[str, object]:
+    """Put another image on the server; returns its line in an index."""
+    layer = oci.from_files({"/app": "another program"}, tmp_path / "layers")
+    config_of_image = oci.ImageConfig(("/app",), architecture="arm64")
+    made = oci.write(tmp_path / "other.tar", "example/app:v1", [layer], config_of_image)
+    blobs = _blobs(made.path)
+    for digest, data in blobs.items():
+        files.content[f"images.example/v2/team/app/blobs/{digest}"] = data
+    files.content[f"images.example/v2/team/app/manifests/{made.digest}"] = blobs[made.digest]
+    platform = {"os": "linux", "architecture": "arm64"}
+    return {"digest": made.digest, "size": len(blobs[made.digest]), "platform": platform}
 
 
 def test_a_registry_that_hands_out_tokens_gets_them(files: Files, tmp_path: Path) -> None:
@@ -298,6 +347,27 @@ def test_a_bad_folder_ends_with_status_2_and_names_every_file(
     assert "nowhere: no such folder" in capsys.readouterr().err
     assert cli.main(["artifacts", "x.cfg", "--download", "files", "--mirror", files.address]) == 0
     assert cli.main(["artifacts", "x.cfg", "--check", "files"]) == 0
+
+
+def test_a_folder_keeps_the_checksum_that_it_recorded(
+    workplace: Path, files: Files, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = replace(TOOL, sha256="")
+    monkeypatch.setattr(MODULE, "artifacts", lambda _self, _config: (unknown,))
+    download = ["artifacts", "x.cfg", "--download", "files", "--mirror", files.address]
+    assert cli.main(download) == 0
+    (workplace / "files" / TOOL.file).unlink()
+    files.content[PATH] = b"another program"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "other-cache"))
+    capsys.readouterr()
+    assert cli.main(download) == 5
+    said = capsys.readouterr().err
+    found = hashlib.sha256(b"another program").hexdigest()
+    assert (
+        f"files/{TOOL.file}: the manifest recorded the sha256 {SHA256} when it was added, but that of" in said
+    )
+    assert f"{found}; to accept it, remove the entry from files/manifest.json" in said
+    assert not (workplace / "files" / TOOL.file).exists()
 
 
 def test_what_can_be_had_is_kept_though_something_else_cannot(

@@ -52,6 +52,11 @@ class Artifact:
         return plain + (_ending(self.url) if self.kind == "archive" else "")
 
     @property
+    def is_pinned(self) -> bool:
+        """Whether its checksum is known in advance, so that downloads are verified against it."""
+        return bool(self.digest if self.image else self.sha256)
+
+    @property
     def origin(self) -> str:
         """Where it comes from: the address of its file, or of its image; empty if it has neither."""
         return self.url or (f"https://{self.image}" if self.image else "")

@@ -1,4 +1,8 @@
-"""Downloads artifacts from their projects into a cache keyed by checksum: in parallel, verified, atomic."""
+"""Downloads artifacts from their projects into a cache keyed by checksum: in parallel, verified, atomic.
+
+The checksum of a file whose project publishes none is recorded when it is first downloaded, and every later
+download must have the same.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from continuum.errors import DeployError
-from continuum.host.files import locked, sha256_of
+from continuum.host.files import locked, sha256_of, write_atomically
 from continuum.software.artifacts.artifact import Artifact
 from continuum.software.artifacts.verified import sha256_once
 from continuum.software.download import DownloadError, Timeouts, download, mirrored
@@ -121,7 +125,13 @@ def _get(artifact: Artifact, target: Path, source: Source) -> None:
         raise DownloadError(
             f"its sha256 is {found}, but {artifact.sha256} was published; the file was discarded"
         )
-    _note(target).write_text(found, encoding="ascii")
+    if (recorded := _recorded(artifact, target)) not in ("", found):
+        part.unlink()
+        raise DownloadError(
+            f"its sha256 is {found}, but {recorded} was recorded when it was first downloaded; the file was"
+            f" discarded; if its project replaced it, delete {target.parent} to accept the new one"
+        )
+    write_atomically(_note(target), found)
     part.replace(target)
     shutil.rmtree(blobs, ignore_errors=True)
 
@@ -133,6 +143,16 @@ def _is_intact(target: Path) -> bool:
         and _note(target).is_file()
         and _note(target).read_text(encoding="ascii") == sha256_once(target)
     )
+
+
+def _recorded(artifact: Artifact, target: Path) -> str:
+    """The hash of the first download of a file that has no published checksum; empty if there is none."""
+    if artifact.is_pinned:
+        return ""
+    try:
+        return _note(target).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _note(target: Path) -> Path:

@@ -11,6 +11,7 @@ from continuum.host.files import replacing
 from continuum.software.artifacts import folder as folders
 from continuum.software.artifacts.artifact import Artifact
 from continuum.software.artifacts.download import REMEDY, Source, fetch_each
+from continuum.software.artifacts.verified import sha256_once
 
 
 def fill(
@@ -28,16 +29,31 @@ def fill(
         raise UsageError(f"{folder}: {error.strerror}; name a writable folder") from error
     missing = [fault.artifact for fault in folders.check(folder, needed)]
     found, failures = fetch_each(missing, source, tell)
-    added = [artifact for artifact in missing if artifact.name in found]
+    changed = {one.name: _change(folder, one, found[one.name]) for one in missing if one.name in found}
+    added = [artifact for artifact in missing if changed.get(artifact.name) == ""]
     try:
         for artifact in added:
             _place(found[artifact.name], folder / artifact.file)
         folders.write(folder, [folders.entry_of(artifact, folder / artifact.file) for artifact in added])
     except OSError as error:
         raise DeployError(f"{folder}: cannot be written: {error.strerror}") from error
+    if refused := [text for text in changed.values() if text]:
+        raise DeployError("\n".join([*refused, *failures]))
     if failures:
         raise DeployError("\n".join([*failures, REMEDY]))
     return tuple(added)
+
+
+def _change(folder: Path, artifact: Artifact, source: Path) -> str:
+    """Why a file must not replace the one that the manifest lists; empty if it may."""
+    entry = folders.find(artifact, folders.read(folder))
+    if artifact.is_pinned or entry is None or (found := sha256_once(source)) == entry.sha256:
+        return ""
+    return (
+        f"{folder / entry.file}: the manifest recorded the sha256 {entry.sha256} when it was added,"
+        f" but that of the downloaded file is {found}; to accept it, remove the entry from"
+        f" {folder / folders.MANIFEST}"
+    )
 
 
 def _place(source: Path, target: Path) -> None:

@@ -67,7 +67,7 @@ def export(request: LibraryRequest, folder: Path, tell: Callable[[str], None]) -
             store = Store(cache / "wheels")
             wheels = store.wheels(resolved, interpreter)
             for wheel in wheels:
-                _copy(store.path(wheel), to / "wheels" / wheel.sha256 / wheel.name)
+                _copy(store.verified(wheel), to / "wheels" / wheel.sha256 / wheel.name)
             _write_set(to, workload, interpreter, resolved, wheels)
         if request.in_images:
             packages = tuple(program.package for program in workload.programs)

@@ -1,6 +1,7 @@
 """The wheels in this user's cache, each stored under the hash of its content.
 
-A wheel is downloaded once, verified by pip against its hash, and never changes.
+A wheel is downloaded once, verified by pip against its hash, and never changes. Its hash is verified again
+whenever it is used.
 """
 
 from __future__ import annotations
@@ -58,6 +59,24 @@ class Store:
         """The path of a wheel."""
         return self.folder / wheel.sha256 / wheel.name
 
+    def verified(self, wheel: Wheel) -> Path:
+        """The path of a wheel whose content has the hash that it is stored under.
+
+        Raises:
+            DeployError: it has changed or is gone; the message names the file, both hashes and the remedy.
+        """
+        path = self.path(wheel)
+        try:
+            found = sha256_of(path)
+        except OSError as error:
+            raise DeployError(f"{path}: {error.strerror}; run again to download it") from error
+        if found != wheel.sha256:
+            raise DeployError(
+                f"{path}: its sha256 is {found}, but {wheel.sha256} was downloaded;"
+                f" delete {path.parent}, and it is downloaded again"
+            )
+        return path
+
     def has(self, wheel: Wheel) -> bool:
         """Whether the store contains a wheel with the expected size."""
         try:
@@ -83,7 +102,7 @@ class Store:
             return ()
         index = self._index(lock, interpreter.key)
         known = _read_index(index)
-        if known and all(self.has(wheel) for wheel in known):
+        if known and all(self.has(wheel) and f"sha256:{wheel.sha256}" in lock for wheel in known):
             return known
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder) as temporary:

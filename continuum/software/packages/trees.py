@@ -114,7 +114,7 @@ class Trees:
     def _make(self, wheel: Wheel, maker: Maker, temporary: Path) -> Archive:
         path = self._path(wheel, maker)
         tree, part = temporary / wheel.sha256, temporary / path.name
-        _install(self.wheels.path(wheel), maker.interpreter, tree, temporary / "cache")
+        _install(self.wheels.verified(wheel), maker.interpreter, tree, temporary / "cache")
         if maker.compiler:
             bytecode.compile_tree(tree, maker.compiler)
         pack(tree, part)

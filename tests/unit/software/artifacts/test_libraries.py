@@ -1,10 +1,11 @@
 """Libraries and bases of images in a folder of artifacts: from one cache to another, without a network."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
-from continuum.errors import HostError
+from continuum.errors import DeployError, HostError
 from continuum.model.workload import Program, Workload
 from continuum.software.artifacts import libraries
 from continuum.software.artifacts.libraries import LibraryRequest
@@ -13,7 +14,8 @@ from continuum.software.packages import lock
 from continuum.software.packages.store import Store, Wheel
 
 NEEDS = ("tool>=1", "other")
-LOCKED = "tool==1.2 --hash=sha256:0\n"
+CONTENT = b"a wheel" * 1000
+LOCKED = f"tool==1.2 --hash=sha256:{hashlib.sha256(CONTENT).hexdigest()}\n"
 WORKLOAD = Workload("worker", "cloud", ("x",), requirements=NEEDS, programs=(Program("ls", "coreutils"),))
 REQUEST = LibraryRequest((WORKLOAD,), "amd64", in_images=True)
 
@@ -23,7 +25,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
     """In a cache where all was downloaded before."""
     cache = tmp_path / "one" / "continuum"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
-    (tmp_path / "tool-1.2-py3-none-any.whl").write_bytes(b"a wheel" * 1000)
+    (tmp_path / "tool-1.2-py3-none-any.whl").write_bytes(CONTENT)
     store, interpreter = Store(cache / "wheels"), REQUEST.interpreter()
     added = store.add(tmp_path / "tool-1.2-py3-none-any.whl")
     store.remember(LOCKED, interpreter.key, [added])
@@ -49,7 +51,7 @@ def test_what_was_exported_is_all_that_is_needed(folder: Path, wheel: Wheel, tmp
     assert lock.resolve(NEEDS, interpreter, cache) == LOCKED
     store = Store(cache / "wheels")
     assert store.wheels(LOCKED, interpreter) == (wheel,)
-    assert store.path(wheel).read_bytes() == b"a wheel" * 1000
+    assert store.path(wheel).read_bytes() == CONTENT
     found = base.debian_base(cache / "images", "amd64", ("coreutils",))
     assert (found.python, found.interpreter.key) == ("/bin/python", interpreter.key)
 
@@ -103,3 +105,15 @@ def test_workloads_on_plain_nodes_need_no_base(
         LibraryRequest((WORKLOAD,), "amd64", in_images=False), tmp_path / "files", lambda _line: None
     )
     assert {path.name for path in (tmp_path / "files" / "libraries").iterdir()} == {"wheels", "sets"}
+
+
+def test_a_wheel_that_changed_in_the_cache_is_not_exported(wheel: Wheel, tmp_path: Path) -> None:
+    path = Store(tmp_path / "one" / "continuum" / "wheels").path(wheel)
+    path.write_bytes(CONTENT[:-1] + b"x")
+    with pytest.raises(DeployError) as refused:
+        libraries.export(REQUEST, tmp_path / "files", lambda _line: None)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert str(refused.value) == (
+        f"{path}: its sha256 is {found}, but {wheel.sha256} was downloaded;"
+        f" delete {path.parent}, and it is downloaded again"
+    )

@@ -375,6 +375,30 @@ def test_a_second_build_needs_no_index(tmp_path: Path, index: Path, monkeypatch:
     assert second.manifest() == first.manifest()
 
 
+def test_a_wheel_that_changed_in_the_cache_is_not_installed(tmp_path: Path) -> None:
+    wheels = store.Store(tmp_path / "wheels")
+    wheel = wheels.add(make_wheel(tmp_path, "continuum_test_library", {"library.py": b"ANSWER = 42\n"}))
+    other = make_wheel(tmp_path, "continuum_test_library", {"library.py": b"ANSWER = 43\n"})
+    assert other.stat().st_size == wheel.size_bytes
+    other.replace(wheels.path(wheel))
+    made = trees.Trees(tmp_path / "trees", wheels, is_packed=False)
+    with pytest.raises(
+        DeployError, match=r"whl: its sha256 is \w+, but \w+ was downloaded; delete .*\w+, and"
+    ):
+        made.archives([wheel], this_interpreter())
+
+
+@pytest.mark.slow
+def test_a_note_of_wheels_that_are_not_in_the_lock_is_not_believed(tmp_path: Path, index: Path) -> None:
+    wheels, python = store.Store(tmp_path / "cache" / "continuum" / "wheels"), this_interpreter()
+    locked = lock.resolve([LIBRARY], python, tmp_path / "cache" / "continuum")
+    honest = wheels.wheels(locked, python)
+    (tmp_path / "wheels").mkdir()
+    other = make_wheel(tmp_path / "wheels", "continuum_test_library", {"library.py": b"ANSWER = 43\n"})
+    wheels.remember(locked, python.key, [wheels.add(other)])
+    assert wheels.wheels(locked, python) == honest
+
+
 def test_requirements_that_nobody_meets_are_named(tmp_path: Path, index: Path) -> None:
     deployment, nodes, _ = deployment_of(tmp_path)
     wanting = Workload("worker", "edge", (), requirements=("no-such-continuum-library",))
