@@ -5,9 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from continuum.model.marks import Mark
 from continuum.model.workload import Workload
+
+
+class Failing(Protocol):
+    """What may fail while others wait."""
+
+    def failures(self) -> tuple[str, ...]:
+        """Failures so far, one line each."""
 
 
 class Job(ABC):
@@ -20,15 +28,15 @@ class Job(ABC):
     workload: Workload
 
     @abstractmethod
-    def wait_ready(self, timeout: float, others: Sequence[Job] = ()) -> None:
+    def wait_ready(self, timeout: float, others: Sequence[Failing] = ()) -> None:
         """Return when every replica has said it is ready.
 
         Args:
             timeout: longest wait in seconds.
-            others: jobs of the same run that have started; the wait ends when one of them fails.
+            others: what the replicas depend on, such as jobs that have started; the wait ends when one fails.
 
         Raises:
-            DeployError: a replica is not ready, or another job has failed; the message names the replica.
+            DeployError: a replica is not ready, or one of ``others`` has failed; the message names it.
         """
 
     @abstractmethod

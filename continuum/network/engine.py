@@ -44,11 +44,13 @@ class Engine(ABC):
         name: value of ``network_engine`` that selects it.
         health_interval_s: how often ``health`` may be called while a load runs.
         tells_intended: whether it knows which delay it has chosen for a packet.
+        has_process: whether a process of this project emulates the links, from ``prepare`` on.
     """
 
     name: ClassVar[str]
     health_interval_s: ClassVar[float]
     tells_intended: ClassVar[bool] = False
+    has_process: ClassVar[bool] = False
 
     def prepare(self, run: Run) -> None:
         """Start what nodes need at their creation."""

@@ -35,6 +35,7 @@ class FabricEngine(Engine):
     name = "fabric"
     health_interval_s = 0.25
     tells_intended = True
+    has_process = True
 
     def prepare(self, run: Run) -> None:
         """Start the process; providers attach their nodes to it."""

@@ -26,6 +26,7 @@ from continuum.network.engine import Engine, NoEngine
 from continuum.network.engines import choose_engine, open_engine
 from continuum.pipeline import inventory
 from continuum.pipeline.context import Context
+from continuum.pipeline.engine_guard import EngineGuard
 from continuum.pipeline.progress import Progress
 from continuum.rundir.run import Run
 from continuum.software import artifacts, node_programs
@@ -103,14 +104,15 @@ def deploy(context: Context, deployment: Deployment) -> Iterator[Job]:
     timeout_s = READY_TIMEOUT_S * deployment.timeout_scale
     modules.resource_manager.supply(plan.workloads, deployment, context.run)
     jobs: list[Job] = []
+    guard = EngineGuard(open_engine(deployment.engine), deployment, context.run)
     for workload in plan.workloads:
         job = modules.submit(workload, deployment, plan, context.run)
         yield job
         if workload.serves:
-            job.wait_ready(timeout_s, jobs)
+            job.wait_ready(timeout_s, [guard, *jobs])
         jobs.append(job)
     for job in jobs:
-        job.wait_ready(timeout_s, [other for other in jobs if other is not job])
+        job.wait_ready(timeout_s, [guard, *(other for other in jobs if other is not job)])
 
 
 def shape(context: Context, deployment: Deployment) -> Deployment:

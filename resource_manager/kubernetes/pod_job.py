@@ -11,7 +11,7 @@ from typing import Any
 
 from continuum.errors import BenchmarkError, CommandTimeout, DeployError
 from continuum.model.workload import Workload
-from continuum.modules.job import Job
+from continuum.modules.job import Failing
 from resource_manager.kubernetes import explain
 from resource_manager.kubernetes.api_client import Api
 from resource_manager.kubernetes.pod_spec import GRACE_S, NAMESPACE
@@ -119,7 +119,7 @@ class PodJob(DirectJob):
         """Take over the connection to the API, to close it when the job has ended."""
         self._way = way
 
-    def wait_ready(self, timeout: float, others: Sequence[Job] = ()) -> None:
+    def wait_ready(self, timeout: float, others: Sequence[Failing] = ()) -> None:
         """Return when every replica is ready; DeployError explains why one is not."""
         try:
             super().wait_ready(timeout, others)

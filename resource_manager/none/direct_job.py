@@ -15,7 +15,7 @@ from continuum.errors import BenchmarkError, CommandTimeout, ConnectionFailure, 
 from continuum.measure import clock
 from continuum.model.marks import CREATED, Mark
 from continuum.model.workload import Workload
-from continuum.modules.job import Job
+from continuum.modules.job import Failing, Job
 from continuum.sdk import protocol
 from continuum.sdk.messages import Messages
 
@@ -110,7 +110,7 @@ class DirectJob(Job):
         self._on_ready = on_ready
         self._stopping = False
 
-    def wait_ready(self, timeout: float, others: Sequence[Job] = ()) -> None:
+    def wait_ready(self, timeout: float, others: Sequence[Failing] = ()) -> None:
         """Return when every replica is ready.
 
         Raises:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import random
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -131,27 +128,6 @@ def test_a_signal_in_any_phase_tears_down_once(tmp_path: Path, phase: str, numbe
     # From `collect` on a signal finds the run at its end already: it may finish.
     assert status == 130 or (phase in AFTER_BENCHMARK and status == 0), said
     assert said.count("teardown") <= 1
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("times", [6, pytest.param(20, marks=pytest.mark.long)])
-def test_kill_at_random_moments_leaves_nothing_after_destroy_all(tmp_path: Path, times: int) -> None:
-    moments = random.Random(20).sample(range(5000), times)
-    config = program.config(tmp_path, duration=1)
-    with no_leaks():
-        # Two runs at a time, because moments are mostly waited for.
-        for first_ms, second_ms in zip(*[iter(moments)] * 2, strict=True):
-            sooner_ms, later_ms = sorted((first_ms, second_ms))
-            with program.started(config, cwd=tmp_path) as one, program.started(config, cwd=tmp_path) as other:
-                time.sleep(sooner_ms / 1000)
-                os.kill(one.pid, signal.SIGKILL)
-                time.sleep((later_ms - sooner_ms) / 1000)
-                os.kill(other.pid, signal.SIGKILL)
-            done = program.run("destroy", "--all", cwd=tmp_path)
-            assert done.returncode == 0, f"killed after {sooner_ms} and {later_ms} ms: {done.stderr}"
-    for nodes in tmp_path.glob("runs/*/nodes"):
-        assert not nodes.exists()
 
 
 @pytest.mark.slow
