@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from continuum.errors import ContinuumError
 from continuum.host import namespaces
 from continuum.host.cgroup import group_plan
 from continuum.host.cgroup.node import NodeGroups
-from continuum.host.pace import burst
 from continuum.measure import speed_curve
 from continuum.model.limits import Limits
 from continuum.model.node import Node
@@ -28,6 +26,7 @@ from infrastructure.local import pacing
 if TYPE_CHECKING:
     from continuum.rundir.run import Run
 
+PROGRAM = pacing.PROGRAM / "burst.py"
 TABLE = "processors"
 PIECES = ((1, 5), (4, 3), (20, 1))
 """Work in ms, and how often each is done: 37 ms of CPU time in all."""
@@ -44,8 +43,17 @@ def calibrate(nodes: Sequence[Node], run: Run, *, paced: bool) -> None:
     for node in pacing.slow(nodes):
         if "cpu" in node.handle["groups"]["paths"] and not run.records(TABLE):
             first.setdefault(node.tier, node)
+    if not first:
+        return
     with contextlib.ExitStack() as stack:
-        started = [(node, stack.enter_context(_measuring(node, run))) for node in first.values()]
+        # Alone, since more processes than CPUs would not run at full speed.
+        try:
+            with _program(run, ["1"]) as process:
+                units = int(process.communicate(timeout=_TIMEOUT_S)[0])
+        except (subprocess.TimeoutExpired, ValueError) as error:
+            run.note(f"the speed of processors could not be measured: {error}")
+            return
+        started = [(node, stack.enter_context(_measuring(node, run, units))) for node in first.values()]
         for node, process in started:
             try:
                 output, _ = process.communicate(timeout=_TIMEOUT_S)
@@ -66,17 +74,24 @@ def _record(node: Node, durations_ms: Sequence[float], run: Run, *, paced: bool)
 
 
 @contextlib.contextmanager
-def _measuring(node: Node, run: Run) -> Iterator[subprocess.Popen[str]]:
-    """The measuring program in the control groups of a node; killed at the end if it still runs."""
+def _measuring(node: Node, run: Run, units: int) -> Iterator[subprocess.Popen[str]]:
+    """The measuring program in the control groups of a node; ``units`` of work are 1 ms."""
     groups = NodeGroups.of(node.spec, node.handle["groups"])
     try:
         files = groups.join(Limits())
     except ContinuumError as error:
         run.note(f"the speed of {node.name} could not be measured: {error}")
         files = ()
-    pieces = [f"{work_ms},{count}" for work_ms, count in PIECES]
+    pieces = [f"{work_ms * units},{count}" for work_ms, count in PIECES]
+    with _program(run, [*pieces, "--", *map(str, files)]) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def _program(run: Run, words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """The measuring program; killed at the end if it still runs."""
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(Path(burst.__file__)), *pieces, "--", *map(str, files)],
+        [sys.executable, "-I", "-S", str(PROGRAM), *words],
         env={
             protocol.ENV_RUN: run.id,
             protocol.ENV_KEEPER: str(run.directory),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PROGRAM = Path(str(pace.__file__)).parent
 STATE = "pacing.json"
 _PLAN = "pacing-plan.json"
-_HOLD = "hold"
+_HOLD, _TRIAL = "hold", "trial"
 _START_S = 20.0
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _USER_TIME, _SYSTEM_TIME, _START_TIME = 11, 12, 19
@@ -70,8 +70,9 @@ def _plan(nodes: Sequence[Node]) -> PacePlan | None:
         spec = node.spec
         speed, processors = group_plan.speed(spec), group_plan.processors(spec)
         paced.append(PacedNode(node.name, paths[PACING[0]], paths[PACING[1]], speed, processors))
-    hold = Path(paced[0].stopped).parent / _HOLD
-    return PacePlan(str(hold), tuple(sorted(os.sched_getaffinity(0))), tuple(paced))
+    counted, stopped = Path(paced[0].counted).parent, Path(paced[0].stopped).parent
+    trial = (str(counted / _TRIAL), str(stopped / _TRIAL))
+    return PacePlan(trial, str(stopped / _HOLD), tuple(sorted(os.sched_getaffinity(0))), tuple(paced))
 
 
 def _spawn(plan: Path, run: Run) -> tuple[int, str]:

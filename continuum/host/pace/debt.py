@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-LATE_NS = 200_000
+LATE_NS = 500_000
 """A node that has computed since its release without so long a break is charged from when it was due, so that
 a late release is made up for. After a longer break it was idle, which earns nothing."""
 
@@ -15,6 +15,7 @@ class Debt:
     Args:
         speed: speed of its processors, as a share of this host's; below 1.
         cores: number of its processors.
+        stop_ns: CPU time that each stop costs the node; it counts as no work.
 
     Attributes:
         due_ns: when it may compute again.
@@ -22,9 +23,11 @@ class Debt:
         is_stopped: whether it is stopped now.
     """
 
-    __slots__ = ("_cores", "_speed", "due_ns", "is_stopped", "released_ns")
+    __slots__ = ("_cores", "_speed", "_stop_ns", "_was_stopped", "due_ns", "is_stopped", "released_ns")
 
-    def __init__(self, speed: float, cores: int) -> None:
+    def __init__(self, speed: float, cores: int, stop_ns: int = 0) -> None:
+        self._stop_ns = stop_ns
+        self._was_stopped = False
         self._speed = speed
         self._cores = cores
         self.due_ns = self.released_ns = 0
@@ -39,12 +42,14 @@ class Debt:
         wall_ns = max(*ran_ns, sum(ran_ns) // self._cores)
         is_continuous = self.is_stopped or now_ns - self.released_ns <= wall_ns + LATE_NS
         begin_ns = self.due_ns if is_continuous else now_ns - wall_ns
-        self.due_ns = begin_ns + round(wall_ns / self._speed)
+        useful_ns = wall_ns - (self._stop_ns if self._was_stopped else 0)
+        self._was_stopped = False
+        self.due_ns = begin_ns + max(wall_ns, round(useful_ns / self._speed))
         return self.due_ns
 
     def stop(self) -> None:
         """The node is stopped."""
-        self.is_stopped = True
+        self.is_stopped = self._was_stopped = True
 
     def release(self, now_ns: int) -> None:
         """The node may compute."""

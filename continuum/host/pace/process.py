@@ -10,9 +10,11 @@ import select
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic_ns
 
+from . import overhead
 from .debt import Debt
 from .kernel import Alarm, SliceCounter
 from .pace_plan import READY, SLICE_NS, PacedNode, PacePlan, from_json
@@ -26,7 +28,8 @@ def main() -> None:
     plan = from_json(sys.stdin.read())
     _prepare()
     try:
-        loop = Loop(plan)
+        hold(plan.hold)
+        loop = Loop(plan.nodes, plan.cpus, _stop_ns(plan))
     except OSError as error:
         _answer(f"{error.strerror or error}")
         os._exit(1)
@@ -38,6 +41,34 @@ def main() -> None:
         raise
     finally:
         loop.release_all()
+
+
+def hold(group: str) -> None:
+    """Create a group and keep it stopped."""
+    with suppress(FileExistsError):
+        os.mkdir(group)  # noqa: PTH102
+    with open(os.path.join(group, _STATE_FILE), "wb", buffering=0) as state:  # noqa: PTH118, PTH123
+        state.write(_STOP)
+
+
+def _stop_ns(plan: PacePlan) -> int:
+    """CPU time that each stop costs a node, found out by stopping a child of this process."""
+    for group in plan.trial:
+        with suppress(FileExistsError):
+            os.mkdir(group)  # noqa: PTH102
+    loop = Loop((PacedNode("trial", *plan.trial, _TRIAL_SPEED, 1),), plan.cpus, 0)
+    reader = overhead.start_trial(plan.trial)
+    loop.run(until=reader)
+    loop.close()
+    stop_ns = overhead.ns_per_stop(reader, SLICE_NS)
+    for group in plan.trial:
+        with suppress(OSError):
+            os.rmdir(group)  # noqa: PTH106
+    print(f"each stop costs a node {stop_ns / 1000:.0f} us", file=sys.stderr, flush=True)
+    return stop_ns
+
+
+_TRIAL_SPEED = 0.5
 
 
 def _answer(text: str) -> None:
@@ -71,8 +102,8 @@ class _Node:
 
     __slots__ = ("_state", "counters", "debt", "touched")
 
-    def __init__(self, plan: PacedNode, cpus: tuple[int, ...]) -> None:
-        self.debt = Debt(plan.speed, plan.cores)
+    def __init__(self, plan: PacedNode, cpus: Sequence[int], stop_ns: int) -> None:
+        self.debt = Debt(plan.speed, plan.cores, stop_ns)
         self.touched = False
         self._state = os.open(os.path.join(plan.stopped, _STATE_FILE), os.O_WRONLY | os.O_CLOEXEC)  # noqa: PTH118
         group = os.open(plan.counted, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -91,23 +122,27 @@ class _Node:
         os.write(self._state, _RELEASE)
         self.debt.release(monotonic_ns())
 
+    def close(self) -> None:
+        """Stop counting."""
+        os.close(self._state)
+        for counter in self.counters:
+            counter.close()
+
 
 class Loop:
     """The event loop.
 
     Args:
-        plan: the nodes.
+        nodes: the nodes.
+        cpus: CPUs of the host that they may use.
+        stop_ns: CPU time that each stop costs a node.
 
     Raises:
         OSError: the kernel refuses to count CPU time or to stop a group.
     """
 
-    def __init__(self, plan: PacePlan) -> None:
-        with suppress(FileExistsError):
-            os.mkdir(plan.hold)  # noqa: PTH102
-        with open(os.path.join(plan.hold, _STATE_FILE), "wb", buffering=0) as state:  # noqa: PTH118, PTH123
-            state.write(_STOP)
-        self._nodes = [_Node(node, plan.cpus) for node in plan.nodes]
+    def __init__(self, nodes: Sequence[PacedNode], cpus: Sequence[int], stop_ns: int) -> None:
+        self._nodes = [_Node(node, cpus, stop_ns) for node in nodes]
         self._by_fd = {counter.fd: node for node in self._nodes for counter in node.counters}
         self._pauses: list[tuple[int, int, _Node]] = []
         self._alarm = Alarm()
@@ -119,8 +154,10 @@ class Loop:
         for fd in (*self._by_fd, self._alarm.fd, self._signalled):
             self._epoll.register(fd, select.EPOLLIN)
 
-    def run(self) -> None:
-        """Stop and release nodes until a signal."""
+    def run(self, until: int | None = None) -> None:
+        """Stop and release nodes until a signal, or until a descriptor can be read."""
+        if until is not None:
+            self._epoll.register(until, select.EPOLLIN)
         poll, by_fd, alarm = self._epoll.poll, self._by_fd, self._alarm
         while True:
             touched = []
@@ -161,6 +198,14 @@ class Loop:
                 node.release()
         if pauses:
             self._alarm.set(pauses[0][0])
+
+    def close(self) -> None:
+        """Release the nodes and stop counting."""
+        self.release_all()
+        self._epoll.close()
+        os.close(self._alarm.fd)
+        for node in self._nodes:
+            node.close()
 
     def release_all(self) -> None:
         """Let all nodes compute."""

@@ -65,12 +65,29 @@ def test_processors_compute_side_by_side(cores: int, ran_ns: tuple[int, ...], ch
     assert debt.charge(ran_ns, START) == START - charged_ns + 2 * charged_ns
 
 
+def test_what_a_stop_costs_is_no_work() -> None:
+    debt, now_ns, stop_ns = Debt(0.25, 1, 50_000), START, 50_000
+    for _ in range(10):
+        now_ns = computed(debt, (SLICE,), now_ns + SLICE)
+        debt.release(now_ns)
+    assert now_ns - START == (10 * SLICE - 9 * stop_ns) / 0.25
+
+
+def test_a_node_that_owes_nothing_is_not_stopped() -> None:
+    debt = Debt(0.75, 1, 100_000)
+    now_ns = computed(debt, (SLICE,), START)
+    debt.release(now_ns)
+    assert debt.charge((SLICE,), now_ns + SLICE) == now_ns + SLICE
+
+
 def test_plan_survives_its_json() -> None:
-    plan = PacePlan("/hold", (0, 3), (PacedNode("a0", "/count/a0", "/stop/a0", 0.25, 1),))
+    plan = PacePlan(
+        ("/count/t", "/stop/t"), "/hold", (0, 3), (PacedNode("a0", "/count/a0", "/stop/a0", 0.25, 1),)
+    )
     assert pace_plan.from_json(plan.to_json()) == plan
 
 
 def test_process_needs_nothing_but_its_folder() -> None:
     folder = Path(str(pace_plan.__file__)).parent
-    for name in ("__main__", "process", "debt", "kernel", "pace_plan", "burst"):
+    for name in ("__main__", "process", "debt", "kernel", "pace_plan", "burst", "overhead", "work"):
         assert "continuum" not in (folder / f"{name}.py").read_text(encoding="utf-8"), name
