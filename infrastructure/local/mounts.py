@@ -8,7 +8,7 @@ from pathlib import PurePath
 from continuum.host.mounts import Mount
 
 PRIVATE = ("/proc", "/sys", "/dev", "/tmp", "/run")  # noqa: S108 - mount points of a node
-_CHANGED = ("/etc", "/home", "/opt", "/srv", "/usr", "/var")
+_CHANGED = ("/etc", "/home", "/opt", "/root", "/srv", "/usr", "/var")
 _WRITABLE = frozenset(
     {"9p", "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nfs", "nfs4", "reiserfs", "tmpfs"}
     | {"virtiofs", "xfs", "zfs"}

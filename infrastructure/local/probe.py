@@ -28,10 +28,17 @@ _WORDS = {
 }
 
 
-def problems(topology: Topology, pinned: bool, host: Host) -> Iterator[Problem]:
-    """Why this host cannot run these nodes, or only with distorted results."""
+def problems(topology: Topology, pinned: bool, host: Host, *, as_user: bool) -> Iterator[Problem]:
+    """Why this host cannot run these nodes, or only with distorted results.
+
+    Args:
+        topology: the nodes.
+        pinned: whether each has processors of its own.
+        host: this host.
+        as_user: whether they have a user namespace.
+    """
     yield from capacity.shortages(topology, pinned, host)
-    for name, error in trial.failures().items():
+    for name, error in trial.failures(as_user=as_user).items():
         remedy = _remedy(name, error, host)
         yield Problem(f"{_WORDS[name]}, but the kernel refuses: {error.strerror}; {_fix(remedy)}")
 
@@ -67,7 +74,7 @@ def _setting(path: str) -> str:
 
 def findings(host: Host) -> Iterable[Finding]:
     """Whether namespaces, TUN devices, overlays and control groups are available."""
-    failed = trial.failures()
+    failed = trial.failures(as_user=trial.needs_user_namespace())
     blocked = next((failed[name] for name in (trial.NAMESPACES, trial.MOUNT) if name in failed), None)
     user = "as root" if host.is_root else "in an unprivileged user namespace"
     for name, label in (

@@ -35,7 +35,6 @@ from infrastructure.local import (
     probe,
     processes,
     strain,
-    trial,
 )
 from infrastructure.local.keeper.keeper_plan import KeeperPlan, NodePlan
 from infrastructure.local.launch import Launch, StartedNode
@@ -66,7 +65,12 @@ class LocalProvider(Provider):
     def probe(self, config: Config, host: Host) -> Iterable[Problem]:
         """What the host is missing for these nodes, each with its remedy."""
         pinned = config.infrastructure.flag("cpu_pin")
-        return list(probe.problems(topology_builder.from_config(config), pinned, host))
+        as_user = privileges.in_user_namespace(config)
+        topology = topology_builder.from_config(config)
+        return [
+            *privileges.problems(config, is_root=host.is_root),
+            *probe.problems(topology, pinned, host, as_user=as_user),
+        ]
 
     def doctor(self, host: Host) -> Iterable[Finding]:
         """Whether namespaces, TUN devices, overlays and control groups are available."""
@@ -104,12 +108,17 @@ class LocalProvider(Provider):
                 run.note(note)
         finally:
             launch.close()
-        kept = privileges.kept(run.config, str(run.state().get("engine", "")))
+        handle = _handle(run)
         return tuple(
             Node(
                 spec,
                 addresses[spec.name],
-                {**_handle(made[spec.name], kept), "groups": limits.handle(spec, run.id, layout)},
+                {
+                    "pid": made[spec.name].pid,
+                    "start": made[spec.name].start,
+                    **handle,
+                    "groups": limits.handle(spec, run.id, layout),
+                },
                 python=sys.executable,
                 shares_host=True,
             )
@@ -225,11 +234,12 @@ def _plan(specs: Sequence[NodeSpec], addresses: dict[str, str], run: Run) -> Kee
         attached=mounts.attached(mounted),
         shown=mounts.shown(needed),
     )
-    return _plan_as_user(plan, mounted) if trial.needs_user_namespace() else plan
+    return _plan_as_user(plan, mounted) if privileges.in_user_namespace(run.config) else plan
 
 
 def _plan_as_user(plan: KeeperPlan, mounted: Sequence[mount_table.Mount]) -> KeeperPlan:
-    entries = [entry for entry in Path("/").iterdir() if str(entry) not in (*mounts.PRIVATE, "/root")]
+    hidden = mounts.PRIVATE if os.geteuid() == 0 else (*mounts.PRIVATE, "/root")
+    entries = [entry for entry in Path("/").iterdir() if str(entry) not in hidden]
     folders = [
         str(entry)
         for entry in entries
@@ -255,12 +265,11 @@ def _attach(
     fabric.attach([(one.name, tiers[one.name], addresses[one.name]) for one in batch], descriptors)
 
 
-def _handle(made: StartedNode, kept: tuple[str, ...] | None) -> dict[str, object]:
+def _handle(run: Run) -> dict[str, object]:
+    """What the handles of all nodes of a run have in common."""
     return {
-        "pid": made.pid,
-        "start": made.start,
-        "as_user": trial.needs_user_namespace(),
-        privileges.HANDLE: kept,
+        "as_user": privileges.in_user_namespace(run.config),
+        privileges.HANDLE: privileges.kept(run.config, str(run.state().get("engine", ""))),
     }
 
 

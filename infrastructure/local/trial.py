@@ -24,17 +24,20 @@ _TIMEOUT_S = 10.0
 
 def needs_user_namespace() -> bool:
     """Whether this process is not root of the host; it may be root of a user namespace."""
-    whole = Path("/proc/self/uid_map").read_text(encoding="ascii").split()[2] == "4294967295"
-    return os.geteuid() != 0 or not whole
+    return os.geteuid() != 0 or not syscalls.has_all_ids()
 
 
-def failures() -> dict[str, OSError]:
-    """The errors, by the constants above; steps that depend on a failed one are not tried."""
-    if needs_user_namespace():
+def failures(*, as_user: bool) -> dict[str, OSError]:
+    """The errors, by the constants above; steps that depend on a failed one are not tried.
+
+    Args:
+        as_user: whether nodes have a user namespace.
+    """
+    if as_user:
         steps: dict[str, Callable[[], None]] = {NAMESPACES: syscalls.become_root_of_user_namespace}
     else:
         steps = {NAMESPACES: lambda: syscalls.unshare(CLONE_NEWNS)}
-    return _in_child({**steps, MOUNT: _isolate, TUN: _make_tun, OVERLAY: _make_overlay})
+    return _in_child({**steps, MOUNT: _isolate, TUN: _make_tun, OVERLAY: lambda: _make_overlay(as_user)})
 
 
 def _isolate() -> None:
@@ -46,9 +49,8 @@ def _make_tun() -> None:
     os.close(tun.open_tun("trial"))
 
 
-def _make_overlay() -> None:
-    lower, as_user = ("/etc", True) if needs_user_namespace() else ("/", False)
-    descriptor = os.open(lower, os.O_PATH | os.O_DIRECTORY)
+def _make_overlay(as_user: bool) -> None:
+    descriptor = os.open("/etc" if as_user else "/", os.O_PATH | os.O_DIRECTORY)
     syscalls.mount("tmpfs", _SCRATCH, "tmpfs")
     upper, work = Path(_SCRATCH, "upper"), Path(_SCRATCH, "work")
     upper.mkdir()

@@ -98,11 +98,11 @@ def nodes(base: Path, *, endpoints: int = 1, memory: int = 128, more: str = "") 
 
 
 @contextmanager
-def shared_nodes(factory: pytest.TempPathFactory, *, endpoints: int = 1) -> Iterator[Nodes]:
+def shared_nodes(factory: pytest.TempPathFactory, *, endpoints: int = 1, more: str = "") -> Iterator[Nodes]:
     """Nodes for all tests of a module, with a state folder of their own."""
     import pytest  # which an ordinary user who runs this may not have
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(factory.mktemp("state")))
-        with nodes(factory.mktemp("local"), endpoints=endpoints) as made:
+        with nodes(factory.mktemp("local"), endpoints=endpoints, more=more) as made:
             yield made

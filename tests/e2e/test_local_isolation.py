@@ -9,13 +9,16 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tests.e2e.local_nodes import Nodes, nodes, shared_nodes
+from continuum.config import loader as config
+from continuum.host import facts
+from continuum.modules import registry
+from tests.e2e.local_nodes import TEXT, Nodes, nodes, shared_nodes
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 
 REFUSED = "refused"
 ATTEMPT = """
-import ctypes, os, signal, socket, stat, sys
+import ctypes, os, signal, socket, stat, subprocess, sys
 libc = ctypes.CDLL(None, use_errno=True)
 
 def call(status):
@@ -34,18 +37,27 @@ def copy(path):
     write(path, read(path))
 
 def mount(source, kind, flags=0):
-    os.makedirs("/mnt/attempt", exist_ok=True)
-    call(libc.mount(source, b"/mnt/attempt", kind, flags, None))
+    os.makedirs("/tmp/attempt", exist_ok=True)
+    call(libc.mount(source, b"/tmp/attempt", kind, flags, None))
 
-def disk():
+def own_folder():
+    try:
+        mount(b"none", b"tmpfs")
+    except OSError:
+        os.makedirs("/tmp/attempt", exist_ok=True)
+    return "/tmp/attempt"
+
+def make_disk():
+    path = own_folder() + "/disk"
     devices = [line.split() for line in open("/proc/partitions") if line.strip() and "major" not in line]
     major, minor = (int(word) for word in devices[0][:2])
-    os.mknod("/root/disk", stat.S_IFBLK | 0o600, os.makedev(major, minor))
-    assert read("/root/disk")
+    os.mknod(path, stat.S_IFBLK | 0o600, os.makedev(major, minor))
+    return path
 
 def memory():
-    os.mknod("/root/mem", stat.S_IFCHR | 0o600, os.makedev(1, 1))
-    read("/root/mem")
+    path = own_folder() + "/mem"
+    os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 1))
+    read(path)
 
 def load_module():
     machine = os.uname().machine
@@ -56,6 +68,9 @@ def by_handle():
     handle = (ctypes.c_uint * 34)(128, 0)
     mount_id = ctypes.c_int()
     call(libc.name_to_handle_at(-100, b"/proc/self/fd/0", handle, ctypes.byref(mount_id), 0x400))
+
+def within(command):
+    subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", command], check=True)
 
 def set_time():
     call(libc.settimeofday(None, (ctypes.c_int * 2)(0, 0)))
@@ -83,23 +98,33 @@ FORBIDDEN = {
     "uncover /proc/irq": "unmount(b'/proc/irq')",
     "load a module": "load_module()",
     "mount a file system": "mount(b'none', b'tmpfs')",
-    "mount a device": "mount(b'/dev/vda', b'ext4')",
+    "mount a device": "mount(make_disk().encode(), b'ext4')",
     "mount control groups": "mount(b'none', b'cgroup2')",
-    "make a device of a disk and read it": "disk()",
+    "make a device of a disk and read it": "read(make_disk())",
     "make a device of the memory": "memory()",
     "set the clock's time zone": "set_time()",
-    "change an interface": "socket.if_nameindex(); __import__('subprocess').run"
-    "(['ip', 'link', 'set', 'lo', 'mtu', '1400'], check=True)",
+    "change an interface": "subprocess.run(['ip', 'link', 'set', 'lo', 'mtu', '1400'], check=True)",
     "enter the keeper": "os.stat('/proc/1/root/.')",
     "change the keeper's program": "os.chmod('/proc/1/exe', 0o755)",
     "leave by the root folder of process 1": "os.listdir('/proc/1/cwd')",
+    "make /sys writable, as root of a user namespace": "within('mount -o remount,bind,rw /sys')",
+    "uncover /proc/irq, as root of a user namespace": "within('umount /proc/irq')",
+    "mount another /proc, as root of a user namespace": "within('mount -t proc proc /tmp')",
     "read the log of the kernel": "read('/proc/kmsg', 0)",
 }
 
 
+@pytest.fixture(scope="module", params=["auto", "user"])
+def made(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Nodes]:
+    with shared_nodes(tmp_path_factory, more=f"local_isolation = {request.param}") as existing:
+        yield existing
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    with shared_nodes(tmp_path_factory) as existing:
+def capable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """Nodes in a user namespace, with all capabilities there."""
+    more = "local_isolation = user\nlocal_capabilities = all"
+    with shared_nodes(tmp_path_factory, more=more) as existing:
         yield existing
 
 
@@ -176,3 +201,52 @@ def test_an_option_brings_all_capabilities_back(tmp_path: Path) -> None:
         assert attempt(made, "mount(b'none', b'tmpfs')") == "done"
         assert attempt(made, FORBIDDEN["change an interface"]) == "done"
         assert attempt(made, "write('/proc/sys/net/ipv4/ip_forward', b'1')") == "done"
+
+
+OF_THE_HOST = (
+    "write a kernel setting",
+    "write the host's /sys",
+    "load a module",
+    "mount a device",
+    "make a device of a disk and read it",
+    "make a device of the memory",
+    "set the clock's time zone",
+    "read the log of the kernel",
+)
+
+
+@pytest.mark.parametrize("name", OF_THE_HOST)
+def test_capabilities_in_a_user_namespace_are_none_on_the_host(capable: Nodes, name: str) -> None:
+    assert attempt(capable, FORBIDDEN[name]).startswith(REFUSED)
+
+
+def test_capabilities_in_a_user_namespace_are_those_of_the_node(capable: Nodes) -> None:
+    assert attempt(capable, "mount(b'none', b'tmpfs')") == "done"
+    assert attempt(capable, FORBIDDEN["change an interface"]) == "done"
+
+
+def test_that_much_is_not_promised_to_root(tmp_path: Path) -> None:
+    """Who can mount can make the host's files writable, which belong to root's user id there, too."""
+    text = TEXT.format(
+        base=tmp_path, endpoints=1, memory=64, more="local_isolation = user\nlocal_capabilities = all"
+    )
+    found = registry.provider("local").probe(config.parse(text, "x.cfg"), facts.read())
+    (line,) = [str(problem) for problem in found if problem.severity == "error"]
+    assert 'local_capabilities = "all": root on a node could change files of the host; leave out' in line
+
+
+def test_files_keep_their_owners_in_a_user_namespace(capable: Nodes, tmp_path: Path) -> None:
+    script = (
+        "stat -c %u:%g /etc/passwd; echo x >> /etc/passwd; chown 1:2 /etc/passwd; stat -c %u:%g /etc/passwd"
+    )
+    assert capable["cloud0"].run(["sh", "-c", script], timeout=60).stdout.split() == ["0:0", "1:2"]
+    assert Path("/etc/passwd").stat().st_uid == 0
+
+
+def test_with_auto_root_makes_no_user_namespace(tmp_path: Path) -> None:
+    script = ["readlink", "/proc/self/ns/user"]
+    here = str(Path("/proc/self/ns/user").readlink())
+    with nodes(tmp_path / "auto") as made:
+        assert made["cloud0"].run(script, timeout=60).stdout.strip() == here
+    with nodes(tmp_path / "user", more="local_isolation = user") as made:
+        assert made["cloud0"].run(script, timeout=60).stdout.strip() != here

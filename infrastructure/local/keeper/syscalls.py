@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import signal
@@ -21,6 +22,7 @@ MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 MNT_DETACH = 0x2
 
+_ALL_IDS = "4294967295"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
@@ -46,12 +48,53 @@ def unshare(flags: int) -> None:
 
 
 def become_root_of_user_namespace() -> None:
-    """Enter a new user namespace in which this user is root."""
+    """Enter a new user namespace in which this user is root.
+
+    For root, the namespace has all user ids, so that files keep their owners.
+    """
     user, group = os.geteuid(), os.getegid()
+    if user == 0 and has_all_ids():
+        _keep_all_ids()
+        return
     unshare(CLONE_NEWUSER | CLONE_NEWNS)
     stay_readable()
-    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
+    _write_maps("self", (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")))
+
+
+def has_all_ids() -> bool:
+    """Whether this process is in a user namespace with all user ids, as that of the host."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:  # noqa: PTH123
+        return file.read().split() == ["0", "0", _ALL_IDS]
+
+
+def _keep_all_ids() -> None:
+    """Enter a user namespace; only a process that stays outside may give it more than one id."""
+    process = process_id()
+    reader, writer = os.pipe()
+    helper = os.fork()
+    if helper == 0:
+        status = 1
+        try:
+            os.close(writer)
+            os.read(reader, 1)
+            _write_maps(str(process), (("uid_map", f"0 0 {_ALL_IDS}"), ("gid_map", f"0 0 {_ALL_IDS}")))
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(reader)
+    try:
+        unshare(CLONE_NEWUSER | CLONE_NEWNS)
+        stay_readable()
+    finally:
+        os.close(writer)
+        _, ended = os.waitpid(helper, 0)
+    if ended:
+        raise OSError(errno.EPERM, "the user ids of a user namespace cannot be set")
+
+
+def _write_maps(process: str, files: tuple[tuple[str, str], ...]) -> None:
+    for name, text in files:
+        with open(f"/proc/{process}/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
             file.write(text)
 
 

@@ -28,11 +28,11 @@ def topology(count: int, cores: float = 1, memory_mb: int = 100, quota: float = 
 
 @pytest.fixture(autouse=True)
 def able(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "failures", dict)
+    monkeypatch.setattr(trial, "failures", lambda as_user: {})
 
 
 def found(shape: Topology, pinned: bool = False, host: Host = HOST) -> list[Problem]:
-    return list(probe.problems(shape, pinned, host))
+    return list(probe.problems(shape, pinned, host, as_user=False))
 
 
 def test_what_fits_is_no_problem() -> None:
@@ -90,7 +90,7 @@ def test_pinned_nodes_get_cpus_one_after_the_other() -> None:
 def test_what_is_refused_comes_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch, name: str, number: int, remedy: str
 ) -> None:
-    monkeypatch.setattr(trial, "failures", lambda: {name: OSError(number, os.strerror(number))})
+    monkeypatch.setattr(trial, "failures", lambda as_user: {name: OSError(number, os.strerror(number))})
     monkeypatch.setattr(probe, "_setting", lambda path: "")
     (problem,) = found(topology(1))
     assert problem.severity == "error"
@@ -115,7 +115,7 @@ def test_switch_that_forbids_user_namespaces_is_named(
     monkeypatch: pytest.MonkeyPatch, path: str, value: str, remedy: str
 ) -> None:
     refused = OSError(errno.EPERM, "Operation not permitted")
-    monkeypatch.setattr(trial, "failures", lambda: {trial.NAMESPACES: refused})
+    monkeypatch.setattr(trial, "failures", lambda as_user: {trial.NAMESPACES: refused})
     monkeypatch.setattr(probe, "_setting", lambda asked: value if asked == path else "")
     (problem,) = found(topology(1), host=replace(HOST, user_id=1000))
     assert remedy in problem.message
@@ -123,7 +123,9 @@ def test_switch_that_forbids_user_namespaces_is_named(
 
 def test_trial_of_this_host_leaves_it_as_it_was() -> None:
     before = scratch_mounts()
-    assert set(TRY_EVERYTHING()) <= {trial.NAMESPACES, trial.MOUNT, trial.TUN, trial.OVERLAY}
+    for as_user in (False, True):
+        found = TRY_EVERYTHING(as_user=as_user)
+        assert set(found) <= {trial.NAMESPACES, trial.MOUNT, trial.TUN, trial.OVERLAY}
     assert scratch_mounts() == before
     assert "trial" not in os.listdir("/sys/class/net")
 
