@@ -111,7 +111,9 @@ class NetemEngine(Engine):
 
     def _execute(self, deployment: Deployment, paths: Sequence[Route], *, fresh: bool) -> None:
         numbers = netem.class_numbers(deployment.topology)
-        netem.execute(deployment, netem.by_node(deployment, paths, numbers, fresh=fresh), fresh=fresh)
+        nested = netem.nested_nodes(deployment, (path.src for path in paths), fresh=fresh)
+        commands = netem.by_node(deployment, paths, numbers, fresh=fresh, nested=nested)
+        netem.execute(deployment, commands, fresh=fresh)
 
 
 def _addresses(deployment: Deployment) -> dict[str, str]:

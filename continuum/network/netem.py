@@ -10,20 +10,26 @@ with the rate of the link and a burst of the queue's length, it drops exactly th
 
 Pure functions build the commands; the commands of a node run in one batch (``tc -batch``).
 
-Differences from the fabric: the kernel truncates a delay below 0 to 0 instead of drawing again, draws jitter
-for every packet, and applies loss before the rate.
+netem draws jitter for every packet, so that packets that are sent together wait for the slowest. Where the
+kernel can nest netem queues, an outer one holds each burst for one random time (``slot``), and the inner one
+does the rest (see docs/adr/0015).
+
+Differences from the fabric: the kernel truncates a delay below 0 to 0 instead of drawing again, and applies
+loss before the rate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, TypeVar
 
 from continuum.errors import ContinuumError
 from continuum.model.topology import Link, Topology
+from continuum.network import netem_layers
 from continuum.network.fabric.shape import MTU_BYTES
 from continuum.network.link_model import queue_bytes
 from continuum.network.routes import Route
@@ -37,6 +43,9 @@ Command = tuple[str, ...]
 
 LEAST_QUEUE_PACKETS = 1000
 """The default of netem."""
+
+HELD_DEVIATIONS = 2.0
+"""Mean time that an outer queue holds a burst, in standard deviations; one draw in 44 is below 0."""
 
 LEAST_PACKET_BYTES = 64
 """Smallest packets that the limit of a queue allows for."""
@@ -57,15 +66,17 @@ def root_command(interface: str) -> Command:
     return ("tc", "qdisc", "replace", "dev", interface, "root", "handle", "1:", "htb")
 
 
-def route_commands(interface: str, number: int, route: Route) -> tuple[Command, ...]:
+def route_commands(interface: str, number: int, route: Route, *, nested: bool = False) -> tuple[Command, ...]:
     """The commands that shape traffic to one destination; repeated, they change it in place.
 
     Args:
         interface: the sender's interface.
         number: constant number of the destination, from 1 to 4095.
         route: destination and link.
+        nested: whether jitter has a queue of its own; must not change for an interface.
     """
-    minor, rate = f"{number:x}", _UNLIMITED_RATE
+    minor, major, rate = f"{number:x}", f"{number + 1:x}", _UNLIMITED_RATE
+    outer, inner = nested_options(route.link) if nested else (netem_options(route.link), ())
     return (
         (
             *("tc", "class", "replace", "dev", interface, "parent", "1:", "classid", f"1:{minor}"),
@@ -74,9 +85,10 @@ def route_commands(interface: str, number: int, route: Route) -> tuple[Command, 
         ),
         (
             *("tc", "qdisc", "replace", "dev", interface, "parent", f"1:{minor}"),
-            *("handle", f"{number + 1:x}:"),
-            *netem_options(route.link),
+            *("handle", f"{major}:"),
+            *outer,
         ),
+        *_inner_commands(interface, number, inner),
         (
             *("tc", "filter", "replace", "dev", interface, "parent", "1:", "protocol", "ip", "prio", "1"),
             *("handle", f"800::{minor}", "u32", "match", "ip", "dst", f"{route.address}/32"),
@@ -84,6 +96,27 @@ def route_commands(interface: str, number: int, route: Route) -> tuple[Command, 
             *policer(route.link),
         ),
     )
+
+
+def _inner_commands(interface: str, number: int, options: Command) -> tuple[Command, ...]:
+    place = ("parent", f"{number + 1:x}:1", "handle", f"{netem_layers.INNER + number:x}:")
+    return (("tc", "qdisc", "replace", "dev", interface, *place, *options),) if options else ()
+
+
+def nested_options(link: Link) -> tuple[Command, Command]:
+    """An outer queue that holds bursts for the jitter of a link, and an inner one for the rest of it.
+
+    The outer queue opens at random times after the first packet that it holds, so that packets that are sent
+    together leave together. ``slot 0us`` switches that off.
+    """
+    limit = str(queue_packets(link))
+    if not link.jitter_ms:
+        return ("netem", "limit", limit, "slot", "0us"), netem_options(link)
+    held_ms = min(link.latency_ms, HELD_DEVIATIONS * link.jitter_ms)
+    times = (_microseconds(held_ms), _microseconds(link.jitter_ms))
+    outer = ("netem", "limit", limit, "slot", "distribution", "normal", *times)
+    rest = replace(link, latency_ms=link.latency_ms - held_ms, jitter_ms=0.0, queue_bytes=queue_bytes(link))
+    return outer, netem_options(rest)
 
 
 def netem_options(link: Link) -> Command:
@@ -156,14 +189,27 @@ def class_numbers(topology: Topology) -> dict[str, int]:
 
 
 def by_node(
-    deployment: Deployment, routes: Iterable[Route], numbers: Mapping[str, int], *, fresh: bool
+    deployment: Deployment,
+    routes: Iterable[Route],
+    numbers: Mapping[str, int],
+    *,
+    fresh: bool,
+    nested: Collection[str] = (),
 ) -> dict[str, tuple[Command, ...]]:
-    """The commands of every node, in order; with the root class if ``fresh``."""
+    """The commands of every node, in order.
+
+    Args:
+        deployment: the nodes.
+        routes: the paths to shape.
+        numbers: the number of every node, see ``class_numbers``.
+        fresh: whether the root of all classes is among the commands.
+        nested: nodes on which queues are nested.
+    """
     commands: dict[str, list[Command]] = {}
     for route in routes:
         interface = _interface(deployment, route.src)
         mine = commands.setdefault(route.src, [root_command(interface)] if fresh else [])
-        mine += route_commands(interface, numbers[route.dst], route)
+        mine += route_commands(interface, numbers[route.dst], route, nested=route.src in nested)
     return {name: tuple(mine) for name, mine in commands.items()}
 
 
@@ -186,6 +232,18 @@ def execute(deployment: Deployment, commands: Mapping[str, Sequence[Command]], *
         connection.run(("tc", "-batch", "-"), timeout=_TIMEOUT_S, stdin=batch.encode("ascii"))
 
     _everywhere({name: deployment.connections[name] for name in commands}, on_node)
+
+
+def nested_nodes(deployment: Deployment, senders: Iterable[str], *, fresh: bool) -> frozenset[str]:
+    """The senders whose queues can be nested if ``fresh``, else those whose queues are."""
+
+    def ask(name: str, connection: Connection) -> bool:
+        if fresh:
+            return netem_layers.can_nest(connection)
+        return netem_layers.is_nested(connection, _interface(deployment, name))
+
+    found = _everywhere({name: deployment.connections[name] for name in set(senders)}, ask)
+    return frozenset(name for name, is_true in found.items() if is_true)
 
 
 def has_root(shown: str) -> bool:

@@ -31,6 +31,8 @@ ATTEMPTS = 3
 _LEAST_INTERVAL_S = 0.010
 _SPACING = 1.03
 """Time between two probes, in correlation times of the jitter."""
+_BURST_JITTERS = 5.0
+"""Least time between probes for netem, in deviations of the jitter: it holds what arrives within less."""
 _LEAST_PROBES = 40
 _TRAIN_BYTES = 1400
 _TRAIN_SKIP_S = 0.1
@@ -272,6 +274,8 @@ def _start_probing(
     if few and not (case.link.loss_percent or case.back.loss_percent):
         wanted = effort.known_probes
     count = max(_LEAST_PROBES, wanted)
+    if not few:
+        interval_s = max(interval_s, _BURST_JITTERS * max(case.link.jitter_ms, case.back.jitter_ms) / 1e3)
     wait_s = 0.05 + 1.2 * (case.trip.mean_ms + 4 * case.trip.deviation_ms) / 1e3
     to = [agents[case.dst].address, agents[case.dst].ports["udp"]]
     after_s = phase * interval_s

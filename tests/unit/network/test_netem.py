@@ -2,8 +2,10 @@
 
 import pytest
 
+from continuum.connection.base import Completed
+from continuum.errors import ProvisionError
 from continuum.model.topology import Link
-from continuum.network import netem
+from continuum.network import netem, netem_layers
 from continuum.network.routes import Route
 
 
@@ -103,3 +105,75 @@ def test_an_unlimited_link_has_no_queue_and_no_policer() -> None:
 def test_root_and_removal() -> None:
     assert " ".join(netem.root_command("eth1")) == "tc qdisc replace dev eth1 root handle 1: htb"
     assert " ".join(netem.removal_command("eth1")) == "tc qdisc del dev eth1 root"
+
+
+def nested(link: Link) -> list[str]:
+    route = Route("endpoint0", "cloud0", "10.77.0.1", link)
+    return [" ".join(command) for command in netem.route_commands("eth0", 3, route, nested=True)]
+
+
+def test_a_nested_queue_holds_bursts_for_their_jitter() -> None:
+    _, outer, inner, _ = nested(Link("endpoint", "cloud", 45, 5, 7.21, 0.5))
+    assert outer == (
+        "tc qdisc replace dev eth0 parent 1:3 handle 4: netem limit 2746"
+        " slot distribution normal 10000us 5000us"
+    )
+    assert inner == (
+        "tc qdisc replace dev eth0 parent 4:1 handle 4003: netem limit 2394 delay 35000us loss random 0.5%"
+        " rate 7277293bit"
+    )
+
+
+@pytest.mark.parametrize(
+    ("link", "outer", "inner"),
+    [
+        (Link("a", "b", 3, 5), "slot distribution normal 3000us 5000us", "netem limit 1000"),
+        (Link("a", "b", jitter_ms=2), "slot distribution normal 1us 2000us", "netem limit 1000"),
+        (Link("a", "b", 45, bandwidth_mbit=10), "slot 0us", "delay 45000us rate 10093333bit"),
+    ],
+)
+def test_what_is_not_held_is_delayed(link: Link, outer: str, inner: str) -> None:
+    commands = nested(link)
+    assert commands[1].endswith(outer)
+    assert commands[2].endswith(inner)
+
+
+def test_both_ways_have_the_same_queue() -> None:
+    link = Link("a", "b", 45, 5, 7.21)
+    assert nested(link)[-1] == commands(link)[-1]
+
+
+SHOWN = """\
+qdisc htb 1: root refcnt 2 r2q 10 default 0 direct_packets_stat 0 direct_qlen 1000
+qdisc netem 4: parent 1:3 limit 1000
+"""
+
+
+def test_nested_queues_are_told_by_their_numbers() -> None:
+    assert not netem_layers.has_inner(SHOWN)
+    assert not netem_layers.has_inner(SHOWN + "qdisc netem 40: parent 1:3f limit 1000\n")
+    assert netem_layers.has_inner(SHOWN + "qdisc netem 4003: parent 4:1 limit 1000 delay 35ms\n")
+
+
+class Answers:
+    """A node whose commands end with a status, or not at all."""
+
+    def __init__(self, status: int | None, stdout: str = "") -> None:
+        self.status, self.stdout = status, stdout
+
+    def run(self, argv: tuple[str, ...], **_: object) -> Completed:
+        if self.status is None:
+            raise ProvisionError("gone")
+        return Completed(argv, self.status, self.stdout, "")
+
+
+@pytest.mark.parametrize(("status", "can"), [(0, True), (1, False), (-9, False), (None, False)])
+def test_only_a_node_that_passed_its_test_nests_queues(status: int | None, can: bool) -> None:
+    assert netem_layers.can_nest(Answers(status)) == can  # type: ignore[arg-type]
+
+
+def test_a_change_keeps_to_what_is_there() -> None:
+    inner = SHOWN + "qdisc netem 4003: parent 4:1 limit 1000\n"
+    assert netem_layers.is_nested(Answers(0, inner), "eth0")  # type: ignore[arg-type]
+    assert not netem_layers.is_nested(Answers(0, SHOWN), "eth0")  # type: ignore[arg-type]
+    assert not netem_layers.is_nested(Answers(None), "eth0")  # type: ignore[arg-type]
