@@ -1,6 +1,7 @@
-"""Namespaces with shaped links, ready for traffic: duration of the commands ``continuum up`` and ``down``.
+"""How long ``continuum up`` and ``down`` take: nodes with quotas, memory limits and shaped links.
 
-If Mininet (``mn``) is installed, it creates the same number of hosts at one switch, unshaped, for comparison.
+If Mininet (``mn``) is installed, it creates the same number of hosts at one switch, unlimited and unshaped,
+for comparison.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from benchmarks.table import Row, arguments, report
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PROGRAM = [sys.executable, str(CHECKOUT / "continuum.py")]
-BARS_S = {100: 0.8, 500: 3.0, 1000: 7.0}
+BARS_S = {100: 0.6, 500: 2.0, 1000: 5.0}
+BARS_RATIO = {100: 0.5, 500: 0.3, 1000: 0.3}
+"""Of Mininet's time, measured in the same run, since machines differ."""
+
 TIMEOUT_S = 300
 
 MININET = """
@@ -74,7 +78,8 @@ def config_text(nodes: int) -> str:
     tiers = (("cloud", 1), ("edge", edge), ("endpoint", nodes - 1 - edge))
     memory_mb = min(64, total_mb * 8 // 10 // nodes)
     return HEAD + "".join(
-        f"{tier}_nodes = {count}\n{tier}_cores = 1\n{tier}_memory = {memory_mb} MB\n" for tier, count in tiers
+        f"{tier}_nodes = {count}\n{tier}_cores = 1\n{tier}_memory = {memory_mb} MB\n{tier}_quota = 0.5\n"
+        for tier, count in tiers
     )
 
 
@@ -85,9 +90,11 @@ def main() -> int:
     options = parser.parse_args()
     rows: list[Row] = []
     for nodes in options.nodes:
-        rows += _rows(f"continuum, {nodes} nodes", _continuum(nodes, options.repeat), BARS_S.get(nodes))
+        times = _continuum(nodes, options.repeat)
+        rows += _rows(f"continuum, {nodes} nodes", times, BARS_S.get(nodes))
         if mininet := _mininet(nodes):
             rows += _rows(f"Mininet, {nodes} nodes, unshaped", [mininet], None)
+            rows += _ratios(nodes, times, mininet)
     return report(rows, options.json)
 
 
@@ -96,6 +103,15 @@ def _rows(what: str, times: Sequence[Times], bar_s: float | None) -> Iterator[Ro
         shown = f"{len(values)} times, {min(values):.2f} to {max(values):.2f}" if len(values) > 1 else ""
         load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
         yield Row(f"{what}: {name}", statistics.median(values), "s", bar_s, detail=f"{shown}  {load}".strip())
+
+
+def _ratios(nodes: int, times: Sequence[Times], mininet: Times) -> Iterator[Row]:
+    for name, ours_s, theirs_s in (
+        ("up", [one.up_s for one in times], mininet.up_s),
+        ("down", [one.down_s for one in times], mininet.down_s),
+    ):
+        ratio = statistics.median(ours_s) / theirs_s
+        yield Row(f"{nodes} nodes: {name}, of Mininet's time", ratio, "", BARS_RATIO.get(nodes))
 
 
 def _continuum(nodes: int, repeat: int) -> list[Times]:
