@@ -146,7 +146,8 @@ class LocalProvider(Provider):
         why = pacing.start(nodes, run, folder)
         if why:
             run.note(f"processors below full speed compute short bursts at full speed: {why}")
-        calibration.calibrate(nodes, run, paced=not why)
+        if not run.config.infrastructure.flag("infra_only"):
+            calibration.calibrate(nodes, run, paced=not why)
 
     def usage(self, deployment: Deployment, run: Run) -> Mapping[str, Usage]:
         """What each node has used so far, by its name."""

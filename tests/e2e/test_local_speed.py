@@ -53,6 +53,8 @@ def test_short_work_is_slow(made: Nodes) -> None:
 
 
 def test_speed_is_recorded(made: Nodes) -> None:
+    assert made.run.records("processors") == (), "no load follows, so that nobody needs it"
+    calibration.calibrate(made.nodes, made.run, paced=True)
     (row,) = made.run.records("processors")
     assert (row["tier"], row["speed"], row["paced"]) == ("endpoint", 0.25, True)
     assert [one["work_ms"] for one in row["bursts"]] == [1, 4, 20]
