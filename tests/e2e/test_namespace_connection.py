@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from continuum.connection.namespace import NamespaceConnection, NamespaceTarget
+from continuum.connection.namespace import NamespaceConnection, NamespaceProcess, NamespaceTarget
 from continuum.errors import CommandFailed, CommandTimeout, ConnectionFailure
+from infrastructure.local import processes
 from tests.e2e.local_nodes import Nodes, nodes, shared_nodes
 
 pytestmark = [
@@ -42,6 +43,11 @@ def running(node: NamespaceConnection, word: str) -> bool:
         node.run(["sh", "-c", script.replace(word, f"[{word[0]}]{word[1:]}")], timeout=60, check=False).status
         == 0
     )
+
+
+def parent_of(pid: int) -> int:
+    fields = processes.stat_fields(pid)
+    return int(fields[1]) if fields else 0
 
 
 def wait_until(condition: object, *, is_true: bool = True) -> None:
@@ -137,6 +143,23 @@ def test_wait_has_a_deadline(node: NamespaceConnection, tmp_path: Path) -> None:
     with pytest.raises(CommandTimeout):
         process.wait(0.05)
     process.kill()
+
+
+def test_a_command_is_in_the_nodes_control_group_and_what_waits_for_it_is_not(
+    made: Nodes, node: NamespaceConnection, tmp_path: Path
+) -> None:
+    if not made.node("endpoint0").handle["groups"]["paths"]:
+        pytest.skip("no control groups can be created here")
+    process = node.start(["cat"], env={}, log=tmp_path / "log")
+    assert isinstance(process, NamespaceProcess)
+    try:
+        waiting = process.entered.pid
+        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        (command,) = [pid for pid in pids if parent_of(pid) == waiting]
+        assert "endpoint0" in Path(f"/proc/{command}/cgroup").read_text()
+        assert "endpoint0" not in Path(f"/proc/{waiting}/cgroup").read_text()
+    finally:
+        process.kill()
 
 
 def test_log_is_appended_to_as_output_comes(node: NamespaceConnection, tmp_path: Path) -> None:

@@ -9,9 +9,6 @@ to be waited for. So the process ``pid`` does nothing else. It is a child of the
 server (CLONE_PARENT). The server ends when the socket is closed.
 """
 
-# Importing pathlib would take a third of the start.
-# ruff: noqa: PTH123
-
 from __future__ import annotations
 
 import gc
@@ -108,25 +105,29 @@ def _enter(descriptors: list[int], last_capability: int) -> int:
     request_file, process, *streams = descriptors
     with os.fdopen(os.dup(request_file), "rb") as file:
         request = json.loads(file.read())
-    for name in request["join"]:
-        with open(name, "wb", buffering=0) as file:
-            file.write(b"0")
+    groups = [os.open(name, os.O_WRONLY | os.O_CLOEXEC) for name in request["join"]]
     user = CLONE_NEWUSER if request["in_user_namespace"] else 0
     sys.meta_path.clear()  # from here on, paths are those of the node: no module must be loaded from them
     set_namespaces(process, NODE_NAMESPACES | user)
     pid = clone(0)  # a PID namespace is entered by children only
     if pid == 0:
-        _become(request, streams, last_capability)
+        _become(request, streams, groups, last_capability)
+    for group in groups:
+        os.close(group)
     return pid
 
 
-def _become(request: dict[str, object], streams: list[int], last_capability: int) -> NoReturn:
+def _become(
+    request: dict[str, object], streams: list[int], groups: list[int], last_capability: int
+) -> NoReturn:
     status = NOT_STARTED
     try:
         if request["new_session"]:
             os.setsid()
         for target, stream in enumerate(streams):
             os.dup2(stream, target)
+        for group in groups:
+            os.write(group, b"0")  # moves this process
         _reset_signals()
         kept, argv, environment = request["capabilities"], request["argv"], request["environment"]
         assert isinstance(argv, list)
