@@ -35,7 +35,9 @@ _TIMEOUT_S = 20.0
 
 
 def calibrate(nodes: Sequence[Node], run: Run, *, paced: bool) -> None:
-    """Measure on the first slow node of each tier, at the same time, and record it in the run.
+    """Measure on the first slow node of each tier and record it in the run.
+
+    At most half of the CPUs are measured at the same time: nodes that wait for a CPU would seem slow.
 
     A node that cannot be measured is noted.
     """
@@ -45,15 +47,22 @@ def calibrate(nodes: Sequence[Node], run: Run, *, paced: bool) -> None:
             first.setdefault(node.tier, node)
     if not first:
         return
+    try:
+        with _program(run, ["1"]) as process:
+            units = int(process.communicate(timeout=_TIMEOUT_S)[0])
+    except (subprocess.TimeoutExpired, ValueError) as error:
+        run.note(f"the speed of processors could not be measured: {error}")
+        return
+    at_once = max(1, len(os.sched_getaffinity(0)) // 2)
+    chosen = list(first.values())
+    for begin in range(0, len(chosen), at_once):
+        _measure(chosen[begin : begin + at_once], run, units, paced=paced)
+
+
+def _measure(nodes: Sequence[Node], run: Run, units: int, *, paced: bool) -> None:
+    """Measure on nodes at the same time; ``units`` of work take 1 ms at full speed."""
     with contextlib.ExitStack() as stack:
-        # Alone, since more processes than CPUs would not run at full speed.
-        try:
-            with _program(run, ["1"]) as process:
-                units = int(process.communicate(timeout=_TIMEOUT_S)[0])
-        except (subprocess.TimeoutExpired, ValueError) as error:
-            run.note(f"the speed of processors could not be measured: {error}")
-            return
-        started = [(node, stack.enter_context(_measuring(node, run, units))) for node in first.values()]
+        started = [(node, stack.enter_context(_measuring(node, run, units))) for node in nodes]
         for node, process in started:
             try:
                 output, _ = process.communicate(timeout=_TIMEOUT_S)
