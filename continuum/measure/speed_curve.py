@@ -10,6 +10,8 @@ TOLERANCE = 0.10
 SHORT_MS, SHORT_TOLERANCE = 1.0, 0.15
 """Work up to this length may deviate by more."""
 
+CAUSES = "this host was busy then, or many threads wait on the node, which each stop wakes"
+
 
 def judge(work_ms: float, wall_ms: float, speed: float) -> Burst:
     """Compare the duration of work with what it takes at a speed.
@@ -36,7 +38,7 @@ def _remark(one: Processors) -> str:
     said += [f"{factor(burst):.1f} times too slow for bursts of {burst.work_ms:g} ms" for burst in slow]
     if not said:
         return ""
-    why = "" if fast else ": this host was busy when they were measured"
+    why = "" if fast else f": {CAUSES}"
     return f"processors of {one.tier} nodes (speed {one.speed:g}) are {', '.join(said)}{why}"
 
 
