@@ -11,6 +11,7 @@ server (CLONE_PARENT). The server ends when the socket is closed.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -163,7 +164,8 @@ def main() -> None:
     os.set_inheritable(channel, False)
     for descriptor in others:
         os.close(descriptor)
-    serve(socket.socket(fileno=channel))
+    with contextlib.suppress(ConnectionError):  # the other process was ended while it waited for an answer
+        serve(socket.socket(fileno=channel))
 
 
 if __name__ == "__main__":
