@@ -20,13 +20,16 @@ from tests.e2e.leaks import no_leaks
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(1200)]
 
-TIMES = [3, pytest.param(50, marks=pytest.mark.long)]
+TIMES = [3, pytest.param(40, marks=pytest.mark.long)]
+
+SLOW = "edge_quota = 0.5\nendpoint_quota = 0.3"
+"""Nodes that are stopped now and then, because their processors are slow."""
 
 
-@pytest.mark.parametrize("times", [6, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [6, pytest.param(40, marks=pytest.mark.long)])
 def test_the_orchestrator_is_killed(tmp_path: Path, times: int) -> None:
     moments = random.Random(20).sample(range(5000), times)
-    config = program.config(tmp_path, duration=1)
+    config = program.config(tmp_path, duration=1, infrastructure=SLOW)
     with no_leaks():
         # Two runs at a time, because moments are mostly waited for.
         for first_ms, second_ms in zip(*[iter(moments)] * 2, strict=True):
@@ -50,26 +53,44 @@ def of_keeper(run_id: str) -> Iterator[int]:
     yield from (one.pid for one in processes.labelled(run_id) if one.name == processes.MAIN_KEEPER)
 
 
+def of_pace(run_id: str) -> Iterator[int]:
+    """The process that slows down nodes, which are stopped most of the time."""
+    for pid in (one.pid for one in processes.labelled(run_id)):
+        with suppress(OSError):
+            if b"/host/pace\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                yield pid
+
+
 @pytest.mark.parametrize("times", TIMES)
-@pytest.mark.parametrize("victims", [of_fabric, of_keeper])
+@pytest.mark.parametrize(
+    ("victims", "after", "within_ms"),
+    [(of_fabric, None, 5000), (of_keeper, None, 5000), (of_pace, "  shape ", 2000)],
+)
 def test_what_a_run_needs_is_killed(
-    tmp_path: Path, victims: Callable[[str], Iterator[int]], times: int
+    tmp_path: Path,
+    victims: Callable[[str], Iterator[int]],
+    after: str | None,
+    within_ms: int,
+    times: int,
 ) -> None:
     killed = 0
-    for number, moment_ms in enumerate(random.Random(21).sample(range(300, 5000), times)):
+    for number, moment_ms in enumerate(random.Random(21).sample(range(300, within_ms), times)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        config = program.config(folder, duration=1, request_timeout="2 s")
+        config = program.config(folder, duration=1, request_timeout="2 s", infrastructure=SLOW)
         with no_leaks():
             with program.started(config, cwd=folder) as process:
+                if after:
+                    program.wait_for(after, folder, process)
                 time.sleep(moment_ms / 1000)
                 for run_id in (path.name for path in folder.glob("runs/2*")):
                     for pid in [*victims(run_id)]:
                         killed += 1
                         with suppress(ProcessLookupError):
                             os.kill(pid, signal.SIGKILL)
-                process.wait(program.TIMEOUT_S)
+                status = process.wait(program.TIMEOUT_S)
             destroy_all(folder, moment_ms)
+        assert status or victims is not of_pace, "nodes were not as slow as they should be"
         said = (folder / "stderr").read_text()
         assert "Traceback" not in said
         if victims is of_fabric and "deploy     FAILED" in said:
@@ -81,7 +102,7 @@ def test_what_a_run_needs_is_killed(
 def test_destroy_is_killed(tmp_path: Path, times: int) -> None:
     for moment_ms in random.Random(22).sample(range(1000), times):
         with no_leaks():
-            up = program.run("up", program.config(tmp_path, endpoint=3), cwd=tmp_path)
+            up = program.run("up", program.config(tmp_path, endpoint=3, infrastructure=SLOW), cwd=tmp_path)
             assert up.returncode == 0, up.stderr
             with subprocess.Popen(program.command("destroy", "--all"), cwd=tmp_path) as destroy:
                 time.sleep(moment_ms / 1000)
