@@ -104,6 +104,7 @@ def execute(
     return runs
 
 
+@pytest.mark.slow
 def test_each_repeat_is_a_run_whose_result_says_which(execute, tmp_path: Path) -> None:
     ran = execute()
     assert ran.status == 0

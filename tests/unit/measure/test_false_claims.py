@@ -16,6 +16,8 @@ from application.video import schedule
 from continuum.measure.claims import Claim, claims
 from continuum.model.repeat import seed_of
 
+pytestmark = pytest.mark.slow
+
 PAIRS, RUNS = 200, 5
 HOST_SPREAD = 0.02
 WHOLE = "end to end"

@@ -184,6 +184,7 @@ def test_a_workload_that_does_not_start_says_its_last_words(
     assert "client-0 on endpoint" in str(outcome.error)
 
 
+@pytest.mark.slow
 def test_a_workload_that_fails_makes_the_run_invalid(
     tmp_path: Path, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,7 @@ def test_page_is_self_contained_and_whole(written):
     assert "875 of 890" in text
 
 
+@pytest.mark.slow
 def test_report_reads_only_the_run_directory(written, tmp_path):
     directory, paths = written
     first = paths.html.read_text(encoding="utf-8")

@@ -119,6 +119,7 @@ def test_with_known_delays_a_correct_link_is_accepted_by_its_first_measurement(l
     assert share_found(link, link, late_ms=0.0) <= 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", JITTERY)
 @pytest.mark.parametrize("sign", [1, -1])
 def test_with_known_delays_a_small_difference_is_found_whatever_the_jitter(link: Link, sign: int) -> None:

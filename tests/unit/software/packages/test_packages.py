@@ -413,6 +413,7 @@ def test_nodes_without_a_usable_python_are_named(tmp_path: Path) -> None:
         deliver.prepare(WORKLOAD, [node], deployment)
 
 
+@pytest.mark.slow
 def test_one_build_serves_all_nodes_of_a_kind(tmp_path: Path, index: Path) -> None:
     deployment, nodes, _ = deployment_of(tmp_path, count=3)
     placed = deliver.prepare(WORKLOAD, nodes, deployment)
