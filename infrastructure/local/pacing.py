@@ -1,4 +1,4 @@
-"""Starts the process that makes the processors of nodes slow, and looks after it."""
+"""Starts the process that makes the processors of nodes slow, and checks that it runs."""
 
 from __future__ import annotations
 

@@ -28,8 +28,3 @@ class Request(NamedTuple):
     def to_json(self) -> bytes:
         """As JSON."""
         return json.dumps(self._asdict()).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes) -> Request:
-        """The request that ``to_json`` wrote."""
-        return cls(**json.loads(text))

@@ -1,4 +1,4 @@
-"""What the process that slows nodes down is told: plain JSON on its standard input."""
+"""The input of the process that slows nodes down: plain JSON on its standard input."""
 
 from __future__ import annotations
 
